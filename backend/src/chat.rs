@@ -1,0 +1,6 @@
+//! What a chat is: rooms, messages, and the rules that decide who may do what.
+//!
+//! Core: takes facts, returns decisions. Never reads the clock, never does IO, never sees the configuration.
+
+pub mod message;
+pub mod room;

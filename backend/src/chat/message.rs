@@ -1,0 +1,42 @@
+//! Drafts and messages: what somebody wants to say, and what was said.
+
+use uuid::Uuid;
+
+use super::room::RoomId;
+
+/// Who says it. The public user id, never a session id or a socket id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sender {
+    pub id: String,
+    pub name: String,
+}
+
+/// An admitted message that has no place in its room yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draft {
+    /// Version 7, made by the server.
+    pub id: Uuid,
+    pub sender: Sender,
+    /// The client's own id for it, or one the server made. `(room, sender, client_msg_id)` is stored at most once.
+    pub client_msg_id: String,
+    /// The client's `type`, such as `text`.
+    pub kind: String,
+    pub content: String,
+    /// Milliseconds since the Unix epoch, by the server's clock.
+    pub timestamp_ms: i64,
+}
+
+/// A stored message with its final place in its room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    pub id: Uuid,
+    pub room: RoomId,
+    /// Starts at 1; gap-free within a room.
+    pub seq: u64,
+    pub sender: Sender,
+    pub client_msg_id: String,
+    pub kind: String,
+    pub content: String,
+    /// Milliseconds since the Unix epoch.
+    pub timestamp_ms: i64,
+}

@@ -1,0 +1,50 @@
+//! Room names: what a client may call a room.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Longest room name, in bytes. Room names become index keys, Redis channel names and metric-free log fields, so they stay short.
+pub const ROOM_ID_BYTES_MAX: usize = 128;
+
+/// The checked name of a room. It can only exist well-formed; cloning is cheap.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RoomId(Arc<str>);
+
+/// Why a text is not a room name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadRoomId {
+    #[error("roomId is empty")]
+    Empty,
+    #[error("roomId is longer than {ROOM_ID_BYTES_MAX} bytes")]
+    TooLong,
+    #[error("roomId has a control character")]
+    ControlCharacter,
+}
+
+impl RoomId {
+    /// # Errors
+    /// [`BadRoomId`] when the text is empty, longer than [`ROOM_ID_BYTES_MAX`] bytes, or has a control character.
+    pub fn parse(text: &str) -> Result<Self, BadRoomId> {
+        if text.is_empty() {
+            return Err(BadRoomId::Empty);
+        }
+        if text.len() > ROOM_ID_BYTES_MAX {
+            return Err(BadRoomId::TooLong);
+        }
+        if text.chars().any(char::is_control) {
+            return Err(BadRoomId::ControlCharacter);
+        }
+        Ok(Self(Arc::from(text)))
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RoomId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

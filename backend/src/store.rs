@@ -1,0 +1,81 @@
+//! The port behind which messages are kept: MongoDB, SQLite, or memory.
+//!
+//! Every store passes the same suite, `store::contract`. It keeps messages; it does not know sockets, sessions or who may send.
+
+use async_trait::async_trait;
+
+use crate::chat::message::{Draft, Message};
+use crate::chat::room::RoomId;
+
+/// The log of every room.
+///
+/// Guarantees, for each implementation and with any number of processes on the same data:
+/// - `append` gives each draft the next `seq` of its room: from 1, without gaps, each used once.
+/// - A draft whose outcome is `Ok` survives the death of this process, and, for the durable stores, of the machine.
+/// - `(room, sender.id, client_msg_id)` is stored at most once. Appending it again answers the stored message with `duplicate: true`.
+/// - An outcome of `Err` means unknown: it may be stored. Appending the same draft again is always safe.
+/// - A reader that sees `seq` n can read every seq below n that retention has not removed.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Appends the drafts in their order. Answers one outcome per draft, in the same order.
+    async fn append(&self, room: &RoomId, drafts: Vec<Draft>) -> Vec<Result<Appended, StoreError>>;
+
+    /// A page of the room's log, in ascending `seq`. A room nobody wrote to is an empty page, not an error.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot answer.
+    async fn page(&self, room: &RoomId, page: Page) -> Result<History, StoreError>;
+
+    /// Answers whether the store can serve now; used by readiness.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot.
+    async fn ping(&self) -> Result<(), StoreError>;
+
+    /// The word an operator reads in logs and health: `mongodb`, `sqlite` or `memory`.
+    fn name(&self) -> &'static str;
+}
+
+/// Where a draft came to lie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Appended {
+    pub message: Message,
+    /// It was there already: the same sender had sent the same `client_msg_id` to this room.
+    pub duplicate: bool,
+}
+
+/// Which part of a room's log is wanted. `limit` counts messages, at least 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Page {
+    /// The newest `limit` messages.
+    Latest { limit: u32 },
+    /// The newest `limit` messages with `seq < before`.
+    Before { before: u64, limit: u32 },
+    /// The oldest `limit` messages with `seq > after`.
+    After { after: u64, limit: u32 },
+}
+
+/// A page with what a client needs to know about the rest of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct History {
+    pub messages: Vec<Message>,
+    /// The oldest seq kept, or 0 for an empty log.
+    pub first_seq: u64,
+    /// The newest seq, or 0 for an empty log.
+    pub last_seq: u64,
+    /// There is more in the direction of the page.
+    pub has_more: bool,
+    /// Names this log; a wiped or restored store has another one, so that stale cursors are noticed.
+    pub epoch: String,
+}
+
+/// Why a store did not answer. `Display` is for logs; clients see a refusal.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// Unreachable, timed out, locked or full: worth trying again.
+    #[error("store unavailable: {0}")]
+    Unavailable(String),
+    /// The store answered something it should not have: a bug or damaged data.
+    #[error("store broken: {0}")]
+    Broken(String),
+}

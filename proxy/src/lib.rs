@@ -1,0 +1,3 @@
+//! berth-proxy: a sticky-session load balancer for Socket.IO and WebSocket fleets.
+
+pub mod settings;

@@ -1,0 +1,137 @@
+//! What the proxy is told to do, already judged: values that can only exist well-formed.
+//!
+//! Built by `config` from a file, or in code by a program that embeds the proxy. Defaults live in `config` alone.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+/// Everything the proxy needs to run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    pub listen: Vec<Listen>,
+    /// Where `/metrics` and `/health/*` are served. Never public.
+    pub admin: Option<SocketAddr>,
+    /// Written by `run`, read by `reload`.
+    pub pid_file: Option<PathBuf>,
+    /// Whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// How long a stop waits for open requests and tunnels.
+    pub drain_timeout: Duration,
+    pub limits: Limits,
+    /// Pingora worker threads.
+    pub threads: usize,
+    pub upstreams: Vec<Upstream>,
+    /// Judged by the best match, not by order: see `route`.
+    pub routes: Vec<Route>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listen {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+}
+
+/// Every bound the edge enforces on clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    pub head_bytes_max: usize,
+    pub head_timeout: Duration,
+    pub client_keepalive_timeout: Duration,
+    pub body_bytes_max: u64,
+    pub connections_max: usize,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Upstream {
+    pub name: String,
+    pub balance: Balance,
+    /// Tried in order; then `balance`.
+    pub sticky: Vec<Sticky>,
+    /// In the file's order: `ip_hash` depends on it.
+    pub servers: Vec<Server>,
+    /// Idle upstream connections kept per upstream; 0 keeps none.
+    pub keepalive: usize,
+    pub keepalive_requests: u32,
+    pub keepalive_timeout: Duration,
+    pub connect_timeout: Duration,
+    pub read_timeout: Duration,
+    pub write_timeout: Duration,
+    /// How many servers one request may try, the first included (nginx `proxy_next_upstream_tries`); 0 is no limit.
+    pub tries_max: u32,
+    /// How often names are looked up again; `None`: at start and reload only.
+    pub resolve: Option<Duration>,
+    /// A tunnel on which neither side sent anything for this long is closed.
+    pub websocket_idle_timeout: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Balance {
+    RoundRobin,
+    LeastConn,
+    IpHash,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sticky {
+    Cookie(Cookie),
+}
+
+/// nginx's words: `sticky cookie NAME [expires=] [domain=] [path=] [secure] [httponly] [samesite=]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cookie {
+    pub name: String,
+    /// `None`: a session cookie.
+    pub expires: Option<Duration>,
+    pub domain: Option<String>,
+    pub path: Option<String>,
+    pub secure: bool,
+    pub httponly: bool,
+    pub samesite: Option<SameSite>,
+    pub partitioned: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SameSite {
+    Strict,
+    Lax,
+    None,
+}
+
+/// One line of `servers`, nginx's words and defaults.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    pub address: ServerAddress,
+    pub weight: u32,
+    /// Failures within the window that take the server out; 0 never does.
+    pub max_fails: u32,
+    pub fail_timeout: Duration,
+    pub backup: bool,
+    pub down: bool,
+    /// The sticky cookie's value; `None`: nginx's hex MD5 of the address.
+    pub route: Option<String>,
+}
+
+/// What stands in the file: it names the server in logs, metrics and across reloads.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ServerAddress {
+    /// `host:port`, to be looked up.
+    Name {
+        host: String,
+        port: u16,
+    },
+    Ip(SocketAddr),
+    Unix(PathBuf),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Lower case, without a port. `None` matches any host.
+    pub host: Option<String>,
+    /// A path prefix beginning with `/`.
+    pub path: String,
+    /// Index into `Settings::upstreams`.
+    pub upstream: usize,
+}
