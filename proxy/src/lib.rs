@@ -1,3 +1,4 @@
 //! berth-proxy: a sticky-session load balancer for Socket.IO and WebSocket fleets.
 
+pub mod server;
 pub mod settings;
