@@ -37,8 +37,8 @@ module.exports = {
       autorestart: true,
       // A backend that dies at once, say on a bad setting, is tried again at growing intervals up to 15 s.
       exp_backoff_restart_delay: 100,
-      // PM2 stops with SIGINT, which drains; only after this it kills. Longer than the backend's own drain.
-      kill_timeout: 40_000,
+      // Milliseconds. PM2 stops with SIGINT, which drains; only after this it kills. Longer than the backend's drain_timeout.
+      kill_timeout: 20_000,
       env: {
         PORT: String(port),
         BERTH_INSTANCE: `${os.hostname()}:${port}`,
