@@ -1,0 +1,225 @@
+//! What this server does to sockets wherever they are: local sockets at once, the others by message.
+//! Owns the outgoing half of [`ClusterAdapter`]; the incoming half is `receive`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use socketioxide_core::Value;
+use socketioxide_core::adapter::errors::BroadcastError;
+use socketioxide_core::adapter::{
+    BroadcastFlags, BroadcastOptions, CoreAdapter, CoreLocalAdapter, DefinedAdapter,
+    RemoteSocketData, Room, RoomParam, SocketEmitter,
+};
+use socketioxide_core::packet::{Packet, PacketData};
+use socketioxide_core::parser::Parse;
+
+use crate::ClusterError;
+use crate::channels::{self, Channels};
+use crate::cluster::Cluster;
+use crate::codec::broadcast::{self, Audience};
+use crate::codec::request::{self, Change};
+use crate::dispatch::Member;
+
+/// Makes a Socket.IO server part of a [`Cluster`]: one per namespace, made by the server itself.
+///
+/// Local sockets are always served first and independently of the bus. An operation never waits
+/// for the bus and never fails because of it.
+pub struct ClusterAdapter<E> {
+    pub(crate) cluster: Cluster,
+    pub(crate) channels: Channels,
+    pub(crate) local: CoreLocalAdapter<E>,
+    /// The parser keeps arguments as MessagePack, not as JSON.
+    pub(crate) keeps_msgpack: bool,
+}
+
+impl<E> DefinedAdapter for ClusterAdapter<E> {}
+
+impl<E: SocketEmitter> ClusterAdapter<E> {
+    fn publish_broadcast(&self, packet: &Packet, audience: &Audience) {
+        let (PacketData::Event(data, _) | PacketData::BinaryEvent(data, _)) = &packet.inner else {
+            return;
+        };
+        match broadcast::encode(
+            self.cluster.uid().as_str(),
+            self.local.path(),
+            data,
+            audience,
+        ) {
+            Ok(payload) => {
+                let channel = self.channels.for_rooms(&audience.rooms);
+                self.cluster.publish(channel, payload);
+            }
+            Err(why) => self.count_unencodable(&why),
+        }
+    }
+
+    fn publish_change(&self, change: Change<'_>, audience: &Audience) {
+        match request::encode_change(self.cluster.uid().as_str(), change, audience) {
+            Ok(payload) => self
+                .cluster
+                .publish(self.channels.request.clone(), payload.into()),
+            Err(why) => self.count_unencodable(&why),
+        }
+    }
+
+    fn count_unencodable(&self, why: &dyn std::error::Error) {
+        self.cluster.counters().dropped.add(1);
+        tracing::warn!(namespace = %self.local.path(), %why, "not sent to other servers");
+    }
+
+    /// Whom the other servers have to reach; `None` when nobody can be there.
+    fn audience(&self, options: &BroadcastOptions) -> Option<Audience> {
+        let is_elsewhere_too = !options.is_local(self.local.server_id())
+            && self.cluster.kind() != crate::Kind::Alone
+            && channels::can_be_clustered(self.local.path());
+        is_elsewhere_too.then(|| audience(options)).flatten()
+    }
+
+    /// Changes rooms of local sockets. The local adapter would make an empty room for a join that
+    /// matches nobody, and an entry for a socket that is elsewhere; neither would ever go away.
+    pub(crate) fn change_rooms_here(&self, options: BroadcastOptions, change: Change<'_>) {
+        if self.local.fetch_sockets(options.clone()).is_empty() {
+            return;
+        }
+        match change {
+            Change::Join(rooms) => self.local.add_sockets(options, rooms.to_vec()),
+            Change::Leave(rooms) => self.local.del_sockets(options, rooms.to_vec()),
+            Change::Disconnect => {}
+        }
+    }
+}
+
+/// The wire's words for the server's options. `None` when they match nobody: on the wire, no rooms
+/// would mean everybody.
+fn audience(options: &BroadcastOptions) -> Option<Audience> {
+    let name = |room: &Room| room.clone().into_owned();
+    let mut audience = Audience {
+        rooms: options.rooms.iter().map(name).collect(),
+        except: options.except.iter().map(name).collect(),
+        volatile: options.has_flag(BroadcastFlags::Volatile),
+    };
+    let sid = options.sid.map(|sid| sid.to_string());
+    if options.has_flag(BroadcastFlags::Broadcast) {
+        audience.except.extend(sid);
+    } else if audience.rooms.is_empty() {
+        audience.rooms.push(sid?);
+    }
+    Some(audience)
+}
+
+impl<E: SocketEmitter> CoreAdapter<E> for ClusterAdapter<E> {
+    type Error = ClusterError;
+    type State = Cluster;
+    type AckStream = E::AckStream;
+    type InitRes = ();
+
+    fn new(cluster: &Cluster, local: CoreLocalAdapter<E>) -> Self {
+        let sample = local.parser().encode_value(&(), None);
+        Self {
+            cluster: cluster.clone(),
+            channels: Channels::new(local.path()),
+            keeps_msgpack: matches!(sample, Ok(Value::Bytes(_))),
+            local,
+        }
+    }
+
+    /// The namespace serves its clients at once; the bus joins in when it can.
+    fn init(self: Arc<Self>, on_success: impl FnOnce() + Send + 'static) {
+        let namespace = self.local.path().clone();
+        if channels::can_be_clustered(&namespace) {
+            let member: Arc<dyn Member> = Arc::clone(&self) as _;
+            self.cluster.add(&namespace, &self.channels, &member);
+        } else {
+            tracing::warn!(%namespace, "a namespace with '#' stays on its own server");
+        }
+        on_success();
+    }
+
+    async fn close(&self) -> Result<(), ClusterError> {
+        self.cluster.remove(self.local.path(), &self.channels);
+        self.local.close();
+        Ok(())
+    }
+
+    async fn server_count(&self) -> Result<u16, ClusterError> {
+        self.cluster.servers(&self.channels).await
+    }
+
+    async fn broadcast(
+        &self,
+        packet: Packet,
+        options: BroadcastOptions,
+    ) -> Result<(), BroadcastError> {
+        let Some(audience) = self.audience(&options) else {
+            return Ok(self.local.broadcast(packet, options)?);
+        };
+        let delivered = self.local.broadcast(packet.clone(), options);
+        self.publish_broadcast(&packet, &audience);
+        Ok(delivered?)
+    }
+
+    /// Reaches local sockets only, for now: other servers neither get the event nor acknowledge it.
+    async fn broadcast_with_ack(
+        &self,
+        packet: Packet,
+        options: BroadcastOptions,
+        timeout: Option<Duration>,
+    ) -> Result<Self::AckStream, ClusterError> {
+        let (acks, _count) = self.local.broadcast_with_ack(packet, options, timeout);
+        Ok(acks)
+    }
+
+    async fn add_sockets(
+        &self,
+        options: BroadcastOptions,
+        rooms: impl RoomParam,
+    ) -> Result<(), ClusterError> {
+        let rooms: Vec<String> = rooms.into_room_iter().map(Room::into_owned).collect();
+        let audience = self.audience(&options);
+        self.change_rooms_here(options, Change::Join(&rooms));
+        if let Some(audience) = audience {
+            self.publish_change(Change::Join(&rooms), &audience);
+        }
+        Ok(())
+    }
+
+    async fn del_sockets(
+        &self,
+        options: BroadcastOptions,
+        rooms: impl RoomParam,
+    ) -> Result<(), ClusterError> {
+        let rooms: Vec<String> = rooms.into_room_iter().map(Room::into_owned).collect();
+        let audience = self.audience(&options);
+        self.change_rooms_here(options, Change::Leave(&rooms));
+        if let Some(audience) = audience {
+            self.publish_change(Change::Leave(&rooms), &audience);
+        }
+        Ok(())
+    }
+
+    async fn disconnect_socket(&self, options: BroadcastOptions) -> Result<(), BroadcastError> {
+        let audience = self.audience(&options);
+        let disconnected = self.local.disconnect_socket(options);
+        if let Some(audience) = audience {
+            self.publish_change(Change::Disconnect, &audience);
+        }
+        Ok(disconnected?)
+    }
+
+    /// Rooms of local sockets, for now.
+    async fn rooms(&self, options: BroadcastOptions) -> Result<Vec<Room>, ClusterError> {
+        Ok(self.local.rooms(options).into_iter().collect())
+    }
+
+    /// Local sockets, for now. Node's ids would not fit into [`RemoteSocketData`] anyway.
+    async fn fetch_sockets(
+        &self,
+        options: BroadcastOptions,
+    ) -> Result<Vec<RemoteSocketData>, ClusterError> {
+        Ok(self.local.fetch_sockets(options))
+    }
+
+    fn get_local(&self) -> &CoreLocalAdapter<E> {
+        &self.local
+    }
+}
