@@ -2,4 +2,5 @@
 
 pub mod chat;
 pub mod session;
+mod sqlite;
 pub mod store;

@@ -7,6 +7,11 @@ use async_trait::async_trait;
 use crate::chat::message::{Draft, Message};
 use crate::chat::room::RoomId;
 
+#[cfg(test)]
+mod contract;
+pub mod memory;
+pub mod sqlite;
+
 /// The log of every room.
 ///
 /// Guarantees, for each implementation and with any number of processes on the same data:

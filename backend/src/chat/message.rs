@@ -40,3 +40,28 @@ pub struct Message {
     /// Milliseconds since the Unix epoch.
     pub timestamp_ms: i64,
 }
+
+impl Draft {
+    /// The message this draft becomes at its place in a room.
+    #[must_use]
+    pub fn placed(self, room: &RoomId, seq: u64) -> Message {
+        let Self {
+            id,
+            sender,
+            client_msg_id,
+            kind,
+            content,
+            timestamp_ms,
+        } = self;
+        Message {
+            id,
+            room: room.clone(),
+            seq,
+            sender,
+            client_msg_id,
+            kind,
+            content,
+            timestamp_ms,
+        }
+    }
+}

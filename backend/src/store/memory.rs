@@ -1,0 +1,171 @@
+//! Messages in memory: for tests and for trying things out. They end with the process.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use super::{Appended, History, Page, Store, StoreError};
+use crate::chat::message::{Draft, Message};
+use crate::chat::room::RoomId;
+
+/// When this much is kept, the store refuses like a full disk: 256 MiB leaves room for the rest of a small machine.
+const BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// What a message costs beside its texts: the structs, the map entry and the allocator's overhead, generously.
+const MESSAGE_OVERHEAD_BYTES: usize = 512;
+
+/// A store that forgets. Share it in an `Arc` to have several instances on the same data.
+#[derive(Debug)]
+pub struct MemoryStore {
+    epoch: String,
+    bytes_max: usize,
+    logs: Mutex<Logs>,
+}
+
+#[derive(Debug, Default)]
+struct Logs {
+    rooms: HashMap<RoomId, Log>,
+    bytes: usize,
+}
+
+/// One room: its messages by seq, and where each `(sender, client_msg_id)` lies.
+#[derive(Debug, Default)]
+struct Log {
+    messages: Vec<Message>,
+    places: HashMap<(String, String), usize>,
+}
+
+impl MemoryStore {
+    #[must_use]
+    pub fn new() -> Self {
+        Self::holding(BYTES_MAX)
+    }
+
+    fn holding(bytes_max: usize) -> Self {
+        Self {
+            epoch: Uuid::new_v4().to_string(),
+            bytes_max,
+            logs: Mutex::default(),
+        }
+    }
+
+    /// Every change is complete before anything can panic, so a poisoned lock guards sound data.
+    fn logs(&self) -> MutexGuard<'_, Logs> {
+        self.logs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Logs {
+    fn append(
+        &mut self,
+        room: &RoomId,
+        draft: Draft,
+        bytes_max: usize,
+    ) -> Result<Appended, StoreError> {
+        let log = self.rooms.entry(room.clone()).or_default();
+        let key = (draft.sender.id.clone(), draft.client_msg_id.clone());
+        if let Some(stored) = log
+            .places
+            .get(&key)
+            .and_then(|place| log.messages.get(*place))
+        {
+            return Ok(Appended {
+                message: stored.clone(),
+                duplicate: true,
+            });
+        }
+        let bytes = self.bytes + cost_bytes(&draft);
+        if bytes > bytes_max {
+            return Err(StoreError::Unavailable(format!(
+                "memory store is full ({bytes_max} bytes)"
+            )));
+        }
+        self.bytes = bytes;
+        let message = draft.placed(room, log.messages.len() as u64 + 1);
+        log.places.insert(key, log.messages.len());
+        log.messages.push(message.clone());
+        Ok(Appended {
+            message,
+            duplicate: false,
+        })
+    }
+}
+
+fn cost_bytes(draft: &Draft) -> usize {
+    let Draft {
+        sender,
+        client_msg_id,
+        kind,
+        content,
+        ..
+    } = draft;
+    // Sender and client id are kept twice: in the message and in the key.
+    let texts = 2 * (sender.id.len() + client_msg_id.len()) + sender.name.len();
+    MESSAGE_OVERHEAD_BYTES + texts + kind.len() + content.len()
+}
+
+/// The part of a log of `len` messages (seq 1 to `len`) that a page shows, and whether more lies behind it.
+fn cut(len: usize, page: Page) -> (Range<usize>, bool) {
+    let place = |seq: u64| usize::try_from(seq).unwrap_or(usize::MAX).min(len);
+    let count = |limit: u32| usize::try_from(limit).unwrap_or(usize::MAX).max(1);
+    match page {
+        Page::Latest { limit } => {
+            let start = len.saturating_sub(count(limit));
+            (start..len, start > 0)
+        }
+        Page::Before { before, limit } => {
+            let end = place(before.saturating_sub(1));
+            let start = end.saturating_sub(count(limit));
+            (start..end, start > 0)
+        }
+        Page::After { after, limit } => {
+            let start = place(after);
+            let end = start.saturating_add(count(limit)).min(len);
+            (start..end, end < len)
+        }
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn append(&self, room: &RoomId, drafts: Vec<Draft>) -> Vec<Result<Appended, StoreError>> {
+        let mut logs = self.logs();
+        drafts
+            .into_iter()
+            .map(|draft| logs.append(room, draft, self.bytes_max))
+            .collect()
+    }
+
+    async fn page(&self, room: &RoomId, page: Page) -> Result<History, StoreError> {
+        let logs = self.logs();
+        let messages = logs.rooms.get(room).map_or(&[][..], |log| &log.messages);
+        let (range, has_more) = cut(messages.len(), page);
+        Ok(History {
+            messages: messages.get(range).unwrap_or_default().to_vec(),
+            first_seq: messages.first().map_or(0, |message| message.seq),
+            last_seq: messages.last().map_or(0, |message| message.seq),
+            has_more,
+            epoch: self.epoch.clone(),
+        })
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn name(&self) -> &'static str {
+        "memory"
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,266 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use super::{SqliteStore, writer};
+use crate::chat::message::Draft;
+use crate::sqlite::{self, OpenFile, Options};
+use crate::store::contract::{
+    Fixture, append, draft, drafts, room, seqs, store_contract, walk_back, walk_forth,
+};
+use crate::store::{Page, Store, StoreError};
+
+struct OwnFile(TempDir);
+
+impl OwnFile {
+    fn path(&self) -> PathBuf {
+        self.0.path().join("chat.db")
+    }
+}
+
+#[async_trait]
+impl Fixture for OwnFile {
+    async fn fresh() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    async fn open(&self) -> Arc<dyn Store> {
+        Arc::new(SqliteStore::open(&self.path()).unwrap())
+    }
+
+    async fn clear(self) {
+        self.0.close().unwrap();
+    }
+}
+
+store_contract!(OwnFile);
+
+/// A store that gives up on a lock at once, and a folder that goes away with it.
+fn impatient(pages_max: Option<u32>) -> (TempDir, PathBuf, SqliteStore) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("chat.db");
+    let options = Options {
+        busy_timeout: Duration::from_millis(20),
+        pages_max,
+    };
+    let store = SqliteStore::open_with(&path, options).unwrap();
+    (folder, path, store)
+}
+
+fn count(path: &Path) -> i64 {
+    let connection = Connection::open(path).unwrap();
+    connection
+        .query_row("SELECT count(*) FROM messages", [], |row| row.get(0))
+        .unwrap()
+}
+
+#[tokio::test]
+async fn everything_survives_reopening() {
+    let fixture = OwnFile::fresh().await;
+    let lobby = room("lobby");
+    let before = {
+        let store = SqliteStore::open(&fixture.path()).unwrap();
+        append(&store, &lobby, drafts("ann", 5)).await;
+        store
+            .page(&lobby, Page::Latest { limit: 10 })
+            .await
+            .unwrap()
+    };
+    let store = SqliteStore::open(&fixture.path()).unwrap();
+    assert_eq!(
+        store
+            .page(&lobby, Page::Latest { limit: 10 })
+            .await
+            .unwrap(),
+        before
+    );
+    let outcomes = append(&store, &lobby, drafts("ann", 6)).await;
+    let places: Vec<_> = outcomes
+        .iter()
+        .map(|a| (a.message.seq, a.duplicate))
+        .collect();
+    assert_eq!(
+        places,
+        [
+            (1, true),
+            (2, true),
+            (3, true),
+            (4, true),
+            (5, true),
+            (6, false)
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_locked_file_refuses_the_drafts_and_recovers() {
+    let (_folder, path, store) = impatient(None);
+    let lobby = room("lobby");
+    append(&store, &lobby, drafts("ann", 2)).await;
+
+    let other = Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let outcomes = store.append(&lobby, drafts("bob", 3)).await;
+    assert_eq!(outcomes.len(), 3);
+    assert!(
+        outcomes
+            .iter()
+            .all(|o| matches!(o, Err(StoreError::Unavailable(_)))),
+        "{outcomes:?}"
+    );
+    // Reading goes on beside the lock.
+    assert_eq!(seqs(&walk_back(&store, &lobby, 10).await), [1, 2]);
+    assert_eq!(store.ping().await, Ok(()));
+
+    other.execute_batch("ROLLBACK").unwrap();
+    let outcomes = append(&store, &lobby, drafts("bob", 3)).await;
+    assert_eq!(
+        outcomes.iter().map(|a| a.message.seq).collect::<Vec<_>>(),
+        [3, 4, 5]
+    );
+    assert_eq!(count(&path), 5);
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_the_drafts_and_recovers() {
+    let (_folder, path, store) = impatient(Some(64));
+    let lobby = room("lobby");
+    let big = "x".repeat(50_000);
+    let mut acked = 0;
+    let refused = loop {
+        let sent = draft("ann", &acked.to_string(), &big);
+        match store.append(&lobby, vec![sent.clone()]).await.remove(0) {
+            Ok(appended) => {
+                acked += 1;
+                assert_eq!(appended.message.seq, acked);
+            }
+            Err(why) => {
+                assert!(
+                    matches!(&why, StoreError::Unavailable(text) if text.contains("full")),
+                    "{why}"
+                );
+                break sent;
+            }
+        }
+    };
+    assert!(acked >= 2);
+    assert_eq!(
+        seqs(&walk_forth(&store, &lobby, 100).await),
+        (1..=acked).collect::<Vec<_>>()
+    );
+    // What still fits is still stored.
+    append(
+        &store,
+        &room("garden"),
+        vec![draft("ann", "small", "small")],
+    )
+    .await;
+
+    // Space comes back: an operator removes the oldest message.
+    let other = Connection::open(&path).unwrap();
+    other
+        .execute(
+            "DELETE FROM messages WHERE room_id = 'lobby' AND seq <= 2",
+            [],
+        )
+        .unwrap();
+    let outcome = append(&store, &lobby, vec![refused]).await;
+    assert_eq!(
+        (outcome[0].message.seq, outcome[0].duplicate),
+        (acked + 1, false)
+    );
+    let page = store
+        .page(&lobby, Page::Latest { limit: 100 })
+        .await
+        .unwrap();
+    assert_eq!((page.first_seq, page.last_seq), (3, acked + 1));
+}
+
+#[tokio::test]
+async fn a_batch_too_big_for_the_disk_does_not_take_others_with_it() {
+    let (_folder, path, store) = impatient(Some(64));
+    let store = Arc::new(store);
+    let (small, big) = (room("small"), room("big"));
+    let flood = drafts("ann", 20).into_iter().map(|d| Draft {
+        content: "x".repeat(50_000),
+        ..d
+    });
+    let (first, refused, second) = tokio::join!(
+        store.append(&small, drafts("bob", 1)),
+        store.append(&big, flood.collect()),
+        store.append(&small, drafts("cat", 1)),
+    );
+    assert!(first[0].is_ok() && second[0].is_ok());
+    assert_eq!(refused.len(), 20);
+    assert!(
+        refused
+            .iter()
+            .all(|o| matches!(o, Err(StoreError::Unavailable(_))))
+    );
+    assert_eq!(count(&path), 2);
+}
+
+#[tokio::test]
+async fn a_file_that_was_moved_away_refuses_the_drafts_and_recovers() {
+    let (_folder, path, store) = impatient(None);
+    let lobby = room("lobby");
+    append(&store, &lobby, drafts("ann", 1)).await;
+    let away = path.with_extension("away");
+    fs::rename(&path, &away).unwrap();
+    let outcomes = store.append(&lobby, drafts("bob", 1)).await;
+    assert!(
+        matches!(outcomes[0], Err(StoreError::Unavailable(_))),
+        "{outcomes:?}"
+    );
+    fs::write(&path, "").unwrap();
+    let outcomes = store.append(&lobby, drafts("bob", 1)).await;
+    assert!(
+        matches!(outcomes[0], Err(StoreError::Unavailable(_))),
+        "{outcomes:?}"
+    );
+    fs::rename(&away, &path).unwrap();
+    assert_eq!(
+        append(&store, &lobby, drafts("bob", 1)).await[0]
+            .message
+            .seq,
+        2
+    );
+}
+
+#[tokio::test]
+async fn a_read_only_file_refuses_the_drafts() {
+    let (_folder, path, store) = impatient(None);
+    let lobby = room("lobby");
+    append(&store, &lobby, drafts("ann", 1)).await;
+    // Rights do not stop root, who may run the tests; a connection that may only read fails in the same way.
+    let read_only = sqlite::open_reader(&path, Options::default()).unwrap();
+    let writer = writer::start(read_only, OpenFile::at(&path).unwrap()).unwrap();
+    let read_only = SqliteStore { writer, ..store };
+    let outcomes = read_only.append(&lobby, drafts("bob", 2)).await;
+    assert_eq!(outcomes.len(), 2);
+    let refused = |o: &Result<_, _>| matches!(o, Err(StoreError::Unavailable(text)) if text.contains("readonly"));
+    assert!(outcomes.iter().all(refused), "{outcomes:?}");
+    assert_eq!(seqs(&walk_back(&read_only, &lobby, 10).await), [1]);
+}
+
+#[tokio::test]
+async fn the_shell_reads_the_file() {
+    let (_folder, path, store) = impatient(None);
+    append(&store, &room("lobby"), vec![draft("ann", "a", "grüß dich")]).await;
+    let shell = Command::new("sqlite3")
+        .arg(&path)
+        .arg("SELECT room_id, seq, kind, type, sender_id, content FROM messages")
+        .output();
+    // The shell is a convenience of the operator's; where it is missing, the bundled library stands in.
+    let line = match shell {
+        Ok(output) => String::from_utf8(output.stdout).unwrap(),
+        Err(_) => return assert_eq!(count(&path), 1),
+    };
+    assert_eq!(line.trim_end(), "lobby|1|message|text|ann|grüß dich");
+}

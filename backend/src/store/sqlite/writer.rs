@@ -1,0 +1,168 @@
+//! The writer: one thread, one connection, and group commit.
+//!
+//! While a commit syncs, appends queue; the next transaction takes all of them, of all rooms, so that one sync pays for many.
+
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use tokio::sync::{mpsc, oneshot};
+
+use super::row;
+use crate::chat::message::{Draft, Message};
+use crate::chat::room::RoomId;
+use crate::sqlite::{OpenFile, QUEUE_JOBS_MAX, SqliteError, spawn};
+use crate::store::Appended;
+
+/// Drafts in one transaction. More would only make the first sender wait for the last one's pages.
+const GROUP_DRAFTS_MAX: usize = 1024;
+
+/// One call of `append`. Its answer is all or nothing: the drafts are stored together.
+pub(super) struct Job {
+    pub(super) room: RoomId,
+    pub(super) drafts: Vec<Draft>,
+    pub(super) reply: oneshot::Sender<Result<Vec<Appended>, SqliteError>>,
+}
+
+pub(super) fn start(
+    mut connection: Connection,
+    file: OpenFile,
+) -> Result<mpsc::Sender<Job>, SqliteError> {
+    let (queue, mut jobs) = mpsc::channel::<Job>(QUEUE_JOBS_MAX);
+    spawn("store-writer", move || {
+        while let Some(first) = jobs.blocking_recv() {
+            let mut drafts = first.drafts.len();
+            let mut group = vec![first];
+            while drafts < GROUP_DRAFTS_MAX
+                && let Ok(next) = jobs.try_recv()
+            {
+                drafts += next.drafts.len();
+                group.push(next);
+            }
+            commit(&mut connection, &file, group);
+        }
+    })?;
+    Ok(queue)
+}
+
+/// Stores a group in one transaction. When that fails for a reason that one room may have brought in (a message too big, no
+/// space for all), each job is tried alone; a lock would only make every one of them wait again.
+fn commit(connection: &mut Connection, file: &OpenFile, group: Vec<Job>) {
+    let alone = group.len() == 1;
+    match append_all(connection, file, &group) {
+        Ok(lists) => group
+            .into_iter()
+            .zip(lists)
+            .for_each(|(job, list)| answer(job, Ok(list))),
+        Err(why) if alone || matches!(why, SqliteError::Locked(_)) => {
+            group
+                .into_iter()
+                .for_each(|job| answer(job, Err(why.clone())));
+        }
+        Err(_) => group
+            .into_iter()
+            .for_each(|job| commit(connection, file, vec![job])),
+    }
+}
+
+/// A caller that gave up is owed nothing; what it sent is stored, and sending it again finds it.
+fn answer(job: Job, outcome: Result<Vec<Appended>, SqliteError>) {
+    drop(job.reply.send(outcome));
+}
+
+fn append_all(
+    connection: &mut Connection,
+    file: &OpenFile,
+    group: &[Job],
+) -> Result<Vec<Vec<Appended>>, SqliteError> {
+    // SQLite would go on writing into a file that was removed, and everything acked would end with this process.
+    file.check_in_place()?;
+    // Immediate: with the write lock held from the start, the tail that is read stays the tail.
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let lists = group
+        .iter()
+        .map(|job| append(&transaction, &job.room, &job.drafts))
+        .collect::<Result<_, _>>()?;
+    transaction.commit()?;
+    Ok(lists)
+}
+
+fn append(
+    transaction: &Transaction<'_>,
+    room: &RoomId,
+    drafts: &[Draft],
+) -> Result<Vec<Appended>, SqliteError> {
+    let mut next = tail(transaction, room)? + 1;
+    let mut appended = Vec::with_capacity(drafts.len());
+    for draft in drafts {
+        if insert(transaction, room, next, draft)? {
+            let message = draft.clone().placed(room, seq(next)?);
+            appended.push(Appended {
+                message,
+                duplicate: false,
+            });
+            next += 1;
+        } else {
+            let message = stored(transaction, room, draft)?;
+            appended.push(Appended {
+                message,
+                duplicate: true,
+            });
+        }
+    }
+    Ok(appended)
+}
+
+fn tail(transaction: &Transaction<'_>, room: &RoomId) -> Result<i64, SqliteError> {
+    let tail: Option<i64> = transaction
+        .prepare_cached("SELECT max(seq) FROM messages WHERE room_id = ?1")?
+        .query_row([room.as_str()], |line| line.get(0))?;
+    Ok(tail.unwrap_or(0))
+}
+
+/// Answers false when the sender's client id is taken. A taken seq is not forgiven: under the write lock it cannot happen.
+fn insert(
+    transaction: &Transaction<'_>,
+    room: &RoomId,
+    seq: i64,
+    draft: &Draft,
+) -> Result<bool, SqliteError> {
+    let mut statement = transaction.prepare_cached(
+        "INSERT INTO messages
+           (room_id, seq, id, type, content, sender_id, sender_name, client_msg_id, timestamp_ms)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+         ON CONFLICT (room_id, sender_id, client_msg_id) DO NOTHING",
+    )?;
+    let rows = statement.execute(params![
+        room.as_str(),
+        seq,
+        draft.id.to_string(),
+        draft.kind,
+        draft.content,
+        draft.sender.id,
+        draft.sender.name,
+        draft.client_msg_id,
+        draft.timestamp_ms,
+    ])?;
+    Ok(rows == 1)
+}
+
+fn stored(
+    transaction: &Transaction<'_>,
+    room: &RoomId,
+    draft: &Draft,
+) -> Result<Message, SqliteError> {
+    let sql = format!(
+        "SELECT {} FROM messages WHERE room_id = ?1 AND sender_id = ?2 AND client_msg_id = ?3",
+        row::COLUMNS
+    );
+    let message = transaction
+        .prepare_cached(&sql)?
+        .query_row(
+            params![room.as_str(), draft.sender.id, draft.client_msg_id],
+            |line| row::read(line, room),
+        )
+        .optional()?;
+    message.ok_or_else(|| SqliteError::Broken("a message both exists and does not".to_owned()))
+}
+
+fn seq(stored: i64) -> Result<u64, SqliteError> {
+    u64::try_from(stored).map_err(|_| SqliteError::Broken(format!("seq {stored} is negative")))
+}
