@@ -1,0 +1,55 @@
+// Who speaks in this window: a display name that is asked once, and a guest session that keeps the same person across
+// reloads and backends, so that sending something again is recognised as the same message.
+
+const NAME_KEY = "berth.name";
+export const NAME_LENGTH_MAX = 40;
+
+export function cleanName(text) {
+  const name = text.replace(/\p{Cc}/gu, " ").replace(/\s+/gu, " ").trim();
+  return [...name].slice(0, NAME_LENGTH_MAX).join("");
+}
+
+// The browser's storage, or null where it is switched off: reading the property may already throw.
+export function storageOf(name) {
+  try {
+    return window[name];
+  } catch {
+    return null;
+  }
+}
+
+export function storedName(storage) {
+  return cleanName(storage?.getItem(NAME_KEY) ?? "");
+}
+
+export function storeName(storage, name) {
+  try {
+    storage?.setItem(NAME_KEY, name);
+  } catch {
+    // Asked again next time.
+  }
+}
+
+// Makes sure that a session says who we are. Without one the socket still connects, as a guest of that connection only;
+// so trouble here is reported (false) and never stops anybody from talking.
+export async function ensureSession(name, { request = fetch, timeoutMs = 4_000 } = {}) {
+  const ask = (path, options) =>
+    request(path, { credentials: "same-origin", signal: AbortSignal.timeout(timeoutMs), ...options });
+  try {
+    const me = await ask("/api/auth/me");
+    if (me.ok && (await userOf(me))?.name === name) return true;
+    const made = await ask("/api/auth/guest", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ displayName: name }),
+    });
+    return made.ok;
+  } catch {
+    return false;
+  }
+}
+
+async function userOf(response) {
+  const body = await response.json();
+  return body?.user ?? body;
+}

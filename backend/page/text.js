@@ -1,0 +1,75 @@
+// Text that people type: links in messages, room names in addresses, times. Pure.
+
+export const ROOM_DEFAULT = "lobby";
+// The server's limit on a room's name.
+const ROOM_BYTES_MAX = 128;
+
+const LINK = /\bhttps?:\/\/[^\s<>"'`{}|\\^]+/giu;
+const CLOSERS = { ")": "(", "]": "[" };
+
+// Splits into `{ text }` and `{ text, href }`. Only http and https become links; everything else stays text.
+export function segments(content) {
+  const parts = [];
+  let end = 0;
+  for (const match of content.matchAll(LINK)) {
+    const text = withoutTail(match[0]);
+    const href = safeHref(text);
+    if (href === null) continue;
+    if (match.index > end) parts.push({ text: content.slice(end, match.index) });
+    parts.push({ text, href });
+    end = match.index + text.length;
+  }
+  if (end < content.length) parts.push({ text: content.slice(end) });
+  return parts;
+}
+
+// A full stop or an unopened bracket after an address belongs to the sentence.
+function withoutTail(link) {
+  let text = link;
+  for (;;) {
+    const last = text.at(-1);
+    const opener = CLOSERS[last];
+    const isUnopened = opener !== undefined && text.split(opener).length < text.split(last).length;
+    if (!isUnopened && !".,;:!?*_~…".includes(last)) return text;
+    text = text.slice(0, -1);
+  }
+}
+
+export function safeHref(text) {
+  try {
+    const url = new URL(text);
+    const isWeb = url.protocol === "https:" || url.protocol === "http:";
+    // user:password@host is how a link pretends to lead somewhere else.
+    return isWeb && url.username === "" && url.password === "" ? url.href : null;
+  } catch {
+    return null;
+  }
+}
+
+export function byteLength(text) {
+  return new TextEncoder().encode(text).length;
+}
+
+// A room's name out of what somebody typed, or null.
+export function roomName(text) {
+  const name = text.replace(/\p{Cc}/gu, "").trim().replace(/^#+\s*/, "");
+  return name !== "" && byteLength(name) <= ROOM_BYTES_MAX ? name : null;
+}
+
+export function roomFromHash(hash) {
+  let text = hash.replace(/^#/, "");
+  try {
+    text = decodeURIComponent(text);
+  } catch {
+    // A stray % is just a character.
+  }
+  return roomName(text) ?? ROOM_DEFAULT;
+}
+
+export function hashOfRoom(room) {
+  return `#${encodeURIComponent(room)}`;
+}
+
+export function dayKey(date) {
+  return `${date.getFullYear()}-${date.getMonth()}-${date.getDate()}`;
+}

@@ -1,0 +1,3 @@
+//! The HTTP side of a backend.
+
+pub mod page;
