@@ -6,4 +6,18 @@
     reason = "in a test they are the failure"
 )]
 
+mod bad_input_backend;
+mod bad_input_proxy;
+mod configs;
+mod failover;
+mod guide;
 mod harness;
+mod operator;
+mod order;
+mod page;
+mod redis;
+mod reload;
+mod sessions;
+mod shutdown;
+mod stickiness;
+mod stores;

@@ -40,4 +40,4 @@ pub use ports::Port;
 pub use process::{Program, binary};
 pub use proxy::{Proxy, RunningProxy};
 pub use services::{Mongo, Redis};
-pub use town::{Town, TownPlan};
+pub use town::{SESSION_SECRET, Town, TownPlan};

@@ -13,7 +13,7 @@ use crate::proxy::{Proxy, RunningProxy};
 use crate::services::{Mongo, Redis};
 
 /// The secret all backends of all towns sign sessions with.
-const SESSION_SECRET: &str = "a secret for tests";
+pub const SESSION_SECRET: &str = "a secret for tests";
 
 /// What a town shall be. `start` makes it so.
 pub struct TownPlan {

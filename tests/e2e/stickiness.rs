@@ -1,0 +1,121 @@
+//! A client stays on its server, and is moved once when that server is gone.
+
+use berth_tests::{Client, Proxy, Town, Transport, http};
+
+async fn instance_of(url: &str, headers: &[(&str, &str)]) -> (String, Option<String>) {
+    let mut request = http::client().get(url);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let answer = request.send().await.expect("an answer");
+    let text = |name: &str| {
+        let value = answer.headers().get(name)?;
+        Some(value.to_str().expect("text").to_owned())
+    };
+    (
+        text("x-berth-instance").expect("an instance"),
+        text("set-cookie"),
+    )
+}
+
+#[tokio::test]
+async fn a_cookie_names_the_server_as_nginx_does() {
+    let plan = Town::with_backends(3).redis().proxy(Proxy::sticky_cookie());
+    let mut town = plan.start().await;
+    let url = town.proxy().url("/api/instance");
+    let (first, cookie) = instance_of(&url, &[]).await;
+    let cookie = cookie.expect("a cookie for a new client");
+    assert!(cookie.starts_with("srv_id="), "{cookie}");
+    assert!(cookie.to_lowercase().contains("max-age=3600"), "{cookie}");
+    assert!(cookie.to_lowercase().contains("path=/"), "{cookie}");
+    let pair = cookie.split(';').next().expect("a pair");
+    assert_eq!(pair.len(), "srv_id=".len() + 32, "no hex MD5: {cookie}");
+    for _ in 0..8 {
+        let (instance, again) = instance_of(&url, &[("cookie", pair)]).await;
+        assert_eq!((instance, again), (first.clone(), None));
+    }
+
+    let number: usize = first
+        .strip_prefix("backend-")
+        .and_then(|n| n.parse().ok())
+        .expect("a number");
+    town.kill(number);
+    let (moved, cookie) = instance_of(&url, &[("cookie", pair)]).await;
+    assert_ne!(moved, first);
+    let cookie = cookie.expect("a new cookie after the move");
+    let pair = cookie.split(';').next().expect("a pair");
+    let (instance, again) = instance_of(&url, &[("cookie", pair)]).await;
+    assert_eq!((instance, again), (moved, None));
+}
+
+#[tokio::test]
+async fn a_websocket_gets_its_cookie_on_the_101() {
+    let plan = Town::with_backends(2).redis().proxy(Proxy::sticky_cookie());
+    let town = plan.start().await;
+    let client = town.visitor().await;
+    let cookie = client
+        .handshake_header("set-cookie")
+        .expect("a cookie on the 101")
+        .to_owned();
+    let pair = cookie.split(';').next().expect("a pair").to_owned();
+    let instance = client.instance().await;
+    for _ in 0..4 {
+        let again = Client::to(&town.proxy().address())
+            .header("cookie", &pair)
+            .connect()
+            .await;
+        assert_eq!(again.instance().await, instance);
+    }
+}
+
+#[tokio::test]
+async fn an_address_stays_on_its_server_and_a_forged_one_does_not_count() {
+    let plan = Town::with_backends(3)
+        .redis()
+        .proxy(Proxy::ip_hash().behind_localhost());
+    let town = plan.start().await;
+    let url = town.proxy().url("/api/instance");
+    let mut seen = Vec::new();
+    for network in 0..20 {
+        let address = format!("10.1.{network}.7");
+        // nginx hashes the first three octets of an IPv4 address.
+        let neighbour = format!("10.1.{network}.200");
+        let (instance, _) = instance_of(&url, &[("x-forwarded-for", &address)]).await;
+        let (again, _) = instance_of(&url, &[("x-forwarded-for", &neighbour)]).await;
+        assert_eq!(instance, again, "{address}");
+        seen.push(instance);
+    }
+    seen.sort();
+    seen.dedup();
+    assert_eq!(seen.len(), 3, "20 networks on {seen:?} only");
+
+    // Without trusted proxies everyone here is 127.0.0.1, whatever they claim.
+    let town = Town::with_backends(3)
+        .redis()
+        .proxy(Proxy::ip_hash())
+        .start()
+        .await;
+    let url = town.proxy().url("/api/instance");
+    let (home, _) = instance_of(&url, &[]).await;
+    for network in 0..10 {
+        let claim = format!("10.1.{network}.7");
+        assert_eq!(
+            instance_of(&url, &[("x-forwarded-for", &claim)]).await.0,
+            home
+        );
+    }
+}
+
+#[tokio::test]
+async fn long_polling_stays_on_its_server() {
+    let plan = Town::with_backends(3).redis().proxy(Proxy::sticky_cookie());
+    let town = plan.start().await;
+    for number in 0..6 {
+        let address = town.proxy().address();
+        let mut client = Client::to(&address).by(Transport::Polling).connect().await;
+        client.join("square").await;
+        let content = format!("polled {number}");
+        client.say("square", &content).await;
+        client.hears(&content).await;
+    }
+}
