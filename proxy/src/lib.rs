@@ -1,4 +1,5 @@
 //! berth-proxy: a sticky-session load balancer for Socket.IO and WebSocket fleets.
 
+pub mod config;
 pub mod server;
 pub mod settings;

@@ -1,0 +1,180 @@
+//! The command line: verbs, the file they work on, and what each tells its caller.
+//!
+//! Exit codes: 0 done, 1 failed, 2 wrong usage or a bad file (trying again cannot help).
+
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use berth_proxy::config;
+use berth_proxy::server::{self, Control, Source};
+use berth_proxy::settings::Settings;
+use clap::{Parser, Subcommand};
+use nix::sys::signal::{Signal, kill};
+
+use crate::pid_file::{self, PidFile};
+use crate::probe;
+
+/// Where a file is looked for when none is named, in this order.
+const CONFIG_PATHS: [&str; 2] = ["config/proxy.toml", "/etc/berth/proxy.toml"];
+
+/// Sticky-session load balancer for Socket.IO and WebSocket fleets.
+#[derive(Debug, Parser)]
+#[command(name = "berth-proxy", version, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+
+    /// The configuration file [default: config/proxy.toml, then /etc/berth/proxy.toml]
+    #[arg(short, long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// The same as check
+    #[arg(short = 't')]
+    test: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+enum Verb {
+    /// Serve until a signal says otherwise: HUP reloads, TERM, INT and QUIT drain and stop (the default)
+    Run,
+    /// Say everything that is wrong with the file; start nothing
+    Check,
+    /// Have the running proxy read its file again, if the file is good
+    Reload,
+    /// Ask the running proxy's admin listener whether it lives
+    Health,
+}
+
+/// Why the program ends without having done what it was told.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) code: u8,
+    pub(crate) message: String,
+}
+
+impl Failure {
+    const FAILED: u8 = 1;
+    const USAGE: u8 = 2;
+
+    fn usage(message: String) -> Self {
+        Self {
+            code: Self::USAGE,
+            message,
+        }
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self {
+            code: Self::FAILED,
+            message: format!("berth-proxy: {error:#}"),
+        }
+    }
+}
+
+impl Cli {
+    pub(crate) fn obey(self) -> Result<(), Failure> {
+        let verb = match (self.verb, self.test) {
+            (None | Some(Verb::Check), true) => Verb::Check,
+            (Some(_), true) => {
+                return Err(Failure::usage(
+                    "berth-proxy: -t is a verb itself; leave out one of the two".to_owned(),
+                ));
+            }
+            (verb, false) => verb.unwrap_or(Verb::Run),
+        };
+        let file = self.config.map_or_else(default_config, Ok)?;
+        match verb {
+            Verb::Run => run(&file),
+            Verb::Check => check(&file),
+            Verb::Reload => reload(&file),
+            Verb::Health => health(&file),
+        }
+    }
+}
+
+fn default_config() -> Result<PathBuf, Failure> {
+    let found = CONFIG_PATHS
+        .iter()
+        .map(Path::new)
+        .find(|path| path.exists());
+    found.map(Path::to_path_buf).ok_or_else(|| {
+        Failure::usage(format!(
+            "berth-proxy: there is neither {} here nor {}; name a file with -c FILE",
+            CONFIG_PATHS[0], CONFIG_PATHS[1]
+        ))
+    })
+}
+
+fn load(file: &Path, consequence: &str) -> Result<Settings, Failure> {
+    config::load(file).map_err(|problems| Failure::usage(problems.explain(consequence)))
+}
+
+fn run(file: &Path) -> Result<(), Failure> {
+    let settings = load(file, "nothing was started")?;
+    start_logging()?;
+    // Held until the proxy has ended: dropping it removes the file.
+    let _pid_file = settings
+        .pid_file
+        .as_deref()
+        .map(PidFile::claim)
+        .transpose()?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), config = %file.display(), "starting");
+    Ok(server::run(
+        settings,
+        Source::File(file.to_path_buf()),
+        Control::signals(),
+    )?)
+}
+
+fn check(file: &Path) -> Result<(), Failure> {
+    load(file, "nothing was started")?;
+    say(&format!(
+        "configuration file {} test is successful",
+        file.display()
+    ))
+}
+
+fn reload(file: &Path) -> Result<(), Failure> {
+    let settings = load(file, "nothing was reloaded")?;
+    let path = settings.pid_file.ok_or_else(|| {
+        Failure::usage(format!(
+            "berth-proxy: {} has no server.pid_file, so the running proxy cannot be found; \
+             add one and restart, or send it HUP yourself",
+            file.display()
+        ))
+    })?;
+    let pid = pid_file::running(&path)?;
+    kill(pid, Signal::SIGHUP).with_context(|| format!("process {pid} was not signalled"))?;
+    say(&format!(
+        "configuration file {} test is successful; process {pid} reloads it",
+        file.display()
+    ))
+}
+
+fn health(file: &Path) -> Result<(), Failure> {
+    let admin = config::load_admin(file)
+        .map_err(|problems| Failure::usage(problems.explain("nothing was asked")))?;
+    let address = admin.ok_or_else(|| {
+        Failure::usage(format!(
+            "berth-proxy: {} has no [admin], so there is nobody to ask",
+            file.display()
+        ))
+    })?;
+    Ok(probe::liveness(address)?)
+}
+
+fn start_logging() -> anyhow::Result<()> {
+    tracing_subscriber::fmt()
+        .try_init()
+        .map_err(anyhow::Error::from_boxed)
+}
+
+fn say(text: &str) -> Result<(), Failure> {
+    Ok(writeln!(io::stdout(), "{text}").context("standard output cannot be written")?)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,123 @@
+//! From a file to checked `Settings`, or to every problem that the file has.
+//!
+//! Owns the file's words, defaults and bounds; `config/proxy.toml` is their reference. Does not own what the settings
+//! do, opens no socket and looks up no name: a file can be checked on a machine that knows none of its servers.
+
+mod address;
+mod cookie;
+mod keys;
+mod listener;
+mod problem;
+mod quantity;
+mod route;
+mod server;
+mod syntax;
+mod table;
+mod upstream;
+
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use toml::de::DeTable;
+
+use self::problem::Report;
+pub use self::problem::{Problem, Problems};
+use self::table::Table;
+use crate::settings::Settings;
+
+/// Larger than any real file; keeps a mistaken path (a log, a disk image) from being read into memory.
+const FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Reads and judges the file at `path`.
+///
+/// # Errors
+/// Every problem of the file at once, each with its place and what would be right.
+pub fn load(path: &Path) -> Result<Settings, Problems> {
+    let file = path.display().to_string();
+    parse(&file, &read(path, &file)?)
+}
+
+/// Judges `text`; `file` is only what the problems call it.
+///
+/// # Errors
+/// Every problem of the text at once.
+pub fn parse(file: &str, text: &str) -> Result<Settings, Problems> {
+    let report = Report::default();
+    let settings = judge(text, &report);
+    report.into_result(file, text, settings)
+}
+
+/// Where the admin listener of the file at `path` is, whatever else is wrong in that file: a probe of a running
+/// proxy must not fail because somebody is halfway through an edit.
+///
+/// # Errors
+/// The problems of the file if it cannot be read or says nothing usable about `admin.listen`.
+pub fn load_admin(path: &Path) -> Result<Option<SocketAddr>, Problems> {
+    let file = path.display().to_string();
+    let text = read(path, &file)?;
+    let report = Report::default();
+    let admin = judge(&text, &report).admin;
+    match admin {
+        Some(address) => Ok(Some(address)),
+        None => report.into_result(&file, &text, None),
+    }
+}
+
+fn read(path: &Path, file: &str) -> Result<String, Problems> {
+    let unreadable = |why: String| Problems::of_file(file, why);
+    let metadata = std::fs::metadata(path).map_err(|error| {
+        unreadable(format!(
+            "cannot be read: {error}; write the path of a readable file after -c"
+        ))
+    })?;
+    if metadata.len() > FILE_BYTES_MAX {
+        return Err(unreadable(format!(
+            "is {} bytes long; a configuration file has at most {FILE_BYTES_MAX}",
+            metadata.len()
+        )));
+    }
+    let bytes = std::fs::read(path).map_err(|error| {
+        unreadable(format!(
+            "cannot be read: {error}; write the path of a readable file after -c"
+        ))
+    })?;
+    String::from_utf8(bytes).map_err(|error| {
+        let place = error.utf8_error().valid_up_to();
+        let readable = String::from_utf8_lossy(&error.as_bytes()[..place]).into_owned();
+        Problems::of_text(
+            file,
+            &readable,
+            place,
+            "is not UTF-8 from here on; save the file as UTF-8 text",
+        )
+    })
+}
+
+/// Reads the whole text and reports everything that is wrong with it. What comes back is complete, with defaults in
+/// the place of what could not be read, and may be used only if nothing was reported.
+fn judge(text: &str, report: &Report) -> Settings {
+    let (tree, errors) = DeTable::parse_recoverable(text);
+    syntax::report(text, tree.get_ref(), &errors, report);
+
+    let mut file = Table::root(tree.get_ref(), report);
+    let server = listener::server(&mut file);
+    let admin = listener::admin(&mut file, &server.listen);
+    let upstreams = upstream::all(&mut file);
+    let routes = route::all(&mut file, &upstreams);
+    file.finish();
+
+    Settings {
+        listen: server.listen,
+        admin,
+        pid_file: server.pid_file,
+        trusted_proxies: server.trusted_proxies,
+        drain_timeout: server.drain_timeout,
+        limits: server.limits,
+        threads: server.threads,
+        upstreams,
+        routes,
+    }
+}

@@ -1,0 +1,199 @@
+//! The words of the file: every quantity's name, default and bounds, and what to say about a word that is not one.
+//!
+//! `config/proxy.toml` documents the same keys and defaults; a test compares the two.
+
+use std::time::Duration;
+
+use super::quantity::{Bytes, quote};
+
+/// A bounded quantity of the file.
+pub(super) struct Key<T> {
+    pub(super) name: &'static str,
+    /// What holds when the key is absent.
+    pub(super) default: T,
+    pub(super) least: T,
+    pub(super) most: T,
+}
+
+const fn key<T>(name: &'static str, default: T, least: T, most: T) -> Key<T> {
+    Key {
+        name,
+        default,
+        least,
+        most,
+    }
+}
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(86_400);
+const KIB: u64 = 1024;
+const MIB: u64 = 1024 * KIB;
+
+// `[server]`. The client-side timeouts are nginx's defaults.
+
+pub(super) const SERVER_LISTEN: &str = "0.0.0.0:8080";
+pub(super) const DRAIN_TIMEOUT: Key<Duration> = key(
+    "drain_timeout",
+    Duration::from_secs(30),
+    Duration::ZERO,
+    DAY,
+);
+/// The default is one per processor, which no constant can say.
+pub(super) const THREADS: Key<usize> = key("threads", 1, 1, 256);
+/// The least holds a request line with a session id and a cookie; the most is what 4096 slow clients may pin in 4 GiB.
+pub(super) const HEAD_BYTES_MAX: Key<Bytes> =
+    key("head_bytes_max", Bytes(32 * KIB), Bytes(KIB), Bytes(MIB));
+pub(super) const HEAD_TIMEOUT: Key<Duration> = key(
+    "head_timeout",
+    Duration::from_secs(60),
+    Duration::from_millis(100),
+    HOUR,
+);
+pub(super) const CLIENT_KEEPALIVE_TIMEOUT: Key<Duration> =
+    key("keepalive_timeout", Duration::from_secs(75), SECOND, DAY);
+/// A polling POST carries one Engine.IO payload, and Socket.IO's own limit for it is 1 MB.
+pub(super) const BODY_BYTES_MAX: Key<Bytes> =
+    key("body_bytes_max", Bytes(MIB), Bytes(KIB), Bytes(MIB * MIB));
+/// Each takes two file descriptors: one to the client and one to the server.
+pub(super) const CONNECTIONS_MAX: Key<usize> = key("connections_max", 65_536, 1, 4_194_304);
+
+// `[admin]`, present or absent as a whole.
+
+pub(super) const ADMIN_LISTEN: &str = "127.0.0.1:9090";
+
+// `[upstream.NAME]`. nginx's defaults, except where a line says why not.
+
+pub(super) const KEEPALIVE: Key<usize> = key("keepalive", 32, 0, 65_536);
+pub(super) const KEEPALIVE_REQUESTS: Key<u32> = key("keepalive_requests", 1000, 1, u32::MAX);
+pub(super) const KEEPALIVE_TIMEOUT: Key<Duration> =
+    key("keepalive_timeout", Duration::from_secs(60), SECOND, DAY);
+/// nginx waits 60 s. A Socket.IO client gives up after 20 s, so a machine that lost power must cost less than that.
+pub(super) const CONNECT_TIMEOUT: Key<Duration> =
+    key("connect_timeout", Duration::from_secs(5), MILLISECOND, HOUR);
+/// A long poll is silent for one `pingInterval`, 25 s.
+pub(super) const READ_TIMEOUT: Key<Duration> =
+    key("read_timeout", Duration::from_secs(60), MILLISECOND, DAY);
+pub(super) const WRITE_TIMEOUT: Key<Duration> =
+    key("write_timeout", Duration::from_secs(60), MILLISECOND, DAY);
+pub(super) const TRIES: Key<u32> = key("tries", 0, 0, 1000);
+/// Off unless written; what stands here as a default is never used.
+pub(super) const RESOLVE: Key<Duration> = key("resolve", SECOND, SECOND, DAY);
+/// Longer than `pingInterval` + `pingTimeout` (25 s + 60 s): a tunnel is never cut while Engine.IO still waits for it.
+pub(super) const WEBSOCKET_IDLE_TIMEOUT: Key<Duration> =
+    key("idle_timeout", Duration::from_secs(90), SECOND, DAY);
+/// Balancing walks the list.
+pub(super) const SERVERS_MAX: usize = 1024;
+/// Each is a set of metric labels.
+pub(super) const UPSTREAMS_MAX: usize = 256;
+/// Longer names are unreadable as metric labels.
+pub(super) const UPSTREAM_NAME_BYTES_MAX: usize = 64;
+
+// One item of `servers`, nginx's defaults.
+
+pub(super) const WEIGHT: Key<u32> = key("weight", 1, 1, 65_535);
+pub(super) const MAX_FAILS: Key<u32> = key("max_fails", 1, 0, 1_000_000);
+pub(super) const FAIL_TIMEOUT: Key<Duration> =
+    key("fail_timeout", Duration::from_secs(10), SECOND, DAY);
+/// nginx's limit for a sticky session's id.
+pub(super) const ROUTE_BYTES_MAX: usize = 32;
+
+// `[upstream.NAME.cookie]`.
+
+pub(super) const COOKIE_NAME: &str = "srv_id";
+/// Without it a browser would keep the cookie for the directory of the first request alone.
+pub(super) const COOKIE_PATH: &str = "/";
+/// Off unless written: a session cookie. Browsers keep no cookie longer than 400 days.
+pub(super) const COOKIE_EXPIRES: Key<Duration> =
+    key("expires", HOUR, SECOND, Duration::from_secs(400 * 86_400));
+
+// `[[route]]`.
+
+pub(super) const ROUTE_PATH: &str = "/";
+/// Routes are searched for every request.
+pub(super) const ROUTES_MAX: usize = 1024;
+
+/// Words of a later version, by table: a file that uses one was written for it.
+const LATER: [(&str, &[&str]); 7] = [
+    ("", &["tls", "log", "logging", "metrics"]),
+    ("server", &["tls", "proxy_protocol", "http2", "access_log"]),
+    ("admin", &["token", "tls"]),
+    (
+        "upstream.NAME",
+        &["health_check", "hash", "slow_start", "tls", "sid", "zone"],
+    ),
+    (
+        "upstream.NAME.servers",
+        &["drain", "max_conns", "slow_start", "resolve"],
+    ),
+    ("upstream.NAME.cookie", &["secrets", "keys"]),
+    (
+        "upstream.NAME.websocket",
+        &["drain_spread", "max_connection_age"],
+    ),
+];
+
+/// nginx's and others' words, and ours.
+const SYNONYMS: [(&str, &str); 19] = [
+    ("client_body_timeout", "read_timeout"),
+    ("client_header_timeout", "head_timeout"),
+    ("client_max_body_size", "body_bytes_max"),
+    ("http_only", "httponly"),
+    ("large_client_header_buffers", "head_bytes_max"),
+    ("max_age", "expires"),
+    ("path_prefix", "path"),
+    ("pid", "pid_file"),
+    ("proxy_connect_timeout", "connect_timeout"),
+    ("proxy_next_upstream_tries", "tries"),
+    ("proxy_pass", "upstream"),
+    ("proxy_read_timeout", "read_timeout"),
+    ("proxy_send_timeout", "write_timeout"),
+    ("same_site", "samesite"),
+    ("server", "servers"),
+    ("server_name", "host"),
+    ("set_real_ip_from", "trusted_proxies"),
+    ("worker_connections", "connections_max"),
+    ("worker_processes", "threads"),
+];
+
+/// What to say about a key that no reader of its table asked for.
+pub(super) fn unknown(table: &str, name: &str, known: &[&'static str]) -> String {
+    if LATER
+        .iter()
+        .any(|(place, names)| *place == table && names.contains(&name))
+    {
+        return "is not supported in this version; leave it out".to_owned();
+    }
+    let synonym = SYNONYMS
+        .iter()
+        .find(|(theirs, ours)| *theirs == name && known.contains(ours));
+    let meant = synonym
+        .map(|(_, ours)| *ours)
+        .or_else(|| nearest(name, known.iter().copied()));
+    match meant {
+        Some(meant) => format!("is an unknown key; did you mean {meant}?"),
+        None => format!("is an unknown key; the keys here are {}", known.join(", ")),
+    }
+}
+
+/// What to say about a word that is none of `known`.
+pub(super) fn unknown_word(word: &str, known: &[&str]) -> String {
+    match nearest(word, known.iter().copied()) {
+        Some(meant) => format!("{} is unknown; did you mean \"{meant}\"?", quote(word)),
+        None => {
+            let known: Vec<String> = known.iter().map(|word| format!("\"{word}\"")).collect();
+            format!("{} is unknown; write {}", quote(word), known.join(" or "))
+        }
+    }
+}
+
+/// The word that was probably meant, if one is near enough to be a slip of the finger.
+pub(super) fn nearest<'w>(word: &str, words: impl Iterator<Item = &'w str>) -> Option<&'w str> {
+    let spelling = word.to_ascii_lowercase().replace('-', "_");
+    words
+        .map(|known| (strsim::damerau_levenshtein(&spelling, known), known))
+        .filter(|(distance, known)| *distance <= 1 + known.len() / 4)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, known)| known)
+}

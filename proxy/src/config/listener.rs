@@ -1,0 +1,140 @@
+//! `[server]` and `[admin]`: what the proxy offers to clients and to its operator, and the bounds on both.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use super::address;
+use super::keys;
+use super::quantity::{Bytes, Quantity as _, quote};
+use super::table::{Node, Table};
+use crate::settings::{Limits, Listen};
+
+pub(super) struct Server {
+    pub(super) listen: Vec<Listen>,
+    pub(super) trusted_proxies: Vec<IpNet>,
+    pub(super) drain_timeout: Duration,
+    pub(super) pid_file: Option<PathBuf>,
+    pub(super) threads: usize,
+    pub(super) limits: Limits,
+}
+
+pub(super) fn server(file: &mut Table<'_>) -> Server {
+    let mut table = file.table_or_empty("server", "server");
+    let server = Server {
+        listen: listen(&mut table),
+        trusted_proxies: trusted_proxies(&mut table),
+        drain_timeout: table.quantity(&keys::DRAIN_TIMEOUT),
+        pid_file: pid_file(&mut table),
+        threads: threads(&mut table),
+        limits: Limits {
+            head_bytes_max: whole(table.quantity(&keys::HEAD_BYTES_MAX)),
+            head_timeout: table.quantity(&keys::HEAD_TIMEOUT),
+            client_keepalive_timeout: table.quantity(&keys::CLIENT_KEEPALIVE_TIMEOUT),
+            body_bytes_max: table.quantity(&keys::BODY_BYTES_MAX).0,
+            connections_max: table.quantity(&keys::CONNECTIONS_MAX),
+        },
+    };
+    table.finish();
+    server
+}
+
+/// `None` if there is no `[admin]`: then nothing listens.
+pub(super) fn admin(file: &mut Table<'_>, listen: &[Listen]) -> Option<SocketAddr> {
+    let mut table = file.table("admin", "admin")?;
+    let address = match table.get("listen") {
+        Some(node) => {
+            let address = address::admin(&node);
+            let shared = address.is_some_and(|address| {
+                listen
+                    .iter()
+                    .any(|listen| address::collide(listen, &Listen::Tcp(address)))
+            });
+            if shared {
+                node.wrong(
+                    "is also where clients are served (server.listen); \
+                     write another port, and never a public address",
+                );
+            }
+            address
+        }
+        None => keys::ADMIN_LISTEN.parse().ok(),
+    };
+    table.finish();
+    address
+}
+
+fn listen(table: &mut Table<'_>) -> Vec<Listen> {
+    let example = "[\"0.0.0.0:8080\"]";
+    let Some(node) = table.get("listen") else {
+        return keys::SERVER_LISTEN
+            .parse()
+            .map(Listen::Tcp)
+            .into_iter()
+            .collect();
+    };
+    let mut taken: Vec<Listen> = Vec::new();
+    let items = node.list(example).unwrap_or_default();
+    if items.is_empty() && node.value.is_array() {
+        node.wrong(format!(
+            "is empty, so nobody could connect; write {example}"
+        ));
+    }
+    for item in items {
+        let Some(address) = address::listen(&item) else {
+            continue;
+        };
+        if taken.iter().any(|other| address::collide(&address, other)) {
+            item.wrong("is already listened on by an earlier item; leave one of the two out");
+        } else {
+            taken.push(address);
+        }
+    }
+    taken
+}
+
+fn trusted_proxies(table: &mut Table<'_>) -> Vec<IpNet> {
+    let items = table
+        .get("trusted_proxies")
+        .and_then(|node| node.list("[\"10.0.0.0/8\"]"));
+    items
+        .unwrap_or_default()
+        .iter()
+        .filter_map(address::network)
+        .collect()
+}
+
+fn pid_file(table: &mut Table<'_>) -> Option<PathBuf> {
+    let node = table.get("pid_file")?;
+    let path = node.text("\"/run/berth/proxy.pid\"")?;
+    if path.is_empty() || path.ends_with('/') || path.contains('\0') {
+        node.wrong(format!(
+            "{} is not the path of a file; write \"/run/berth/proxy.pid\"",
+            quote(path)
+        ));
+    }
+    Some(PathBuf::from(path))
+}
+
+/// A number, or `"auto"`: one per processor.
+fn threads(table: &mut Table<'_>) -> usize {
+    let automatic = || std::thread::available_parallelism().map_or(1, usize::from);
+    let is_automatic = |node: &Node<'_>| node.value.as_str() == Some("auto");
+    match table.get(keys::THREADS.name) {
+        None => automatic(),
+        Some(node) if is_automatic(&node) => automatic(),
+        Some(node) => node.quantity(&keys::THREADS).unwrap_or_else(automatic),
+    }
+}
+
+/// Sizes that are held in memory are bounded far below what a `usize` holds.
+fn whole(bytes: Bytes) -> usize {
+    debug_assert!(
+        bytes <= keys::HEAD_BYTES_MAX.most,
+        "{} was bounded when it was read",
+        bytes.write()
+    );
+    usize::try_from(bytes.0).unwrap_or(usize::MAX)
+}

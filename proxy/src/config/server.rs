@@ -1,0 +1,102 @@
+//! One item of `servers`: nginx's `server` line.
+
+use std::time::Duration;
+
+use super::address;
+use super::cookie::is_cookie_value;
+use super::keys;
+use super::quantity::{describe, quote};
+use super::table::{Node, Table};
+use crate::settings::{Balance, Server, ServerAddress};
+
+/// `None` if its address could not be read; whatever else is wrong is reported all the same.
+pub(super) fn read(node: &Node<'_>, balance: Balance) -> Option<Server> {
+    if node.value.is_str() {
+        return address::server(node).map(with_defaults);
+    }
+    if !node.value.is_table() {
+        let example = "\"app1:3000\" or { address = \"app1:3000\", weight = 2 }";
+        node.wrong(format!(
+            "{} is not a server; write {example}",
+            describe(node.value)
+        ));
+        return None;
+    }
+    let mut table = node.table("upstream.NAME.servers")?;
+    let written = table.get("address");
+    if written.is_none() {
+        table.missing("address", "is missing; write address = \"app1:3000\"");
+    }
+    let address = written.and_then(|node| address::server(&node));
+    let (weight, max_fails) = (
+        table.quantity(&keys::WEIGHT),
+        table.quantity(&keys::MAX_FAILS),
+    );
+    let (fail_timeout, backup) = (fail_timeout(&mut table), backup(&mut table, balance));
+    let (down, route) = (table.flag("down"), route(&mut table));
+    table.finish();
+    Some(Server {
+        address: address?,
+        weight,
+        max_fails,
+        fail_timeout,
+        backup,
+        down,
+        route,
+    })
+}
+
+fn with_defaults(address: ServerAddress) -> Server {
+    Server {
+        address,
+        weight: keys::WEIGHT.default,
+        max_fails: keys::MAX_FAILS.default,
+        fail_timeout: keys::FAIL_TIMEOUT.default,
+        backup: false,
+        down: false,
+        route: None,
+    }
+}
+
+fn fail_timeout(table: &mut Table<'_>) -> Duration {
+    let Some(node) = table.get(keys::FAIL_TIMEOUT.name) else {
+        return keys::FAIL_TIMEOUT.default;
+    };
+    let fail_timeout = node
+        .quantity(&keys::FAIL_TIMEOUT)
+        .unwrap_or(keys::FAIL_TIMEOUT.default);
+    if fail_timeout.subsec_nanos() != 0 {
+        let up = fail_timeout.as_secs() + 1;
+        node.wrong(format!(
+            "is not a number of whole seconds, which is how failures are timed; write \"{up}s\""
+        ));
+    }
+    fail_timeout
+}
+
+fn backup(table: &mut Table<'_>, balance: Balance) -> bool {
+    let Some(node) = table.get("backup") else {
+        return false;
+    };
+    let backup = node.flag().unwrap_or(false);
+    if backup && balance == Balance::IpHash {
+        node.wrong(
+            "cannot be combined with balance = \"ip_hash\"; \
+             leave it out, or write balance = \"round_robin\" or \"least_conn\"",
+        );
+    }
+    backup
+}
+
+fn route(table: &mut Table<'_>) -> Option<String> {
+    let node = table.get("route")?;
+    let route = node.text("a short text such as \"a\"")?;
+    let most = keys::ROUTE_BYTES_MAX;
+    if route.is_empty() || route.len() > most || !is_cookie_value(route) {
+        node.wrong(format!(
+            "{} cannot be a cookie's value; write 1 to {most} letters, digits, - or _",
+            quote(route)
+        ));
+    }
+    Some(route.to_owned())
+}

@@ -1,0 +1,217 @@
+//! `[upstream.NAME]`: a pool of servers, how one is chosen and how it is spoken to.
+
+use super::cookie;
+use super::keys;
+use super::quantity::quote;
+use super::server;
+use super::table::{Node, Table};
+use crate::settings::{Balance, Server, Sticky, Upstream};
+
+/// Every upstream, in the file's order, each with where it stands.
+pub(super) fn all<'t>(file: &mut Table<'t>) -> Vec<Upstream> {
+    let example = "[upstream.app_backend] with servers = [\"app1:3000\", \"app2:3000\"]";
+    let Some(node) = file.get("upstream") else {
+        file.missing(
+            "upstream",
+            format!("is missing, so there is nobody to pass requests to; write {example}"),
+        );
+        return Vec::new();
+    };
+    let named = node.table("upstream").map(Table::named).unwrap_or_default();
+    if let Some((_, first_too_many)) = named.get(keys::UPSTREAMS_MAX) {
+        first_too_many.wrong(format!(
+            "is one upstream too many; write at most {}",
+            keys::UPSTREAMS_MAX
+        ));
+    }
+    if named.is_empty() && node.value.is_table() {
+        node.wrong(format!("holds no upstream; write {example}"));
+    }
+    named
+        .iter()
+        .filter_map(|(name, node)| one(name, node))
+        .collect()
+}
+
+fn one(name: &str, node: &Node<'_>) -> Option<Upstream> {
+    let is_good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
+    if name.is_empty() || name.len() > keys::UPSTREAM_NAME_BYTES_MAX || !name.bytes().all(is_good) {
+        node.report.wrong(
+            &node.key_place,
+            "upstream",
+            format!(
+                "{} cannot name an upstream; write 1 to {} letters, digits, _, - or .",
+                quote(name),
+                keys::UPSTREAM_NAME_BYTES_MAX
+            ),
+        );
+    }
+    let mut table = node.table("upstream.NAME")?;
+    let balance = balance(&mut table);
+    let upstream = Upstream {
+        name: name.to_owned(),
+        balance,
+        sticky: sticky(&mut table),
+        servers: servers(&mut table, balance),
+        keepalive: table.quantity(&keys::KEEPALIVE),
+        keepalive_requests: table.quantity(&keys::KEEPALIVE_REQUESTS),
+        keepalive_timeout: table.quantity(&keys::KEEPALIVE_TIMEOUT),
+        connect_timeout: table.quantity(&keys::CONNECT_TIMEOUT),
+        read_timeout: table.quantity(&keys::READ_TIMEOUT),
+        write_timeout: table.quantity(&keys::WRITE_TIMEOUT),
+        tries_max: table.quantity(&keys::TRIES),
+        resolve: table
+            .get(keys::RESOLVE.name)
+            .and_then(|node| node.quantity(&keys::RESOLVE)),
+        websocket_idle_timeout: websocket_idle_timeout(&mut table),
+    };
+    table.finish();
+    Some(upstream)
+}
+
+fn balance(table: &mut Table<'_>) -> Balance {
+    let known = ["round_robin", "least_conn", "ip_hash"];
+    let Some(node) = table.get("balance") else {
+        return Balance::RoundRobin;
+    };
+    match node.text("\"ip_hash\"") {
+        Some("least_conn") => Balance::LeastConn,
+        Some("ip_hash") => Balance::IpHash,
+        Some("round_robin") | None => Balance::RoundRobin,
+        Some(later @ ("hash" | "random" | "random_two")) => {
+            node.wrong(format!(
+                "\"{later}\" is not supported in this version; write \"{}\"",
+                if later == "hash" {
+                    "ip_hash"
+                } else {
+                    "least_conn"
+                }
+            ));
+            Balance::RoundRobin
+        }
+        Some(word) => {
+            node.wrong(keys::unknown_word(word, &known));
+            Balance::RoundRobin
+        }
+    }
+}
+
+fn sticky(table: &mut Table<'_>) -> Vec<Sticky> {
+    let example = "[\"cookie\"], or leave it out to rely on balance alone";
+    let methods = table.get("sticky");
+    let settings = table.get("cookie");
+    // Read even if no method asks for it: its own mistakes are told in the same run.
+    let cookie = settings
+        .as_ref()
+        .map_or_else(|| Some(cookie::default()), cookie::read);
+
+    let mut sticky = Vec::new();
+    for item in methods
+        .iter()
+        .filter_map(|node| node.list(example))
+        .flatten()
+    {
+        match item.text("\"cookie\"") {
+            Some("cookie") if sticky.is_empty() => {
+                sticky.extend(cookie.clone().map(Sticky::Cookie))
+            }
+            Some("cookie") => item.wrong("is listed twice; leave one of the two out"),
+            Some("sid") => item.wrong("\"sid\" is not supported in this version; write \"cookie\""),
+            Some(word) => item.wrong(keys::unknown_word(word, &["cookie"])),
+            None => {}
+        }
+    }
+    let asked = methods
+        .as_ref()
+        .is_some_and(|node| match node.value.as_array() {
+            Some(items) => items
+                .iter()
+                .any(|item| item.get_ref().as_str() == Some("cookie")),
+            None => true,
+        });
+    if let Some(node) = settings.filter(|_| !asked) {
+        let message = "has no effect, because sticky does not list it; \
+                       write sticky = [\"cookie\"] in the upstream, or leave this table out";
+        node.report.wrong(&node.key_place, &node.path, message);
+    }
+    sticky
+}
+
+fn servers(table: &mut Table<'_>, balance: Balance) -> Vec<Server> {
+    let example = "[\"app1:3000\", \"app2:3000\"]";
+    let Some(node) = table.get("servers") else {
+        table.missing("servers", format!("is missing; write servers = {example}"));
+        return Vec::new();
+    };
+    let Some(items) = node.list(example) else {
+        return Vec::new();
+    };
+    if items.is_empty() {
+        node.wrong(format!("is empty; write {example}"));
+    }
+    if let Some(first_too_many) = items.get(keys::SERVERS_MAX) {
+        first_too_many.wrong(format!(
+            "is one server too many; write at most {}",
+            keys::SERVERS_MAX
+        ));
+    }
+    let read: Vec<(Node<'_>, Option<Server>)> = items
+        .into_iter()
+        .map(|item| (item.clone(), server::read(&item, balance)))
+        .collect();
+    report_doubles(&read);
+    // What a broken item would have been is unknown, so nothing is said about the list as a whole.
+    let complete = read.iter().all(|(_, server)| server.is_some());
+    let servers: Vec<Server> = read.into_iter().filter_map(|(_, server)| server).collect();
+    if complete && !servers.is_empty() {
+        if servers.iter().all(|server| server.down) {
+            node.wrong(
+                "has no server in service: every one is down; take down = true off one of them",
+            );
+        } else if servers.iter().all(|server| server.backup) {
+            node.wrong("has backup servers only; take backup = true off one of them");
+        }
+    }
+    servers
+}
+
+fn report_doubles(servers: &[(Node<'_>, Option<Server>)]) {
+    let known = || {
+        servers
+            .iter()
+            .enumerate()
+            .filter_map(|(i, (n, s))| s.as_ref().map(|s| (i, n, s)))
+    };
+    for (index, node, server) in known() {
+        for (first, _, earlier) in known().take_while(|(first, ..)| *first < index) {
+            if earlier.address == server.address {
+                node.wrong(format!(
+                    "is the same address as servers[{first}]; leave one out, or use weight"
+                ));
+                break;
+            }
+            if server.route.is_some() && earlier.route == server.route {
+                node.wrong(format!(
+                    "has the same route as servers[{first}]; a cookie's value must mean one server, so write another"
+                ));
+                break;
+            }
+        }
+    }
+}
+
+fn websocket_idle_timeout(table: &mut Table<'_>) -> std::time::Duration {
+    let Some(mut websocket) = table.table("websocket", "upstream.NAME.websocket") else {
+        return keys::WEBSOCKET_IDLE_TIMEOUT.default;
+    };
+    let idle_timeout = match websocket.get(keys::WEBSOCKET_IDLE_TIMEOUT.name) {
+        Some(node) if node.value.as_str() == Some("auto") => {
+            node.wrong("\"auto\" is not supported in this version; write \"90s\"");
+            None
+        }
+        Some(node) => node.quantity(&keys::WEBSOCKET_IDLE_TIMEOUT),
+        None => None,
+    };
+    websocket.finish();
+    idle_timeout.unwrap_or(keys::WEBSOCKET_IDLE_TIMEOUT.default)
+}
