@@ -29,7 +29,7 @@ pub(crate) fn nothing_lost_or_doubled(books: &Value) {
     assert!(zero(&books["twice"]), "messages came twice: {books}");
     assert!(
         zero(&books["backwards"]),
-        "messages came out of order: {books}"
+        "messages of one sender came out of order: {books}"
     );
 }
 

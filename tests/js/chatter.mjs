@@ -15,8 +15,7 @@ class Chatter {
     this.heard = new Map(); // seq → message
     this.live = 0; // heard as an event
     this.twice = 0; // the same seq as an event again
-    this.backwards = 0; // an event with a smaller seq than the event before
-    this.lastLive = 0;
+    this.backwards = 0; // an event of a sender after a later one of the same sender
     this.newest = new Map(); // whose → the number of its message heard last, as an event
     this.disconnects = [];
     this.joined = false;
@@ -46,10 +45,9 @@ class Chatter {
   hear(message) {
     this.live += 1;
     if (this.heard.has(message.seq)) this.twice += 1;
-    if (message.seq < this.lastLive) this.backwards += 1;
-    this.lastLive = message.seq;
     this.heard.set(message.seq, message);
     const [number, sent] = message.content.split(":").map(Number);
+    if (sent < (this.newest.get(number) ?? 0)) this.backwards += 1;
     this.newest.set(number, sent);
   }
 
