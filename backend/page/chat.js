@@ -84,12 +84,13 @@ function showGate() {
 
 async function enterAs(name) {
   const isOther = name !== ownName;
+  const isKnown = ownName !== "";
   ownName = name;
   storeName(storage, name);
   document.body.dataset.phase = "chat";
   find("gate").hidden = true;
   find("message-input").focus();
-  await ensureSession(name);
+  await ensureSession(name, { isKnown });
   // A connection keeps the name it was made with.
   if (socket.state === "stopped") socket.start();
   else if (isOther) socket.renew("new name");

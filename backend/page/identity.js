@@ -32,12 +32,15 @@ export function storeName(storage, name) {
 
 // Makes sure that a session says who we are. Without one the socket still connects, as a guest of that connection only;
 // so trouble here is reported (false) and never stops anybody from talking.
-export async function ensureSession(name, { request = fetch, timeoutMs = 4_000 } = {}) {
+// `isKnown`: whether this browser was here before, so that asking who we are is worth it.
+export async function ensureSession(name, { isKnown = true, request = fetch, timeoutMs = 4_000 } = {}) {
   const ask = (path, options) =>
     request(path, { credentials: "same-origin", signal: AbortSignal.timeout(timeoutMs), ...options });
   try {
-    const me = await ask("/api/auth/me");
-    if (me.ok && (await userOf(me))?.name === name) return true;
+    if (isKnown) {
+      const me = await ask("/api/auth/me");
+      if (me.ok && (await userOf(me))?.name === name) return true;
+    }
     const made = await ask("/api/auth/guest", {
       method: "POST",
       headers: { "content-type": "application/json" },

@@ -25,14 +25,17 @@ export function segments(content) {
 
 // A full stop or an unopened bracket after an address belongs to the sentence.
 function withoutTail(link) {
-  let text = link;
-  for (;;) {
-    const last = text.at(-1);
-    const opener = CLOSERS[last];
-    const isUnopened = opener !== undefined && text.split(opener).length < text.split(last).length;
-    if (!isUnopened && !".,;:!?*_~…".includes(last)) return text;
-    text = text.slice(0, -1);
+  const surplus = {};
+  for (const [closer, opener] of Object.entries(CLOSERS)) {
+    surplus[closer] = link.split(closer).length - link.split(opener).length;
   }
+  let end = link.length;
+  for (; end > 0; end -= 1) {
+    const last = link[end - 1];
+    if (surplus[last] > 0) surplus[last] -= 1;
+    else if (!".,;:!?*_~…".includes(last)) break;
+  }
+  return link.slice(0, end);
 }
 
 export function safeHref(text) {

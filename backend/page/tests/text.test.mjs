@@ -1,0 +1,97 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+
+import { cleanName, ensureSession } from "../identity.js";
+import { hashOfRoom, roomFromHash, roomName, segments } from "../text.js";
+
+describe("links", () => {
+  for (const [content, links] of [
+    ["plain text", []],
+    ["see https://example.org/a?b=c#d.", ["https://example.org/a?b=c#d"]],
+    ["(https://en.example.org/wiki/Berth_(moorings)).", ["https://en.example.org/wiki/Berth_(moorings)"]],
+    ["http://a.example, https://b.example!", ["http://a.example", "https://b.example"]],
+    ["HTTPS://Example.ORG/x", ["HTTPS://Example.ORG/x"]],
+    ["javascript:alert(1) data:text/html,x file:///etc vbscript:x", []],
+    ["https://bank.example@evil.example/", []],
+    ["https://user:word@evil.example/", []],
+    ["https:// http://", []],
+    ['https://a.example/"onmouseover="x', ["https://a.example/"]],
+    ["<https://a.example/x>", ["https://a.example/x"]],
+    ["xhttps://a.example", []],
+  ]) {
+    test(content, () => {
+      const parts = segments(content);
+      assert.deepEqual(parts.filter(({ href }) => href).map(({ text }) => text), links);
+      assert.equal(parts.map(({ text }) => text).join(""), content, "nothing is lost");
+      for (const { href } of parts) assert.match(href ?? "https:", /^https?:/);
+    });
+  }
+
+  test("long nonsense is read in no time", () => {
+    const start = performance.now();
+    segments("https://a.example/" + ")".repeat(500_000));
+    segments("https://".repeat(4_000));
+    assert.ok(performance.now() - start < 2_000);
+  });
+});
+
+describe("rooms in addresses", () => {
+  for (const [hash, room] of [
+    ["", "lobby"],
+    ["#", "lobby"],
+    ["#lobby", "lobby"],
+    ["#dry%20dock", "dry dock"],
+    ["#%E6%B8%AF", "港"],
+    ["#100%", "100%"],
+    ["#%00%0A", "lobby"],
+    [`#${"x".repeat(129)}`, "lobby"],
+    [`#${"x".repeat(128)}`, "x".repeat(128)],
+  ]) {
+    test(`${hash.slice(0, 20)} is ${room.slice(0, 20)}`, () => assert.equal(roomFromHash(hash), room));
+  }
+
+  test("a room's address leads back to it", () => {
+    for (const room of ["lobby", "dry dock", "a/b?c#d", "100%", "港", "%41"]) assert.equal(roomFromHash(hashOfRoom(room)), room);
+  });
+
+  test("a typed name may start with the sign", () => {
+    assert.equal(roomName("  # quay 3 "), "quay 3");
+    assert.equal(roomName(" # "), null);
+  });
+});
+
+describe("who speaks", () => {
+  test("a name is one line of visible text", () => {
+    assert.equal(cleanName("  Grace \n\t Hopper\u0000 "), "Grace Hopper");
+    assert.equal([...cleanName("😀".repeat(60))].length, 40);
+    assert.equal(cleanName(" \n "), "");
+  });
+
+  const answer = (status, body) => ({ ok: status < 300, json: async () => body });
+  async function asked(first, second = answer(200, {})) {
+    const paths = [];
+    const answers = [first, second];
+    const request = async (path) => {
+      paths.push(path);
+      const next = answers.shift();
+      if (next instanceof Error) throw next;
+      return next;
+    };
+    return { result: await ensureSession("Ada", { request }), paths };
+  }
+
+  test("a session with this name is kept", async () => {
+    assert.deepEqual(await asked(answer(200, { user: { id: "1", name: "Ada" } })), { result: true, paths: ["/api/auth/me"] });
+  });
+
+  test("no session, or another name, makes one", async () => {
+    for (const first of [answer(401, {}), answer(200, { user: { name: "Bob" } }), answer(200, { user: null })]) {
+      assert.deepEqual(await asked(first), { result: true, paths: ["/api/auth/me", "/api/auth/guest"] });
+    }
+  });
+
+  test("trouble with sessions is reported and never thrown", async () => {
+    assert.equal((await asked(new TypeError("offline"))).result, false);
+    assert.equal((await asked(answer(401, {}), answer(503, {}))).result, false);
+  });
+});
