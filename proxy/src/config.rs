@@ -18,6 +18,8 @@ mod upstream;
 #[cfg(test)]
 mod tests;
 
+use std::fs::File;
+use std::io::Read as _;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -67,23 +69,18 @@ pub fn load_admin(path: &Path) -> Result<Option<SocketAddr>, Problems> {
 }
 
 fn read(path: &Path, file: &str) -> Result<String, Problems> {
-    let unreadable = |why: String| Problems::of_file(file, why);
-    let metadata = std::fs::metadata(path).map_err(|error| {
-        unreadable(format!(
-            "cannot be read: {error}; write the path of a readable file after -c"
-        ))
-    })?;
-    if metadata.len() > FILE_BYTES_MAX {
-        return Err(unreadable(format!(
-            "is {} bytes long; a configuration file has at most {FILE_BYTES_MAX}",
-            metadata.len()
-        )));
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|open| open.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes))
+        .map_err(|error| {
+            let why =
+                format!("cannot be read: {error}; write the path of a readable file after -c");
+            Problems::of_file(file, why)
+        })?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        let why = format!("is longer than {FILE_BYTES_MAX} bytes; is it a configuration file?");
+        return Err(Problems::of_file(file, why));
     }
-    let bytes = std::fs::read(path).map_err(|error| {
-        unreadable(format!(
-            "cannot be read: {error}; write the path of a readable file after -c"
-        ))
-    })?;
     String::from_utf8(bytes).map_err(|error| {
         let place = error.utf8_error().valid_up_to();
         let readable = String::from_utf8_lossy(&error.as_bytes()[..place]).into_owned();

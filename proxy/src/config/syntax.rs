@@ -17,13 +17,13 @@ pub(super) fn report(text: &str, tree: &DeTable<'_>, errors: &[Error], report: &
     let mut last_key = None;
     for (offset, error) in errors {
         let key = path_at(tree, offset).unwrap_or_else(|| "syntax".to_owned());
-        if torn.is_some_and(|torn| offset >= torn) {
+        if let Some(torn) = torn.filter(|torn| offset >= *torn) {
             // A mistake that was told in the same value, such as a missing quote, is why its bracket seems open.
             if last_key != Some(key.clone()) {
                 let message = "a bracket that was opened above is not closed; close it before this";
                 report.syntax(offset, &key, message);
             }
-            report.cut_from(offset);
+            report.cut_from(torn);
             return;
         }
         last_key = Some(key.clone());

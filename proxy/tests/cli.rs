@@ -1,0 +1,191 @@
+//! The program as its caller sees it: what it prints, and its exit code.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+
+use tempfile::TempDir;
+
+struct Outcome {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+fn berth_proxy(folder: &Path, words: &[&str]) -> Outcome {
+    let output = Command::new(env!("CARGO_BIN_EXE_berth-proxy"))
+        .current_dir(folder)
+        .args(words)
+        .output()
+        .unwrap();
+    Outcome {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// A folder with this text as `proxy.toml`.
+fn folder(text: &str) -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("proxy.toml"), text).unwrap();
+    let path = folder.path().to_path_buf();
+    (folder, path)
+}
+
+const GOOD: &str = "[upstream.app]\nservers = [\"app1.invalid:3000\"]\n";
+
+#[test]
+fn a_good_file_passes_without_dns() {
+    let (_folder, path) = folder(GOOD);
+    for words in [
+        ["check", "-c", "proxy.toml"],
+        ["-t", "--config", "proxy.toml"],
+    ] {
+        let outcome = berth_proxy(&path, &words);
+        assert_eq!(
+            outcome.stdout,
+            "configuration file proxy.toml test is successful\n"
+        );
+        assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
+    }
+}
+
+#[test]
+fn a_bad_file_is_2_and_every_problem_has_a_line() {
+    let (_folder, path) = folder(
+        "[server]\nthreads = 0\ndrain_timeout = 30\n[upstream.app]\nservers = [\"app1:3000\"]\n",
+    );
+    for verb in ["check", "run"] {
+        let outcome = berth_proxy(&path, &[verb, "-c", "proxy.toml"]);
+        assert_eq!(outcome.code, Some(2));
+        assert_eq!(
+            outcome.stderr,
+            "proxy.toml:2:11: server.threads: 0 is too small; write 1 to 256\n\
+             proxy.toml:3:17: server.drain_timeout: 30 has no unit; write \"30s\", with quotes and unit\n\
+             (2 problems; nothing was started)\n"
+        );
+    }
+}
+
+#[test]
+fn the_default_file_is_in_the_config_folder() {
+    let (_folder, path) = folder(GOOD);
+    fs::create_dir(path.join("config")).unwrap();
+    fs::write(path.join("config/proxy.toml"), GOOD).unwrap();
+    let outcome = berth_proxy(&path, &["check"]);
+    assert_eq!(
+        outcome.stdout,
+        "configuration file config/proxy.toml test is successful\n"
+    );
+}
+
+#[test]
+fn a_reload_with_a_bad_file_signals_nobody() {
+    let (_folder, path) = folder("[server]\npid_file = \"pid\"\n");
+    let outcome = berth_proxy(&path, &["reload", "-c", "proxy.toml"]);
+    assert_eq!(outcome.code, Some(2));
+    assert!(
+        outcome
+            .stderr
+            .ends_with("(1 problem; nothing was reloaded)\n"),
+        "{}",
+        outcome.stderr
+    );
+}
+
+#[test]
+fn a_reload_needs_a_running_proxy() {
+    let (_folder, path) = folder(&format!("{GOOD}[server]\npid_file = \"pid\"\n"));
+    let outcome = berth_proxy(&path, &["reload", "-c", "proxy.toml"]);
+    assert_eq!(outcome.code, Some(1));
+    assert!(
+        outcome.stderr.contains("no proxy seems to be running"),
+        "{}",
+        outcome.stderr
+    );
+
+    // A leftover of a proxy that was killed, naming a process that is not a proxy.
+    fs::write(path.join("pid"), format!("{}\n", std::process::id())).unwrap();
+    let outcome = berth_proxy(&path, &["reload", "-c", "proxy.toml"]);
+    assert_eq!(outcome.code, Some(1));
+    assert!(
+        outcome.stderr.contains("is a leftover"),
+        "{}",
+        outcome.stderr
+    );
+}
+
+#[test]
+fn a_held_pid_file_refuses_a_second_proxy() {
+    let (_folder, path) = folder(&format!(
+        "{GOOD}[server]\npid_file = \"pid\"\nlisten = [\"127.0.0.1:0\"]\n"
+    ));
+    let mut held = fs::File::create(path.join("pid")).unwrap();
+    held.lock().unwrap();
+    writeln!(held, "4711").unwrap();
+    let outcome = berth_proxy(&path, &["run", "-c", "proxy.toml"]);
+    assert_eq!(outcome.code, Some(1));
+    assert!(
+        outcome
+            .stderr
+            .contains("held by process 4711, which is running"),
+        "{}",
+        outcome.stderr
+    );
+    assert_eq!(fs::read_to_string(path.join("pid")).unwrap(), "4711\n");
+}
+
+#[test]
+fn health_asks_the_admin_listener_even_while_the_file_is_being_edited() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (_folder, path) = folder(&format!(
+        "[admin]\nlisten = \"{address}\"\n[upstream.app]\nservers = [\n"
+    ));
+    let admin = thread::spawn(move || {
+        for answer in ["HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 500 Oops\r\n\r\n"] {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = [0; 512];
+            assert!(stream.read(&mut request).unwrap() > 0);
+            stream.write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    assert_eq!(
+        berth_proxy(&path, &["health", "-c", "proxy.toml"]).code,
+        Some(0)
+    );
+    assert_eq!(
+        berth_proxy(&path, &["health", "-c", "proxy.toml"]).code,
+        Some(1)
+    );
+    admin.join().unwrap();
+    assert_eq!(
+        berth_proxy(&path, &["health", "-c", "proxy.toml"]).code,
+        Some(1)
+    );
+}
+
+#[test]
+fn wrong_usage_is_2() {
+    let (_folder, path) = folder(GOOD);
+    for words in [
+        &["destroy"][..],
+        &["check", "--file", "x"],
+        &["-t", "reload", "-c", "proxy.toml"],
+        &["check", "-c", "none.toml"],
+        &["check"],
+    ] {
+        assert_eq!(berth_proxy(&path, words).code, Some(2), "{words:?}");
+    }
+    assert!(
+        berth_proxy(&path, &["--version"])
+            .stdout
+            .starts_with("berth-proxy ")
+    );
+}
