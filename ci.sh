@@ -105,17 +105,17 @@ rust_tests() {
     RUST_TESTS=$(sed -n 's/.* \([0-9][0-9]*\) passed.*/\1/p' "$WORK/rust.log" | tail -n 1)
   else
     cargo test --workspace --no-fail-fast --lib --bins --tests 2>&1 | tee "$WORK/rust.log"
-    RUST_TESTS=$(sed -n 's/^test result: ok\. \([0-9]*\) passed.*/\1/p' "$WORK/rust.log" | paste -sd+ | bc_sum)
+    RUST_TESTS=$(sed -n 's/^test result: ok\. \([0-9]*\) passed.*/\1/p' "$WORK/rust.log" | paste -sd+ | sum_of)
   fi
 }
 
-bc_sum() { local sum; read -r sum; echo $((sum)); }
+# "1+2+3" on its input becomes 6.
+sum_of() { local sum; read -r sum; echo $((sum)); }
 
 # Runs the page's own tests and leaves their number in PAGE_TESTS.
 page_tests() {
   PAGE_TESTS=0
-  if ! ls backend/page/tests/*.test.* >/dev/null 2>&1; then echo "the page has no tests"; return 1; fi
-  node --test --test-reporter=tap backend/page/tests/ >"$WORK/page.log" 2>&1 || { cat "$WORK/page.log"; return 1; }
+  node --test --test-reporter=tap backend/page/tests/*.test.mjs >"$WORK/page.log" 2>&1 || { cat "$WORK/page.log"; return 1; }
   PAGE_TESTS=$(sed -n 's/^# pass \([0-9]*\)/\1/p' "$WORK/page.log")
   tail -n 9 "$WORK/page.log"
 }

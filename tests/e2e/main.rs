@@ -9,9 +9,11 @@
 mod bad_input_backend;
 mod bad_input_proxy;
 mod configs;
+mod engine;
 mod failover;
 mod guide;
 mod harness;
+mod nginx;
 mod operator;
 mod order;
 mod page;

@@ -20,9 +20,11 @@
 
 mod backend;
 mod client;
+mod echo;
 mod environment;
 mod eventually;
 pub mod http;
+mod nginx;
 mod node;
 mod ports;
 mod process;
@@ -33,8 +35,10 @@ mod wire;
 
 pub use backend::Backend;
 pub use client::{Client, Event, Transport};
+pub use echo::Echo;
 pub use environment::{now, repository, variable};
 pub use eventually::{eventually, secs, within};
+pub use nginx::Nginx;
 pub use node::Script;
 pub use ports::Port;
 pub use process::{Program, binary};

@@ -145,6 +145,14 @@ impl RunningProxy {
         proxy
     }
 
+    /// A proxy before servers that are not backends.
+    ///
+    /// # Panics
+    /// When it ends or stays silent.
+    pub async fn before(plan: Proxy, folder: &Path, servers: &[String]) -> Self {
+        Self::start(plan, folder.join("proxy.toml"), servers).await
+    }
+
     async fn launch(&mut self) {
         let mut command = Command::new(binary("berth-proxy"));
         command
