@@ -27,8 +27,9 @@ export class Conversation {
   joined = false;
   joinError = null;
   timeline = new Timeline();
-  // The server's `welcome`: userId, name, instanceId, limits.
+  // The server's `welcome`: userId, name, instanceId, limits. The last one is kept while the connection is away.
   welcome = null;
+  isWelcome = false;
   rttMs = null;
   // Remarks between messages: `{ id, afterSeq, kind: "moved" | "caughtUp", ... }`.
   marks = [];
@@ -52,10 +53,13 @@ export class Conversation {
     this.onFresh = onFresh;
     this.onProblem = onProblem;
     socket.on("connect", () => this.#join());
-    socket.on("disconnect", () => this.#left());
+    socket.on("disconnect", () => {
+      this.isWelcome = false;
+      this.#left();
+    });
     socket.on("welcome", (welcome) => this.#welcomed(welcome));
     socket.on("message", (message) => this.#received(message));
-    socket.on("error", (error) => this.onProblem(error?.message ?? "The server refused something."));
+    socket.on("error", (body) => this.onProblem(body?.error?.message ?? "The server refused something."));
   }
 
   enter(room) {
@@ -137,7 +141,7 @@ export class Conversation {
     }
     this.joined = true;
     this.joinError = null;
-    this.#take(timeline.open(answer), cursor === null);
+    this.#take(timeline.open(answer, cursor), cursor === null);
     await this.#catchUp();
     if (visit !== this.#visit) return;
     if (cursor !== null) this.#markCaughtUp(cursor);
@@ -155,6 +159,7 @@ export class Conversation {
   #welcomed(welcome) {
     const before = this.welcome?.instanceId;
     this.welcome = welcome;
+    this.isWelcome = true;
     if (before !== undefined && before !== welcome.instanceId) {
       this.#mark({ kind: "moved", from: before, to: welcome.instanceId });
     }

@@ -66,10 +66,12 @@ export class Header {
     }
   }
 
-  // Connecting again is still reconnecting to somebody who was here before.
+  // Connected is what knows its backend. Connecting again is still reconnecting to somebody who was here before.
   #shownState() {
     const { state } = this.#socket;
-    return state === "connecting" && this.#lostAt !== null ? "waiting" : state;
+    const isUnderWay = state === "connecting" || (state === "connected" && !this.#conversation.isWelcome);
+    if (!isUnderWay) return state;
+    return this.#lostAt === null && this.#conversation.welcome === null ? "connecting" : "waiting";
   }
 
   #changed(state) {

@@ -1,12 +1,16 @@
 // Who speaks in this window: a display name that is asked once, and a guest session that keeps the same person across
 // reloads and backends, so that sending something again is recognised as the same message.
 
+import { byteLength } from "./text.js";
+
 const NAME_KEY = "berth.name";
-export const NAME_LENGTH_MAX = 40;
+// The server's limit on a name, in bytes.
+const NAME_BYTES_MAX = 64;
 
 export function cleanName(text) {
-  const name = text.replace(/\p{Cc}/gu, " ").replace(/\s+/gu, " ").trim();
-  return [...name].slice(0, NAME_LENGTH_MAX).join("");
+  const characters = [...text.replace(/\p{Cc}/gu, " ").replace(/\s+/gu, " ").trim()];
+  while (byteLength(characters.join("")) > NAME_BYTES_MAX) characters.pop();
+  return characters.join("").trim();
 }
 
 // The browser's storage, or null where it is switched off: reading the property may already throw.

@@ -17,11 +17,12 @@ export class Timeline {
   gaps = new Set();
   #known = new Set();
 
-  // The answer to joinRoom, first time or after a reconnect. Returns the messages that are new here.
-  open({ epoch = null, lastSeq = 0, messages = [], hasMore = false }) {
-    const resumes = this.cursor !== null && this.epoch === epoch;
+  // The answer to joinRoom, which was asked for what comes after `since`; null the first time. Returns the messages
+  // that are new here. Another epoch, or a log that ends before `since`, is another log: the old one is dropped.
+  open({ epoch = null, lastSeq = 0, messages = [], hasMore = false }, since = null) {
+    const resumes = since !== null && this.epoch === epoch && lastSeq >= since;
     if (!resumes) {
-      const early = this.cursor === null ? this.messages : [];
+      const early = since === null ? this.messages : [];
       this.#forget();
       this.epoch = epoch;
       const fresh = this.add([...messages, ...early.filter((message) => message.seq > lastSeq)]);

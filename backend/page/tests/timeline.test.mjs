@@ -55,7 +55,7 @@ describe("timeline", () => {
 
   test("a reconnect continues, and is behind until the last place is reached", () => {
     const timeline = opened();
-    const fresh = timeline.open({ epoch: "a", lastSeq: 7, messages: say(3, 4, 5), hasMore: true });
+    const fresh = timeline.open({ epoch: "a", lastSeq: 7, messages: say(3, 4, 5), hasMore: true }, 3);
     assert.deepEqual(fresh.map(({ seq }) => seq), [4, 5]);
     assert.equal(timeline.hasEarlier, false, "more to come is not more before");
     assert.equal(timeline.isBehind, true);
@@ -63,12 +63,22 @@ describe("timeline", () => {
     assert.equal(timeline.isBehind, false);
   });
 
-  test("another epoch is another log: nothing of the old one stays", () => {
+  test("another epoch, or a log that ends too early, is another log: nothing of the old one stays", () => {
+    for (const epoch of ["a", "b"]) {
+      const timeline = opened();
+      timeline.open({ epoch, lastSeq: 2, messages: say(1, 2) }, 3);
+      assert.deepEqual(seqs(timeline), [1, 2], epoch);
+      assert.equal(timeline.cursor, 2);
+      assert.equal(timeline.isBehind, false);
+    }
+  });
+
+  test("a message that overtakes the answer to a reconnect does not make it another log", () => {
     const timeline = opened();
-    timeline.open({ epoch: "b", lastSeq: 2, messages: say(1, 2) });
-    assert.deepEqual(seqs(timeline), [1, 2]);
-    assert.equal(timeline.cursor, 2);
-    assert.equal(timeline.isBehind, false);
+    timeline.add(say(4));
+    timeline.open({ epoch: "a", lastSeq: 3, messages: [] }, 3);
+    assert.deepEqual(seqs(timeline), [1, 2, 3, 4]);
+    assert.equal(timeline.cursor, 4);
   });
 
   test("history that is gone is a gap, and the room goes on after it", () => {
@@ -79,7 +89,7 @@ describe("timeline", () => {
     assert.equal(timeline.cursor, 9);
     assert.equal(timeline.isBehind, false);
     const empty = opened();
-    empty.open({ epoch: "a", lastSeq: 8, messages: [] });
+    empty.open({ epoch: "a", lastSeq: 8, messages: [] }, 3);
     empty.skipGap();
     assert.equal(empty.cursor, 8);
   });
