@@ -201,3 +201,34 @@ async fn the_health_verbs_answer_with_their_exit_code() {
     assert_eq!(backend(&town.backend(1).url("/health/liveness")), Some(0));
     assert_eq!(backend("http://127.0.0.1:9/health/liveness"), Some(1));
 }
+
+#[tokio::test]
+async fn logs_are_plain_text_in_a_pipe() {
+    let town = Town::with_backends(1)
+        .proxy(Proxy::round_robin())
+        .start()
+        .await;
+    for program in [town.backend(1).program(), town.proxy().program()] {
+        program.says("listening", secs(5)).await;
+        let log = program.log();
+        assert!(
+            !log.iter().any(|line| line.contains('\u{1b}')),
+            "colours for nobody: {log:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn logs_are_json_when_asked_for() {
+    let town = Town::with_backends(1)
+        .setting("LOG_FORMAT", "json")
+        .start()
+        .await;
+    let program = town.backend(1).program();
+    program.says("listening", secs(5)).await;
+    for line in program.log() {
+        let event: serde_json::Value =
+            serde_json::from_str(&line).unwrap_or_else(|error| panic!("{line}: {error}"));
+        assert!(event.is_object(), "{line}");
+    }
+}
