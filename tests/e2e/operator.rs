@@ -177,6 +177,58 @@ async fn the_proxy_counts_what_it_does() {
     .await;
 }
 
+/// Every metric explains itself on the page, where operators read it, and is named as Prometheus wants it.
+fn explains_itself(page: &str) {
+    let samples = page
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.is_empty());
+    let mut names: Vec<&str> = samples
+        .filter_map(|line| line.split(['{', ' ']).next())
+        .collect();
+    names.dedup();
+    assert!(names.len() >= 5, "{page}");
+    for name in names {
+        let parts = ["_bucket", "_sum", "_count"];
+        let family = parts
+            .iter()
+            .find_map(|part| name.strip_suffix(part))
+            .unwrap_or(name);
+        let help = |family: &str| {
+            let start = format!("# HELP {family} ");
+            page.lines()
+                .find_map(|line| line.strip_prefix(&start).map(str::to_owned))
+        };
+        let help = help(name).or_else(|| help(family)).unwrap_or_default();
+        assert!(
+            help.len() >= 10,
+            "{name} does not say what it counts: {help:?}"
+        );
+    }
+    for line in page.lines().filter(|line| line.starts_with("# TYPE ")) {
+        if let Some(name) = line
+            .strip_suffix(" counter")
+            .and_then(|line| line.split(' ').nth(2))
+        {
+            assert!(name.ends_with("_total"), "{name} is a counter");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_metric_explains_itself() {
+    let town = Town::with_backends(2)
+        .redis()
+        .proxy(Proxy::sticky_cookie())
+        .start()
+        .await;
+    let mut visitor = town.visitor().await;
+    visitor.join("lobby").await;
+    visitor.say("lobby", "count me").await;
+    http::get(&town.proxy().url("/api/instance")).await;
+    explains_itself(&town.backend(1).metrics().await);
+    explains_itself(&town.proxy().metrics().await);
+}
+
 #[tokio::test]
 async fn the_health_verbs_answer_with_their_exit_code() {
     let town = Town::with_backends(1)
