@@ -4,6 +4,7 @@
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use berth_proxy::config;
@@ -115,17 +116,26 @@ fn load(file: &Path, consequence: &str) -> Result<Settings, Failure> {
 fn run(file: &Path) -> Result<(), Failure> {
     let settings = load(file, "nothing was started")?;
     start_logging()?;
+    let mut control = Control::signals();
     // Held until the proxy has ended: dropping it removes the file.
-    let _pid_file = settings
+    let pid_file = settings
         .pid_file
         .as_deref()
         .map(PidFile::claim)
-        .transpose()?;
+        .transpose()?
+        .map(Arc::new);
+    if let Some(pid_file) = pid_file.clone() {
+        control = control.on_ready(move |_| {
+            if let Err(error) = pid_file.announce() {
+                tracing::error!(%error, "pid file not written; reload will not find this process");
+            }
+        });
+    }
     tracing::info!(version = env!("CARGO_PKG_VERSION"), config = %file.display(), "starting");
     Ok(server::run(
         settings,
         Source::File(file.to_path_buf()),
-        Control::signals(),
+        control,
     )?)
 }
 

@@ -25,7 +25,7 @@ pub(crate) struct PidFile {
 }
 
 impl PidFile {
-    /// Writes this process's id. A file that nobody holds is replaced.
+    /// Takes the file, empty until `announce`. One that nobody holds is replaced.
     ///
     /// # Errors
     /// When another running process holds it, or it cannot be written.
@@ -59,7 +59,7 @@ impl PidFile {
                 }
             }
             if is_at(&file, path) {
-                write_pid(&mut file)
+                file.set_len(0)
                     .with_context(|| format!("pid file {shown} cannot be written"))?;
                 return Ok(Self {
                     path: path.to_path_buf(),
@@ -70,6 +70,17 @@ impl PidFile {
         bail!(
             "pid file {shown} is being replaced all the time; is something else starting proxies?"
         )
+    }
+
+    /// Writes this process's id. Not earlier than it can take a signal: HUP ends a process that is still starting.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub(crate) fn announce(&self) -> io::Result<()> {
+        let mut file = &self.file;
+        file.set_len(0)?;
+        file.rewind()?;
+        writeln!(file, "{}", Pid::this())
     }
 }
 
@@ -100,14 +111,8 @@ pub(crate) fn running(path: &Path) -> anyhow::Result<Pid> {
             return Err(error).with_context(|| format!("pid file {shown} cannot be locked"));
         }
     }
-    read_pid(&mut file).with_context(|| format!("pid file {shown} holds no process id"))
-}
-
-fn write_pid(file: &mut File) -> io::Result<()> {
-    file.set_len(0)?;
-    file.rewind()?;
-    writeln!(file, "{}", Pid::this())?;
-    file.sync_data()
+    read_pid(&mut file)
+        .with_context(|| format!("pid file {shown} names no process; is the proxy still starting?"))
 }
 
 fn read_pid(file: &mut File) -> anyhow::Result<Pid> {
@@ -141,6 +146,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pid");
         let claim = PidFile::claim(&path).unwrap();
+        let refusal = running(&path).unwrap_err().to_string();
+        assert!(refusal.contains("still starting"), "{refusal}");
+        claim.announce().unwrap();
         assert_eq!(running(&path).unwrap(), Pid::this());
         drop(claim);
         assert!(!path.exists());
@@ -151,7 +159,8 @@ mod tests {
     fn a_held_file_is_refused_and_kept() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pid");
-        let _claim = PidFile::claim(&path).unwrap();
+        let claim = PidFile::claim(&path).unwrap();
+        claim.announce().unwrap();
         let refusal = PidFile::claim(&path).unwrap_err().to_string();
         assert!(
             refusal.contains(&format!("held by process {}", Pid::this())),
@@ -173,7 +182,8 @@ mod tests {
             fs::write(&path, leftover).unwrap();
             let refusal = running(&path).unwrap_err().to_string();
             assert!(refusal.contains("leftover"), "{refusal}");
-            let _claim = PidFile::claim(&path).unwrap();
+            let claim = PidFile::claim(&path).unwrap();
+            claim.announce().unwrap();
             assert_eq!(
                 fs::read_to_string(&path).unwrap(),
                 format!("{}\n", Pid::this())

@@ -3,8 +3,12 @@
 //! Does not judge anything.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
+
+/// More are counted, not told: they are one misunderstanding, such as a file that is not TOML.
+pub(super) const PROBLEMS_MAX: usize = 100;
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,6 +26,8 @@ pub struct Problem {
 pub struct Problems {
     file: String,
     list: Vec<Problem>,
+    /// How many there are besides.
+    untold: usize,
 }
 
 impl Problems {
@@ -35,12 +41,13 @@ impl Problems {
         Self {
             file: file.to_owned(),
             list: vec![problem],
+            untold: 0,
         }
     }
 
     /// One problem at a place of the text, with no key to name.
     pub(super) fn of_text(file: &str, text: &str, offset: usize, message: &str) -> Self {
-        let place = Some(place_of(text, offset));
+        let place = Some(Lines::of(text).place(offset));
         let problem = Problem {
             place,
             key: String::new(),
@@ -49,10 +56,11 @@ impl Problems {
         Self {
             file: file.to_owned(),
             list: vec![problem],
+            untold: 0,
         }
     }
 
-    /// In the file's order.
+    /// In the file's order, at most 100.
     pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
         self.list.iter()
     }
@@ -70,8 +78,12 @@ impl Problems {
             }
             text.push_str(&format!(": {}\n", problem.message));
         }
-        let plural = if self.list.len() == 1 { "" } else { "s" };
-        text + &format!("({} problem{plural}; {consequence})", self.list.len())
+        if self.untold > 0 {
+            text.push_str(&format!("{}: and {} more\n", self.file, self.untold));
+        }
+        let count = self.list.len() + self.untold;
+        let plural = if count == 1 { "" } else { "s" };
+        text + &format!("({count} problem{plural}; {consequence})")
     }
 }
 
@@ -99,7 +111,7 @@ pub(super) struct Report {
     /// From here on the file's structure is lost (an array is not closed), so nothing further is worth saying.
     cut: RefCell<Option<usize>>,
     #[cfg(test)]
-    known: RefCell<std::collections::BTreeSet<String>>,
+    known: RefCell<BTreeSet<String>>,
 }
 
 struct Found {
@@ -141,7 +153,7 @@ impl Report {
     }
 
     #[cfg(test)]
-    pub(super) fn known(&self) -> std::collections::BTreeSet<String> {
+    pub(super) fn known(&self) -> BTreeSet<String> {
         self.known.borrow().clone()
     }
 
@@ -166,16 +178,18 @@ impl Report {
         if found.is_empty() {
             return Ok(value);
         }
-        let cut = self.cut.into_inner().unwrap_or(usize::MAX);
         found.sort_by_key(|found| (found.offset, found.kind != Kind::Syntax));
-        let broken_lines: Vec<usize> = found
+        let cut = self.cut.into_inner().unwrap_or(usize::MAX);
+        let lines = Lines::of(text);
+        let broken_lines: BTreeSet<usize> = found
             .iter()
             .filter(|found| found.kind == Kind::Syntax)
-            .map(|found| place_of(text, found.offset).0)
+            .map(|found| lines.place(found.offset).0)
             .collect();
 
         let mut list: Vec<Problem> = Vec::new();
-        let mut broken_line_told = 0;
+        let mut untold = 0;
+        let mut last_broken_line = 0;
         for Found {
             kind,
             offset,
@@ -183,11 +197,11 @@ impl Report {
             message,
         } in found
         {
-            let place = place_of(text, offset);
-            let told = match kind {
+            let place = lines.place(offset);
+            let is_echo = match kind {
                 // One mistake often makes the parser stumble several times on its line.
-                Kind::Syntax => std::mem::replace(&mut broken_line_told, place.0) == place.0,
-                Kind::Wrong => broken_lines.contains(&place.0),
+                Kind::Syntax => std::mem::replace(&mut last_broken_line, place.0) == place.0,
+                Kind::Wrong => offset >= cut || broken_lines.contains(&place.0),
                 Kind::Missing => !broken_lines.is_empty(),
             };
             let problem = Problem {
@@ -195,28 +209,53 @@ impl Report {
                 key,
                 message,
             };
-            if !told && (offset < cut || kind == Kind::Syntax) && !list.contains(&problem) {
+            if is_echo || list.last() == Some(&problem) {
+                continue;
+            }
+            if list.len() < PROBLEMS_MAX {
                 list.push(problem);
+            } else {
+                untold += 1;
             }
         }
         Err(Problems {
             file: file.to_owned(),
             list,
+            untold,
         })
     }
 }
 
-/// Line and column of a byte, from 1. The end of the file is just behind its last line, not on an empty one after it.
-fn place_of(text: &str, offset: usize) -> (usize, usize) {
-    let mut end = offset.min(text.len());
-    if end == text.len() && text.ends_with('\n') {
-        end -= 1;
+/// Where the lines of a text begin.
+struct Lines<'t> {
+    text: &'t str,
+    starts: Vec<usize>,
+}
+
+impl<'t> Lines<'t> {
+    fn of(text: &'t str) -> Self {
+        let behind_newlines = text.match_indices('\n').map(|(newline, _)| newline + 1);
+        Self {
+            text,
+            starts: std::iter::once(0).chain(behind_newlines).collect(),
+        }
     }
-    while !text.is_char_boundary(end) {
-        end -= 1;
+
+    /// Line and column of a byte, from 1. The end of the file is just behind its last line, not on an empty one after it.
+    fn place(&self, offset: usize) -> (usize, usize) {
+        let mut end = offset.min(self.text.len());
+        if end == self.text.len() && self.text.ends_with('\n') {
+            end -= 1;
+        }
+        while !self.text.is_char_boundary(end) {
+            end -= 1;
+        }
+        let line = self.starts.partition_point(|start| *start <= end);
+        let start = self
+            .starts
+            .get(line.saturating_sub(1))
+            .copied()
+            .unwrap_or_default();
+        (line, self.text[start..end].chars().count() + 1)
     }
-    let before = &text[..end];
-    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    let line = before.matches('\n').count() + 1;
-    (line, before[line_start..].chars().count() + 1)
 }

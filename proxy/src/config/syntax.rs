@@ -1,10 +1,12 @@
 //! Turns the TOML parser's errors into problems that say which setting they hit and what to write.
 //!
-//! The parser carries on after an error, so that one missing quote does not hide the mistakes below it.
+//! The parser carries on after an error, so that one missing quote does not hide the mistakes below it. Its commonest
+//! messages are known here by their beginning and put into a person's words; the others pass as they are.
 
-use toml::de::{DeTable, DeValue, Error};
+use toml::de::{DeArray, DeTable, DeValue, Error};
 
-use super::problem::Report;
+use super::problem::{PROBLEMS_MAX, Report};
+use super::table::join;
 
 pub(super) fn report(text: &str, tree: &DeTable<'_>, errors: &[Error], report: &Report) {
     let mut errors: Vec<(usize, &Error)> = errors
@@ -14,9 +16,18 @@ pub(super) fn report(text: &str, tree: &DeTable<'_>, errors: &[Error], report: &
     errors.sort_by_key(|(offset, _)| *offset);
 
     let torn = torn_at(text, &errors);
+    if let Some((offset, _)) = errors.get(PROBLEMS_MAX) {
+        report.cut_from(*offset);
+    }
     let mut last_key = None;
-    for (offset, error) in errors {
-        let key = path_at(tree, offset).unwrap_or_else(|| "syntax".to_owned());
+    for (index, (offset, error)) in errors.into_iter().enumerate() {
+        // Looking for the key takes time; what is beyond the limit is only counted.
+        let key = if index < PROBLEMS_MAX {
+            path_at(tree, offset)
+        } else {
+            None
+        };
+        let key = key.unwrap_or_else(|| "syntax".to_owned());
         if let Some(torn) = torn.filter(|torn| offset >= *torn) {
             // A mistake that was told in the same value, such as a missing quote, is why its bracket seems open.
             if last_key != Some(key.clone()) {
@@ -87,27 +98,24 @@ fn explain(text: &str, error: &Error) -> String {
 
 /// The deepest key whose value reaches over `offset`.
 fn path_at(table: &DeTable<'_>, offset: usize) -> Option<String> {
-    for (key, value) in table {
+    table.iter().find_map(|(key, value)| {
+        let key = join("", key.get_ref());
         let span = value.span();
-        let inside = match value.get_ref() {
-            DeValue::Table(inner) => path_at(inner, offset),
-            DeValue::Array(items) => items.iter().enumerate().find_map(|(index, item)| match item
-                .get_ref()
-            {
-                DeValue::Table(inner) => {
-                    path_at(inner, offset).map(|path| format!("[{index}].{path}"))
-                }
-                _ => None,
-            }),
+        match value.get_ref() {
+            DeValue::Table(inner) => path_at(inner, offset).map(|path| format!("{key}.{path}")),
+            DeValue::Array(items) => path_in_items(items, offset).map(|path| key.clone() + &path),
             _ => None,
-        };
-        if let Some(path) = inside {
-            let separator = if path.starts_with('[') { "" } else { "." };
-            return Some(format!("{}{separator}{path}", key.get_ref()));
         }
-        if !value.get_ref().is_table() && (span.start..=span.end).contains(&offset) {
-            return Some(key.get_ref().to_string());
-        }
-    }
-    None
+        .or_else(|| {
+            let reaches = !value.get_ref().is_table() && (span.start..=span.end).contains(&offset);
+            reaches.then_some(key)
+        })
+    })
+}
+
+fn path_in_items(items: &DeArray<'_>, offset: usize) -> Option<String> {
+    items.iter().enumerate().find_map(|(index, item)| {
+        let path = path_at(item.get_ref().as_table()?, offset)?;
+        Some(format!("[{index}].{path}"))
+    })
 }

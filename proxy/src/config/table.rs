@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::keys::{self, Key};
 use super::problem::Report;
-use super::quantity::{Quantity, describe};
+use super::quantity::{Quantity, describe, quote};
 
 /// A table of the file while it is being read.
 pub(super) struct Table<'t> {
@@ -213,7 +213,14 @@ impl<'t> Node<'t> {
     }
 }
 
-fn join(path: &str, name: &str) -> String {
+/// The path of a key, which is quoted unless it can stand in a file without quotes.
+pub(super) fn join(path: &str, name: &str) -> String {
+    let is_bare = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+    let name = if !name.is_empty() && name.bytes().all(is_bare) {
+        name
+    } else {
+        &quote(name)
+    };
     if path.is_empty() {
         name.to_owned()
     } else {

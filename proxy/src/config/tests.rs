@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use toml::de::DeTable;
 
 use super::problem::Report;
+use super::quantity::{Bytes, Quantity};
 use super::{judge, load, load_admin, parse};
 use crate::settings::{Balance, Cookie, Listen, SameSite, ServerAddress, Settings, Sticky};
 
@@ -346,6 +347,29 @@ fn a_probe_finds_the_admin_address_in_a_half_edited_file() {
     );
 }
 
+#[test]
+fn a_file_that_is_not_toml_is_told_briefly() {
+    let log = "2026-01-01 12:00:00 INFO something happened key=value [x]\n".repeat(500);
+    let shown = parse("f", &log).unwrap_err().to_string();
+    assert_eq!(shown.lines().count(), 102, "{shown}");
+    assert!(
+        shown.ends_with("f: and 400 more\n(500 problems; nothing was started)"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn a_key_with_a_line_break_stays_on_its_line() {
+    check(
+        "upstream.a.servers = ['a:1']\nserver.\"a\\nb\" = 1",
+        &[
+            "2:8: server.\"a\\nb\": is an unknown key; the keys here are listen, trusted_proxies, \
+           drain_timeout, pid_file, threads, head_bytes_max, head_timeout, keepalive_timeout, \
+           body_bytes_max, connections_max",
+        ],
+    );
+}
+
 /// Every problem names a line of the text and a column on it, or just behind its end.
 fn places_are_inside(text: &str) {
     let Err(problems) = parse("f", text) else {
@@ -387,8 +411,21 @@ fn near_file() -> impl Strategy<Value = String> {
     prop::collection::vec(cut, 0..40).prop_map(|lines| lines.join("\n"))
 }
 
+fn read_back<T: Quantity>(quantity: T) -> T {
+    let text = format!("a = \"{}\"", quantity.write());
+    let tree = DeTable::parse(&text).unwrap();
+    T::read(tree.get_ref().get("a").unwrap().get_ref()).unwrap()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_quantity_is_read_as_it_is_written(number in any::<u64>(), shift in 0u32..64) {
+        let number = number >> shift;
+        prop_assert_eq!(read_back(Duration::from_millis(number)), Duration::from_millis(number));
+        prop_assert_eq!(read_back(Bytes(number)), Bytes(number));
+    }
 
     #[test]
     fn any_text_is_judged_without_panic(text in any::<String>()) {
