@@ -1,0 +1,76 @@
+//! The state of the two connections as others see it, and the log lines of its transitions.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::watch;
+
+use crate::cluster::Link;
+use crate::counts::Counters;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    Publisher,
+    Subscriber,
+}
+
+pub(crate) struct Status {
+    link: watch::Sender<Link>,
+    counters: Arc<Counters>,
+    publisher_was_up: AtomicBool,
+    subscriber_was_up: AtomicBool,
+}
+
+impl Status {
+    pub(crate) fn new(counters: Arc<Counters>) -> Self {
+        Self {
+            link: watch::Sender::default(),
+            counters,
+            publisher_was_up: AtomicBool::new(false),
+            subscriber_was_up: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn watch(&self) -> watch::Receiver<Link> {
+        self.link.subscribe()
+    }
+
+    pub(crate) fn up(&self, role: Role) {
+        let was_up = match role {
+            Role::Publisher => &self.publisher_was_up,
+            Role::Subscriber => &self.subscriber_was_up,
+        };
+        if was_up.swap(true, Ordering::Relaxed) {
+            self.counters.reconnects.add(1);
+        }
+        tracing::info!(?role, "connected to Redis");
+        self.change(|link| match role {
+            Role::Publisher => link.publisher = true,
+            Role::Subscriber => link.subscriber = true,
+        });
+    }
+
+    pub(crate) fn down(&self, role: Role, why: &str) {
+        tracing::warn!(?role, why, "lost Redis");
+        self.change(|link| match role {
+            Role::Publisher => link.publisher = false,
+            Role::Subscriber => {
+                link.subscriber = false;
+                link.attached = false;
+            }
+        });
+    }
+
+    pub(crate) fn set_attached(&self, attached: bool) {
+        self.change(|link| link.attached = attached);
+    }
+
+    /// Wakes watchers only when something is different.
+    fn change(&self, change: impl FnOnce(&mut Link)) {
+        self.link.send_if_modified(|link| {
+            let before = *link;
+            change(link);
+            *link != before
+        });
+    }
+}
