@@ -63,9 +63,7 @@ fn one(name: &str, node: &Node<'_>) -> Option<Upstream> {
         read_timeout: table.quantity(&keys::READ_TIMEOUT),
         write_timeout: table.quantity(&keys::WRITE_TIMEOUT),
         tries_max: table.quantity(&keys::TRIES),
-        resolve: table
-            .get(keys::RESOLVE.name)
-            .and_then(|node| node.quantity(&keys::RESOLVE)),
+        resolve: table.optional(&keys::RESOLVE),
         websocket_idle_timeout: websocket_idle_timeout(&mut table),
     };
     table.finish();
@@ -206,7 +204,7 @@ fn websocket_idle_timeout(table: &mut Table<'_>) -> Duration {
             node.wrong("\"auto\" is not supported in this version; write \"90s\"");
             None
         }
-        Some(node) => node.quantity(&keys::WEBSOCKET_IDLE_TIMEOUT),
+        Some(node) => node.quantity(&keys::WEBSOCKET_IDLE_TIMEOUT.bounds),
         None => None,
     };
     websocket.finish();
