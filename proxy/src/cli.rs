@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use berth_proxy::config;
+use berth_proxy::descriptors;
 use berth_proxy::server::{self, Control, Source};
 use berth_proxy::settings::Settings;
 use clap::{Parser, Subcommand, ValueEnum};
@@ -161,11 +162,25 @@ fn run(file: &Path, settings: Settings) -> Result<(), Failure> {
         });
     }
     tracing::info!(version = env!("CARGO_PKG_VERSION"), config = %file.display(), "starting");
+    raise_descriptors(settings.limits.connections_max);
     Ok(server::run(
         settings,
         Source::File(file.to_path_buf()),
         control,
     )?)
+}
+
+fn raise_descriptors(connections_max: usize) {
+    match descriptors::raise().map(|limit| (limit, descriptors::connections(limit))) {
+        Ok((limit, enough_for)) if enough_for < connections_max as u64 => tracing::warn!(
+            limit,
+            enough_for,
+            connections_max,
+            "fewer file descriptors than connections_max needs; raise ulimit -n or lower it"
+        ),
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "limit of file descriptors not raised"),
+    }
 }
 
 fn check(file: &Path) -> Result<(), Failure> {
