@@ -2,8 +2,5 @@
 //!
 //! Core: takes facts, returns decisions. Never reads the clock, never does IO, never sees the configuration.
 
-pub mod admit;
-pub mod limits;
 pub mod message;
-pub mod refusal;
 pub mod room;

@@ -1,6 +1,2 @@
-//! The binary: settings → logging → stores → cluster → listen → serve.
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
+//! Placeholder.
 fn main() {}

@@ -1,6 +1,41 @@
 //! berth-proxy: a sticky-session load balancer for Socket.IO and WebSocket fleets.
+//!
+//! The file list is the way of a request. Core modules take facts and return decisions; they read no clock, roll no
+//! dice and open no socket. Shell modules do the rest. `config` builds `settings`; nothing else knows the file.
 
 pub mod config;
-pub mod descriptors;
 pub mod server;
 pub mod settings;
+
+// Core, in the order a request meets it.
+pub mod affinity;
+pub mod balance;
+pub mod choose;
+pub mod client;
+pub mod head;
+pub mod headers;
+pub mod health;
+pub mod outcome;
+pub mod pool;
+pub mod refusal;
+pub mod route;
+
+// Shell.
+mod admin;
+mod clock;
+mod dial;
+mod edge;
+mod forward;
+mod lease;
+mod lifecycle;
+mod listen;
+pub mod logging;
+mod metrics;
+mod registry;
+mod reload;
+mod request;
+mod resolver;
+mod scratch;
+mod shared;
+mod socket;
+mod tunnel;

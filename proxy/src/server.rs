@@ -4,11 +4,29 @@
 //! No process-global state: several proxies can run in one process.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
+use anyhow::Context as _;
+use pingora::server::configuration::ServerConf;
+use tokio::net::TcpListener;
+
+use crate::admin;
+use crate::clock::Clock;
+use crate::edge::Edge;
+use crate::forward::Forward;
+use crate::lifecycle;
+use crate::listen::{self, Listener};
+use crate::metrics::Metrics;
+use crate::registry::Registry;
+use crate::reload::reload;
+use crate::resolver;
 use crate::settings::Settings;
+use crate::shared::{Context, Shared};
 
 mod control;
 
+pub(crate) use control::Command;
 pub use control::{Control, Handle, Listening};
 
 /// Where a reload reads the settings from.
@@ -20,13 +38,142 @@ pub enum Source {
     Fixed,
 }
 
+/// What is still running after a stop gets this long; everything that matters has ended before.
+const RUNTIME_STOP_TIMEOUT: Duration = Duration::from_millis(200);
+/// Pingora gives up a request after this many servers; ours end it first, by `tries` or when all were tried.
+const TRIES_MAX: usize = 1024;
+
 /// Runs the proxy on its own runtime and returns when it has stopped.
 ///
 /// Must not be called from inside an async runtime; an embedding program gives it a thread.
 ///
 /// # Errors
-/// When the runtime cannot start, an address cannot be bound or the pid file cannot be written.
+/// When the runtime cannot start or an address cannot be bound.
 pub fn run(settings: Settings, source: Source, control: Control) -> anyhow::Result<()> {
-    drop((settings, source, control));
-    anyhow::bail!("the proxy is not assembled yet")
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(settings.threads.max(1))
+        .thread_name("berth-proxy")
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let ended = runtime.block_on(Box::pin(serve(settings, source, control)));
+    runtime.shutdown_timeout(RUNTIME_STOP_TIMEOUT);
+    ended
 }
+
+async fn serve(settings: Settings, source: Source, mut control: Control) -> anyhow::Result<()> {
+    if control.signals {
+        // First of all: from here on a hangup reloads instead of killing.
+        control::forward_signals(control.handle.clone()).context("cannot listen to signals")?;
+    }
+    let bound = Bound::bind(&settings).await?;
+    let looked_up = resolver::look_up_all(&settings).await;
+    let drain_timeout = settings.drain_timeout;
+    let http_conf = Arc::new(pingora_conf(&settings));
+    let shared = Arc::new(Shared {
+        registry: Arc::new(Registry::new(settings, looked_up)),
+        metrics: Metrics::new().context("cannot register metrics")?,
+        clock: Clock::start(),
+    });
+    let (life, reaper) = lifecycle::life();
+    let context = Context {
+        shared: Arc::clone(&shared),
+        life,
+    };
+    tokio::spawn(resolver::keep_fresh(Arc::clone(&shared.registry)));
+    let listening = bound.serve(&context, &http_conf);
+    if let Some(ready) = control.ready.take() {
+        ready(&listening);
+    }
+    let end = obey(&mut control, &source, &shared).await;
+    // A reload may have changed it.
+    let drain_timeout = drain_timeout.max(shared.registry.settings().drain_timeout);
+    reaper.reap(end, drain_timeout, &mut control.commands).await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Reloads as often as told, until it is told to end.
+async fn obey(control: &mut Control, source: &Source, shared: &Arc<Shared>) -> Command {
+    // One reload after the other, and none in the way of a stop.
+    let turn = Arc::new(tokio::sync::Mutex::new(()));
+    while let Some(command) = control.commands.recv().await {
+        if command != Command::Reload {
+            return command;
+        }
+        let (turn, source, shared) = (Arc::clone(&turn), source.clone(), Arc::clone(shared));
+        tokio::spawn(async move {
+            let _turn = turn.lock().await;
+            reload(&source, &shared).await;
+        });
+    }
+    // Cannot be: the control itself holds a sender.
+    Command::Stop
+}
+
+/// Everything that listens.
+struct Bound {
+    listeners: Vec<Listener>,
+    admin: Option<TcpListener>,
+}
+
+impl Bound {
+    async fn bind(settings: &Settings) -> anyhow::Result<Self> {
+        let mut listeners = Vec::new();
+        for listen in &settings.listen {
+            listeners.push(Listener::bind(listen).await?);
+        }
+        let admin = settings.admin.map(listen::bind_tcp).transpose()?;
+        Ok(Self { listeners, admin })
+    }
+
+    /// Starts accepting.
+    fn serve(self, context: &Context, http_conf: &Arc<ServerConf>) -> Listening {
+        let forward = Forward {
+            shared: Arc::clone(&context.shared),
+        };
+        let http = Arc::new(pingora::proxy::http_proxy(http_conf, forward));
+        let edge = Edge {
+            context: context.clone(),
+            http,
+        };
+        let mut listening = Listening::default();
+        for listener in self.listeners {
+            tracing::info!(address = %listener, "listening");
+            listening.addresses.extend(listener.address());
+            let edge = edge.clone();
+            let serve = move |socket, peer, open| edge.clone().serve(socket, peer, open);
+            tokio::spawn(listener.accept(context.life.clone(), serve));
+        }
+        if let Some(listener) = self.admin {
+            listening.admin = listener.local_addr().ok();
+            tracing::info!(
+                address = listening.admin.map(tracing::field::display),
+                "admin listening"
+            );
+            let context = Arc::new(context.clone());
+            let serve = move |stream| admin::serve(stream, Arc::clone(&context));
+            tokio::spawn(listen::accept_admin(listener, serve));
+        }
+        listening
+    }
+}
+
+fn pingora_conf(settings: &Settings) -> ServerConf {
+    let threads = settings.threads.max(1);
+    let kept: usize = settings
+        .upstreams
+        .iter()
+        .map(|upstream| upstream.keepalive)
+        .sum();
+    ServerConf {
+        threads,
+        // Pingora multiplies it by the threads again.
+        upstream_keepalive_pool_size: kept.div_ceil(threads).max(1),
+        max_retries: TRIES_MAX,
+        ..ServerConf::default()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,6 @@ mod failover;
 mod guide;
 mod harness;
 mod nginx;
-mod node;
 mod operator;
 mod order;
 mod page;

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 /// Commands that may wait unheard; more are the same commands again.
@@ -28,13 +29,12 @@ pub struct Listening {
 type Ready = Box<dyn FnOnce(&Listening) + Send>;
 
 /// Given to `run`: who may command it and whom it tells that it listens.
-#[allow(dead_code, reason = "read by the runtime, which is being assembled")]
 pub struct Control {
     pub(crate) signals: bool,
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) ready: Option<Ready>,
-    /// Keeps the channel open when nobody holds a `Handle`.
-    pub(crate) _handle: Handle,
+    /// Also keeps the channel open when nobody else holds one.
+    pub(crate) handle: Handle,
 }
 
 /// Commands a running proxy from any thread. Commands to a proxy that has ended do nothing.
@@ -61,7 +61,7 @@ impl Control {
             signals: false,
             commands,
             ready: None,
-            _handle: handle.clone(),
+            handle: handle.clone(),
         };
         (control, handle)
     }
@@ -96,4 +96,26 @@ impl Handle {
             tracing::debug!(%refused, "command not taken");
         }
     }
+}
+
+/// Turns signals into commands until the runtime ends.
+///
+/// # Errors
+/// When the system refuses a handler.
+pub(crate) fn forward_signals(handle: Handle) -> std::io::Result<()> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut quit = signal(SignalKind::quit())?;
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = hangup.recv() => handle.reload(),
+                _ = terminate.recv() => handle.drain(),
+                _ = interrupt.recv() => handle.drain(),
+                _ = quit.recv() => handle.drain(),
+            }
+        }
+    });
+    Ok(())
 }

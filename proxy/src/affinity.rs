@@ -1,0 +1,3 @@
+//! Which server a client already belongs to. One module per method; `choose` asks before it balances.
+
+pub mod cookie;

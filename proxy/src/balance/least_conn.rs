@@ -1,0 +1,100 @@
+//! Fewest connections for its weight, as nginx's `least_conn`; ties go round by smooth weighted round robin.
+
+use std::cmp::Ordering;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::{is_candidate, round_robin};
+use crate::pool::{Seconds, Server, Tried};
+
+pub fn pick<'a>(
+    group: impl Iterator<Item = (usize, &'a Server)> + Clone,
+    tried: &Tried,
+    now: Seconds,
+) -> Option<usize> {
+    let candidates = group.filter(|(index, server)| is_candidate(*index, server, tried, now));
+    let (first, least) = candidates
+        .clone()
+        .reduce(|best, next| match compare(next.1, best.1) {
+            Ordering::Less => next,
+            Ordering::Equal | Ordering::Greater => best,
+        })?;
+    let (least_connections, least_weight) = load(least);
+    // Connections of others may change meanwhile; the servers are compared with what was just seen, not with each other again.
+    let mut ties = candidates.filter(move |(_, server)| {
+        let (connections, weight) = load(server);
+        connections * least_weight == least_connections * weight
+    });
+    let mut counted = ties.clone();
+    match (counted.next(), counted.next()) {
+        (Some((only, _)), None) => Some(only),
+        (Some(_), Some(_)) => round_robin::pick(&mut ties, tried, now),
+        // Everybody's load changed between the two looks.
+        (None, _) => Some(first),
+    }
+}
+
+fn compare(a: &Server, b: &Server) -> Ordering {
+    let ((a_connections, a_weight), (b_connections, b_weight)) = (load(a), load(b));
+    (a_connections * b_weight).cmp(&(b_connections * a_weight))
+}
+
+fn load(server: &Server) -> (u64, u64) {
+    (
+        u64::from(server.state.connections.load(Relaxed)),
+        u64::from(server.weight),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pool::Group;
+    use crate::pool::tests::pool;
+    use proptest::prelude::*;
+
+    /// Gives `count` connections that never end.
+    #[track_caller]
+    fn check(servers: &str, count: usize, picked: &str) {
+        let pool = pool(servers);
+        let names: String = (0..count)
+            .filter_map(|_| pick(pool.group(Group::Primary), &Tried::default(), 0))
+            .map(|index| {
+                let server = &pool.servers()[index];
+                server.state.connections.fetch_add(1, Relaxed);
+                &*server.name
+            })
+            .collect();
+        assert_eq!(names, picked);
+    }
+
+    #[test]
+    fn equals_take_turns() {
+        check("a b c", 6, "abccba");
+    }
+
+    #[test]
+    fn weight_divides_the_load() {
+        check("a=2 b", 6, "ababaa");
+    }
+
+    #[test]
+    fn a_server_that_is_down_gets_nothing() {
+        check("a! b", 2, "bb");
+        check("a!", 1, "");
+    }
+
+    proptest! {
+        #[test]
+        fn nobody_less_loaded_is_passed_over(loads in prop::collection::vec((0_u32..50, 1_u32..5), 1..8)) {
+            let words: Vec<_> = loads.iter().zip('a'..).map(|((_, weight), name)| format!("{name}={weight}")).collect();
+            let pool = pool(&words.join(" "));
+            for (server, (connections, _)) in pool.servers().iter().zip(&loads) {
+                server.state.connections.store(*connections, Relaxed);
+            }
+            let picked = pick(pool.group(Group::Primary), &Tried::default(), 0).unwrap();
+            for server in pool.servers() {
+                prop_assert!(compare(server, &pool.servers()[picked]) != Ordering::Less);
+            }
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Decides which server gets a request: its own one if it has one, else whom the balance picks.
+//!
+//! Owns the order (affinity, balance, backups) and what a request remembers between tries. Does not dial, and does
+//! not know whether the try went well: see `outcome`. Invariant: **no request is given to the same server twice**,
+//! unless that try is forgiven because nothing can be held against the server.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use crate::balance::{ip_hash, least_conn, round_robin};
+use crate::client::HashBytes;
+use crate::health;
+use crate::pool::{Group, Pool, Seconds, Server, Tried};
+use crate::settings::Balance;
+
+/// What an upstream decides by.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    pub balance: Balance,
+    /// Tries of one request, the first included; 0 is no limit.
+    pub tries_max: u32,
+}
+
+/// What a request brings to the decision.
+#[derive(Clone, Copy, Debug)]
+pub struct Asking<'a> {
+    pub address: HashBytes,
+    /// The server's mark that the request carries; `None` also when the upstream is not sticky.
+    pub mark: Option<&'a [u8]>,
+}
+
+/// What a request remembers between its tries.
+#[derive(Clone, Debug, Default)]
+pub struct Attempt {
+    tried: Tried,
+    tries: u32,
+    chain: ip_hash::Chain,
+    on_backups: bool,
+}
+
+impl Attempt {
+    /// Servers tried so far.
+    #[must_use]
+    pub fn tries(&self) -> u32 {
+        self.tries
+    }
+
+    /// The try does not count: the server may be picked again.
+    pub fn forgive(&mut self, server: usize) {
+        self.tried.remove(server);
+        self.tries = self.tries.saturating_sub(1);
+    }
+}
+
+/// A decision. The server's connection count already includes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Choice {
+    pub server: usize,
+    pub affinity: Affinity,
+}
+
+/// How the choice relates to the mark that the request carried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Affinity {
+    /// No mark.
+    New,
+    /// The marked server.
+    Hit,
+    /// The marked server cannot serve; another one took over.
+    Rebound,
+    /// The mark is nobody's.
+    Invalid,
+}
+
+impl Affinity {
+    /// The metric's label.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Hit => "hit",
+            Self::Rebound => "rebound",
+            Self::Invalid => "invalid",
+        }
+    }
+}
+
+/// Why nobody was chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoServer {
+    /// Every server is down or out.
+    NoneLive,
+    /// Every server that may serve was tried.
+    AllTried,
+    /// The request used up its tries.
+    TriesSpent,
+}
+
+/// # Errors
+/// When no server may be tried (again).
+pub fn choose(
+    pool: &Pool,
+    policy: Policy,
+    asking: Asking<'_>,
+    attempt: &mut Attempt,
+    now: Seconds,
+) -> Result<Choice, NoServer> {
+    if policy.tries_max > 0 && attempt.tries >= policy.tries_max {
+        return Err(NoServer::TriesSpent);
+    }
+    let mut affinity = Affinity::New;
+    if let Some(mark) = asking.mark {
+        affinity = Affinity::Invalid;
+        for (index, server) in marked(pool, mark) {
+            affinity = Affinity::Rebound;
+            if !attempt.tried.contains(index) && health::may_serve(server, now) {
+                return Ok(take(index, server, Affinity::Hit, attempt, now));
+            }
+        }
+    }
+    let index = balance(pool, policy.balance, asking.address, attempt, now);
+    match index.and_then(|index| Some((index, pool.get(index)?))) {
+        Some((index, server)) => Ok(take(index, server, affinity, attempt, now)),
+        None if attempt.tries == 0 => Err(NoServer::NoneLive),
+        None => Err(NoServer::AllTried),
+    }
+}
+
+/// All servers with this mark: the addresses of one name share a configured one.
+fn marked<'a>(pool: &'a Pool, mark: &'a [u8]) -> impl Iterator<Item = (usize, &'a Server)> {
+    pool.servers()
+        .iter()
+        .enumerate()
+        .filter(move |(_, server)| server.mark.as_bytes() == mark)
+}
+
+fn take(
+    index: usize,
+    server: &Server,
+    affinity: Affinity,
+    attempt: &mut Attempt,
+    now: Seconds,
+) -> Choice {
+    health::picked(server, now);
+    server.state.connections.fetch_add(1, Relaxed);
+    attempt.tried.insert(index);
+    attempt.tries += 1;
+    Choice {
+        server: index,
+        affinity,
+    }
+}
+
+fn balance(
+    pool: &Pool,
+    method: Balance,
+    address: HashBytes,
+    attempt: &mut Attempt,
+    now: Seconds,
+) -> Option<usize> {
+    let Attempt {
+        tried,
+        chain,
+        on_backups,
+        ..
+    } = attempt;
+    if !*on_backups {
+        let primary = match method {
+            Balance::IpHash => ip_hash::pick(pool, address, chain, tried, now),
+            Balance::RoundRobin => round_robin::pick(pool.group(Group::Primary), tried, now),
+            Balance::LeastConn => least_conn::pick(pool.group(Group::Primary), tried, now),
+        };
+        if primary.is_some() {
+            return primary;
+        }
+        // As nginx: once a request is with the backups it stays there.
+        *on_backups = pool.group(Group::Backup).next().is_some();
+    }
+    match method {
+        Balance::LeastConn => least_conn::pick(pool.group(Group::Backup), tried, now),
+        // ip_hash knows no backups; the configuration refuses the two together.
+        Balance::RoundRobin | Balance::IpHash => {
+            round_robin::pick(pool.group(Group::Backup), tried, now)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,243 @@
+//! Who is asking, seen through the hops that are trusted.
+//!
+//! Owns: the client's address and scheme, and what the next hop is told about them. Does not own which peers are
+//! trusted (`settings`). Invariant: **a header from a peer that is not trusted never changes who the client is**.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use ipnet::IpNet;
+
+/// The asking client, as decided here; everything downstream believes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// `None`: it came over a Unix socket and no trusted hop named anyone.
+    pub ip: Option<IpAddr>,
+    pub scheme: Scheme,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    Http,
+    Https,
+}
+
+impl Scheme {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+}
+
+impl Client {
+    /// The client behind `peer` (`None`: a Unix socket, which only local programs reach, so it is trusted).
+    ///
+    /// `forwarded_for` are the values of `X-Forwarded-For` in the order of the request; as nginx's
+    /// `real_ip_recursive on`, they are read from the right and the first address that is not trusted is the client.
+    pub fn behind<'a>(
+        peer: Option<IpAddr>,
+        trusted: &[IpNet],
+        forwarded_for: impl DoubleEndedIterator<Item = &'a [u8]>,
+        forwarded_proto: Option<&[u8]>,
+    ) -> Self {
+        let peer = peer.map(canonical);
+        if !is_trusted(peer, trusted) {
+            return Self {
+                ip: peer,
+                scheme: Scheme::Http,
+            };
+        }
+        let mut ip = peer;
+        for hop in forwarded_for
+            .rev()
+            .flat_map(|value| value.rsplit(|byte| *byte == b','))
+        {
+            // What cannot be read ends the trusted part of the chain.
+            let Some(address) = parse_hop(hop) else { break };
+            ip = Some(address);
+            if !is_trusted(ip, trusted) {
+                break;
+            }
+        }
+        let https =
+            forwarded_proto.is_some_and(|proto| proto.trim_ascii().eq_ignore_ascii_case(b"https"));
+        Self {
+            ip,
+            scheme: if https { Scheme::Https } else { Scheme::Http },
+        }
+    }
+
+    /// The bytes that nginx's `ip_hash` hashes: three of an IPv4 address, all of an IPv6 address, zeros for neither.
+    #[must_use]
+    pub fn hash_bytes(&self) -> HashBytes {
+        match self.ip {
+            Some(IpAddr::V4(v4)) => {
+                let [a, b, c, _] = v4.octets();
+                HashBytes::Three([a, b, c])
+            }
+            Some(IpAddr::V6(v6)) => HashBytes::Sixteen(v6.octets()),
+            None => HashBytes::Three([0; 3]),
+        }
+    }
+
+    /// As nginx's `$remote_addr`.
+    #[must_use]
+    pub fn address_text(&self) -> String {
+        self.ip
+            .map_or_else(|| "unix:".to_owned(), |ip| ip.to_string())
+    }
+}
+
+/// What `ip_hash` reads of a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HashBytes {
+    Three([u8; 3]),
+    Sixteen([u8; 16]),
+}
+
+impl HashBytes {
+    #[must_use]
+    pub fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Three(bytes) => bytes,
+            Self::Sixteen(bytes) => bytes,
+        }
+    }
+}
+
+/// An IPv4 address that a dual-stack socket shows as `::ffff:a.b.c.d` is that IPv4 address.
+#[must_use]
+pub fn canonical(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V6(v6) => v6.to_ipv4_mapped().map_or(IpAddr::V6(v6), IpAddr::V4),
+        IpAddr::V4(_) => ip,
+    }
+}
+
+fn is_trusted(ip: Option<IpAddr>, trusted: &[IpNet]) -> bool {
+    ip.is_none_or(|ip| trusted.iter().any(|net| net.contains(&ip)))
+}
+
+/// One hop as proxies write it: an address, with or without a port, IPv6 with or without brackets.
+fn parse_hop(hop: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(hop.trim_ascii()).ok()?;
+    let address = text
+        .parse::<IpAddr>()
+        .ok()
+        .or_else(|| {
+            text.parse::<std::net::SocketAddr>()
+                .ok()
+                .map(|socket| socket.ip())
+        })
+        .or_else(|| {
+            let inner = text.strip_prefix('[')?.strip_suffix(']')?;
+            inner.parse::<Ipv6Addr>().ok().map(IpAddr::V6)
+        })?;
+    Some(canonical(address))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(peer: &str, trusted: &[&str], forwarded: &[&str], client: &str) {
+        let trusted: Vec<IpNet> = trusted.iter().map(|net| net.parse().unwrap()).collect();
+        let seen = Client::behind(
+            Some(peer.parse().unwrap()),
+            &trusted,
+            forwarded.iter().map(|value| value.as_bytes()),
+            None,
+        );
+        assert_eq!(seen.address_text(), client);
+    }
+
+    #[test]
+    fn nobody_is_believed_by_default() {
+        check("203.0.113.7", &[], &["10.0.0.1"], "203.0.113.7");
+    }
+
+    #[test]
+    fn a_trusted_hop_names_the_client() {
+        check("10.0.0.2", &["10.0.0.0/8"], &["203.0.113.7"], "203.0.113.7");
+        check(
+            "10.0.0.2",
+            &["10.0.0.0/8"],
+            &["203.0.113.7:1234"],
+            "203.0.113.7",
+        );
+        check(
+            "10.0.0.2",
+            &["10.0.0.0/8"],
+            &["[2001:db8::1]:80"],
+            "2001:db8::1",
+        );
+        check(
+            "10.0.0.2",
+            &["10.0.0.0/8"],
+            &["[2001:db8::1]"],
+            "2001:db8::1",
+        );
+    }
+
+    #[test]
+    fn the_chain_is_read_from_the_right_until_somebody_unknown() {
+        check(
+            "10.0.0.2",
+            &["10.0.0.0/8"],
+            &["1.1.1.1, 203.0.113.7, 10.0.0.3"],
+            "203.0.113.7",
+        );
+        check(
+            "10.0.0.2",
+            &["10.0.0.0/8"],
+            &["1.1.1.1", "203.0.113.7", "10.0.0.3"],
+            "203.0.113.7",
+        );
+    }
+
+    #[test]
+    fn a_chain_of_trusted_hops_ends_at_its_left_end() {
+        check(
+            "10.0.0.2",
+            &["10.0.0.0/8"],
+            &["10.0.0.4, 10.0.0.3"],
+            "10.0.0.4",
+        );
+    }
+
+    #[test]
+    fn nonsense_ends_the_chain() {
+        check(
+            "10.0.0.2",
+            &["10.0.0.0/8"],
+            &["203.0.113.7, unknown, 10.0.0.3"],
+            "10.0.0.3",
+        );
+        check("10.0.0.2", &["10.0.0.0/8"], &[""], "10.0.0.2");
+    }
+
+    #[test]
+    fn a_mapped_address_is_the_ipv4_address() {
+        check("::ffff:10.0.0.1", &[], &[], "10.0.0.1");
+        check(
+            "::ffff:10.0.0.1",
+            &["10.0.0.0/8"],
+            &["::ffff:8.8.8.8"],
+            "8.8.8.8",
+        );
+    }
+
+    #[test]
+    fn the_scheme_is_believed_from_trusted_hops_only() {
+        let trusted: Vec<IpNet> = vec!["10.0.0.0/8".parse().unwrap()];
+        let scheme = |peer: &str| {
+            let none = std::iter::empty::<&[u8]>();
+            Client::behind(Some(peer.parse().unwrap()), &trusted, none, Some(b"HTTPS")).scheme
+        };
+        assert_eq!(scheme("10.0.0.1"), Scheme::Https);
+        assert_eq!(scheme("8.8.8.8"), Scheme::Http);
+    }
+}

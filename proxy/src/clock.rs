@@ -1,0 +1,54 @@
+//! The only place where the proxy reads a clock.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::pool::Seconds;
+
+/// Added to the seconds since the start, so that "never" (0) lies far in the past, as it does in nginx.
+const EPOCH: Seconds = 1_000_000_000;
+
+/// Whole seconds for `health`, which never go back.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    start: Instant,
+}
+
+impl Clock {
+    #[must_use]
+    pub(crate) fn start() -> Self {
+        Self { start: instant() }
+    }
+
+    #[must_use]
+    pub(crate) fn seconds(&self) -> Seconds {
+        EPOCH + instant().saturating_duration_since(self.start).as_secs()
+    }
+}
+
+/// A point in time to measure from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stopwatch(Instant);
+
+impl Stopwatch {
+    #[must_use]
+    pub(crate) fn start() -> Self {
+        Self(instant())
+    }
+
+    #[must_use]
+    pub(crate) fn elapsed(&self) -> Duration {
+        instant().saturating_duration_since(self.0)
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "the clock's home")]
+fn instant() -> Instant {
+    Instant::now()
+}
+
+/// Calendar time, for cookies and metrics.
+#[must_use]
+#[allow(clippy::disallowed_methods, reason = "the clock's home")]
+pub(crate) fn wall() -> SystemTime {
+    SystemTime::now()
+}

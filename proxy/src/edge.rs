@@ -1,0 +1,296 @@
+//! The first to meet a client: one task per connection, one head at a time.
+//!
+//! Owns reading heads under their bounds, refusing what breaks a rule, and deciding who carries a request out. Does
+//! not carry out anything itself: WebSockets go to `tunnel` (and the connection's task ends), the rest to `forward`.
+//! Invariant: **nothing is decided about a request before its whole head was read and found unambiguous**.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use pingora::apps::HttpServerApp as _;
+use pingora::protocols::http::ServerSession;
+use pingora::proxy::HttpProxy;
+use tokio::io::AsyncWriteExt;
+use tokio::time::timeout;
+
+use crate::affinity::cookie;
+use crate::client::{Client, canonical};
+use crate::clock::Stopwatch;
+use crate::forward::Forward;
+use crate::head::read::{Bounds, Came, read, read_some};
+use crate::head::{self, Body, Head};
+use crate::headers::{FORWARDED_FOR, FORWARDED_PROTO, Fields, Forwarded};
+use crate::lifecycle::{Open, Phase};
+use crate::logging;
+use crate::refusal::Refusal;
+use crate::registry::Snapshot;
+use crate::request::Request;
+use crate::shared::{Context, Shared};
+use crate::socket::{Handed, Socket};
+use crate::tunnel::{self, Upgrade, handshake};
+
+/// How long a client that was refused may take to read why.
+const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
+/// What such a client may still send meanwhile; more is cut.
+const LINGER_BYTES_MAX: usize = 256 * 1024;
+/// Refused connections that linger at once; beyond, they are cut without a word.
+const LINGERING_MAX: i64 = 1024;
+
+/// Meets all clients of one proxy.
+#[derive(Clone)]
+pub(crate) struct Edge {
+    pub(crate) context: Context,
+    pub(crate) http: Arc<HttpProxy<Forward>>,
+}
+
+/// An open connection, counted for as long as this is held.
+#[derive(Debug)]
+pub(crate) struct Guest {
+    shared: Arc<Shared>,
+    _open: Open,
+}
+
+impl Guest {
+    #[must_use]
+    pub(crate) fn new(context: &Context, open: Open) -> Self {
+        context.shared.metrics.connections.inc();
+        Self {
+            shared: Arc::clone(&context.shared),
+            _open: open,
+        }
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.shared.metrics.connections.dec();
+    }
+}
+
+/// Who carries a request out.
+enum Step {
+    Forward {
+        request: Box<Request>,
+        take_bytes: usize,
+    },
+    Tunnel(Box<Upgrade>),
+    Refuse(Refusal),
+}
+
+impl Edge {
+    /// Serves one connection to its end. `peer` is `None` on a Unix socket.
+    pub(crate) async fn serve(self, mut socket: Socket, peer: Option<IpAddr>, open: Open) {
+        let guest = Guest::new(&self.context, open);
+        let limits = &self.context.shared.registry.current().limits;
+        let connections_max = i64::try_from(limits.connections_max).unwrap_or(i64::MAX);
+        let open = self.context.shared.metrics.connections.get();
+        if open > connections_max {
+            if open <= connections_max.saturating_add(LINGERING_MAX) {
+                self.refuse(socket, peer, Refusal::TooManyConnections).await;
+            }
+            return;
+        }
+        let mut bytes = BytesMut::new();
+        let mut is_first = true;
+        loop {
+            let snapshot = self.context.shared.registry.current();
+            let came = self
+                .read_head(&mut socket, &mut bytes, &snapshot, is_first)
+                .await;
+            is_first = false;
+            let end = match came {
+                Came::Head(end) => end,
+                Came::Nothing => return,
+                Came::Refused(refusal) => return self.refuse(socket, peer, refusal).await,
+            };
+            match decide(&snapshot, peer, &mut bytes, end) {
+                Step::Forward {
+                    request,
+                    take_bytes,
+                } => {
+                    let prefix = bytes.split_to(take_bytes.min(bytes.len()));
+                    match Box::pin(self.forward(socket, prefix, request)).await {
+                        Some(kept) => socket = kept,
+                        None => return,
+                    }
+                }
+                Step::Tunnel(upgrade) => {
+                    // A task of its own, so that this one and its larger state end here.
+                    tokio::spawn(tunnel::run(socket, upgrade, self.context, guest));
+                    return;
+                }
+                Step::Refuse(refusal) => return self.refuse(socket, peer, refusal).await,
+            }
+        }
+    }
+
+    /// Reads the next head. An idle connection ends when the proxy drains; one that is inside a head may finish it.
+    async fn read_head(
+        &self,
+        socket: &mut Socket,
+        bytes: &mut BytesMut,
+        snapshot: &Snapshot,
+        is_first: bool,
+    ) -> Came {
+        let limits = &snapshot.limits;
+        let bounds = Bounds {
+            bytes_max: limits.head_bytes_max,
+            idle_timeout: if is_first {
+                limits.head_timeout
+            } else {
+                limits.client_keepalive_timeout
+            },
+            head_timeout: limits.head_timeout,
+        };
+        let mut life = self.context.life.clone();
+        tokio::select! {
+            biased;
+            came = read(socket, bytes, bounds) => return came,
+            () = life.reached(Phase::Draining) => {}
+        }
+        if bytes.is_empty() {
+            return Came::Nothing;
+        }
+        tokio::select! {
+            came = read(socket, bytes, bounds) => came,
+            () = life.reached(Phase::Closing) => Came::Nothing,
+        }
+    }
+
+    /// Lets Pingora carry out one request; the socket comes back if the connection may go on.
+    async fn forward(
+        &self,
+        socket: Socket,
+        prefix: BytesMut,
+        request: Box<Request>,
+    ) -> Option<Socket> {
+        let mut session = ServerSession::new_http1(Box::new(Handed::new(socket)));
+        session.set_pipelined_prefix(prefix);
+        session.set_connection_user_context(Some(request));
+        let draining = self.context.life.draining();
+        let mut life = self.context.life.clone();
+        let reused = tokio::select! {
+            reused = self.http.process_new_http(session, draining) => reused?,
+            () = life.reached(Phase::Closing) => return None,
+        };
+        let (stream, _settings) = reused.consume();
+        let handed = stream.into_any().downcast::<Handed>().ok()?;
+        match handed.into_socket().await {
+            Ok(socket) => Some(socket),
+            Err(error) => {
+                tracing::debug!(%error, "the client left before the end of its answer");
+                None
+            }
+        }
+    }
+
+    async fn refuse(&self, socket: Socket, peer: Option<IpAddr>, refusal: Refusal) {
+        let metrics = &self.context.shared.metrics;
+        metrics.refused(refusal);
+        let client = peer.map_or_else(|| "unix:".to_owned(), |ip| canonical(ip).to_string());
+        logging::refused(&client, refusal);
+        say(socket, refusal).await;
+    }
+}
+
+/// Writes a refusal and closes, patiently enough that the client can read it: closing with unread bytes would reset
+/// the connection and take the answer with it.
+pub(crate) async fn say(mut socket: Socket, refusal: Refusal) {
+    let lingering = async {
+        socket.write_all(&refusal.to_bytes()).await?;
+        socket.shutdown().await?;
+        let (mut rest, mut total) = (BytesMut::new(), 0);
+        while total < LINGER_BYTES_MAX {
+            match read_some(&mut socket, &mut rest).await? {
+                0 => break,
+                count => total += count,
+            }
+            rest.clear();
+        }
+        Ok::<_, std::io::Error>(())
+    };
+    match timeout(LINGER_TIMEOUT, lingering).await {
+        Ok(Ok(())) | Err(_) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "the client left before it was refused"),
+    }
+}
+
+/// Decides about the head that stands in the first `end` of `bytes`.
+fn decide(snapshot: &Snapshot, peer: Option<IpAddr>, bytes: &mut BytesMut, end: usize) -> Step {
+    let mut room = head::room();
+    let (head_bytes, _) = bytes.split_at(end.min(bytes.len()));
+    let head = match head::parse(head_bytes, &mut room) {
+        Ok(head) => head,
+        Err(refusal) => return Step::Refuse(refusal),
+    };
+    let request = match request(snapshot, peer, &head) {
+        Ok(request) => request,
+        Err(refusal) => return Step::Refuse(refusal),
+    };
+    if !head.is_websocket() {
+        let body_bytes = match head.body {
+            Body::None => 0,
+            Body::Length(length) => usize::try_from(length).unwrap_or(usize::MAX),
+            // Where it ends is for Pingora to find out; a request pipelined behind it costs the connection.
+            Body::Chunked => usize::MAX,
+        };
+        return Step::Forward {
+            request: Box::new(request),
+            take_bytes: end.saturating_add(body_bytes),
+        };
+    }
+    if head.body != Body::None {
+        return Step::Refuse(Refusal::BadRequest("a WebSocket handshake with a body"));
+    }
+    let server_head = handshake::request_head(&head, &request.forwarded);
+    let (host, target) = (
+        String::from_utf8_lossy(head.host).into_owned(),
+        head.target.to_owned(),
+    );
+    let rest = bytes.split_off(end);
+    Step::Tunnel(Box::new(Upgrade {
+        request,
+        head: server_head,
+        rest,
+        host,
+        target,
+    }))
+}
+
+/// Who asks for what.
+fn request(
+    snapshot: &Snapshot,
+    peer: Option<IpAddr>,
+    head: &Head<'_, '_>,
+) -> Result<Request, Refusal> {
+    let began = Stopwatch::start();
+    let upstream = snapshot
+        .routes
+        .find(head.host, head.path)
+        .and_then(|index| snapshot.upstreams.get(index))
+        .ok_or(Refusal::NoRoute)?;
+    let body_bytes_max = snapshot.limits.body_bytes_max;
+    if let Body::Length(length) = head.body
+        && length > body_bytes_max
+    {
+        return Err(Refusal::BodyTooLarge);
+    }
+    let client = Client::behind(
+        peer,
+        &snapshot.trusted_proxies,
+        head.fields.all(FORWARDED_FOR),
+        head.fields.first_of(FORWARDED_PROTO),
+    );
+    let sticky = upstream.cookie.as_ref();
+    let mark = sticky.and_then(|sticky| cookie::find(head.fields.all("Cookie"), sticky.name()));
+    Ok(Request {
+        forwarded: Forwarded::of(&client, head.fields),
+        mark: mark.map(Box::from),
+        upstream: Arc::clone(upstream),
+        client,
+        body_bytes_max,
+        began,
+    })
+}

@@ -1,0 +1,360 @@
+//! Everything that is no WebSocket, carried out by Pingora's `HttpProxy` with our decisions in its hooks.
+//!
+//! Owns the translation: our request into its peer, its errors into our outcomes. The decisions themselves are
+//! `request::Tries` (which server), `outcome` (what an error means) and `refusal` (what the client is told).
+//! Upgrades never come here, and the peer's policy drops upgrade fields besides: 0.9.1 loses fresh tunnels.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::modules::http::HttpModules;
+use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
+use pingora::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
+use pingora::{Error, ErrorSource, ErrorType};
+
+use crate::headers::{FORWARDED_FOR, FORWARDED_PROTO, REAL_IP};
+use crate::logging::{self, Access};
+use crate::outcome::Outcome;
+use crate::pool::Endpoint;
+use crate::refusal::Refusal;
+use crate::registry::Upstream;
+use crate::request::{Request, Tries};
+use crate::shared::Shared;
+
+/// How long a client may pause inside a body it sends, or a body it takes (nginx's defaults).
+const CLIENT_STALL_TIMEOUT: Duration = Duration::from_secs(60);
+/// A client that sends a request body nobody wants any more gets this long to finish it.
+const CLIENT_DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+#[derive(Debug)]
+pub(crate) struct Forward {
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// One request on its way.
+#[derive(Debug, Default)]
+pub(crate) struct Passage {
+    request: Option<Box<Request>>,
+    tries: Tries,
+    body_bytes: u64,
+    refusal: Option<Refusal>,
+}
+
+impl Passage {
+    /// The edge gives a request to every passage before any hook that can fail runs.
+    fn request(&self) -> Result<&Request, Box<Error>> {
+        self.request
+            .as_deref()
+            .ok_or_else(|| Error::explain(ErrorType::InternalError, "no request from the edge"))
+    }
+
+    fn refuse<T>(&mut self, refusal: Refusal) -> Result<T, Box<Error>> {
+        self.refusal = Some(refusal);
+        Err(Error::explain(
+            ErrorType::HTTPStatus(refusal.status()),
+            refusal.why(),
+        ))
+    }
+}
+
+#[async_trait]
+impl ProxyHttp for Forward {
+    type CTX = Passage;
+
+    fn new_ctx(&self) -> Passage {
+        Passage::default()
+    }
+
+    fn init_downstream_modules(&self, _modules: &mut HttpModules) {
+        // None: the default one is a compressor that we do not offer.
+    }
+
+    fn on_connection_reuse(
+        &self,
+        _session: &mut Session,
+        passage: &mut Passage,
+        from_edge: Box<dyn std::any::Any + Send + Sync>,
+    ) {
+        passage.request = from_edge.downcast().ok();
+    }
+
+    async fn early_request_filter(
+        &self,
+        session: &mut Session,
+        _passage: &mut Passage,
+    ) -> pingora::Result<()> {
+        session.set_read_timeout(Some(CLIENT_STALL_TIMEOUT));
+        session.set_write_timeout(Some(CLIENT_STALL_TIMEOUT));
+        session.set_total_drain_timeout(Some(CLIENT_DRAIN_TIMEOUT));
+        Ok(())
+    }
+
+    async fn upstream_peer(
+        &self,
+        _session: &mut Session,
+        passage: &mut Passage,
+    ) -> pingora::Result<Box<HttpPeer>> {
+        let request = passage
+            .request
+            .as_deref()
+            .ok_or_else(|| Error::explain(ErrorType::InternalError, "no request from the edge"))?;
+        match passage.tries.next(request, &self.shared) {
+            Ok(lease) => Ok(Box::new(peer(&lease.server().endpoint, &request.upstream)?)),
+            Err(refusal) => passage.refuse(refusal),
+        }
+    }
+
+    fn fail_to_connect(
+        &self,
+        session: &mut Session,
+        _peer: &HttpPeer,
+        passage: &mut Passage,
+        mut error: Box<Error>,
+    ) -> Box<Error> {
+        let outcome = of_connect(&error);
+        self.failed(session, passage, outcome, &error);
+        error.set_retry(outcome.may_try_next(true));
+        error
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        _session: &mut Session,
+        head: &mut RequestHeader,
+        passage: &mut Passage,
+    ) -> pingora::Result<()> {
+        let forwarded = &passage.request()?.forwarded;
+        head.insert_header(REAL_IP, forwarded.real_ip.as_str())?;
+        head.insert_header(FORWARDED_FOR, forwarded.forwarded_for.as_slice())?;
+        head.insert_header(FORWARDED_PROTO, forwarded.proto)?;
+        Ok(())
+    }
+
+    async fn request_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        _is_last: bool,
+        passage: &mut Passage,
+    ) -> pingora::Result<()> {
+        passage.body_bytes += body.as_ref().map_or(0, |bytes| bytes.len() as u64);
+        if passage.body_bytes > passage.request()?.body_bytes_max {
+            return passage.refuse(Refusal::BodyTooLarge);
+        }
+        Ok(())
+    }
+
+    async fn upstream_response_filter(
+        &self,
+        _session: &mut Session,
+        head: &mut ResponseHeader,
+        passage: &mut Passage,
+    ) -> pingora::Result<()> {
+        passage.tries.settle(Outcome::Answered, &self.shared);
+        if let Some(cookie) = passage.tries.set_cookie(passage.request()?) {
+            head.append_header("Set-Cookie", cookie)?;
+        }
+        Ok(())
+    }
+
+    fn error_while_proxy(
+        &self,
+        _peer: &HttpPeer,
+        session: &mut Session,
+        mut error: Box<Error>,
+        passage: &mut Passage,
+        was_kept: bool,
+    ) -> Box<Error> {
+        let outcome = of_exchange(&error, was_kept);
+        let has_answered = session.response_written().is_some();
+        self.failed(session, passage, outcome, &error);
+        let is_repeatable = is_idempotent(session.req_header().method.as_str())
+            && !session.as_ref().retry_buffer_truncated()
+            && !has_answered;
+        error.set_retry(outcome.may_try_next(is_repeatable));
+        error
+    }
+
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        passage: &mut Passage,
+    ) -> FailToProxy {
+        let refusal = passage
+            .refusal
+            .or_else(|| refusal_of(error, &passage.tries));
+        passage.refusal = refusal;
+        let Some(refusal) = refusal else {
+            return FailToProxy {
+                error_code: 0,
+                can_reuse_downstream: false,
+            };
+        };
+        self.shared.metrics.refused(refusal);
+        if session.response_written().is_none() {
+            let written = session
+                .respond_error_with_body(refusal.status(), Bytes::from(refusal.body()))
+                .await;
+            if let Err(error) = written {
+                tracing::debug!(%error, "the client left before its answer");
+            }
+        }
+        FailToProxy {
+            error_code: refusal.status(),
+            can_reuse_downstream: false,
+        }
+    }
+
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, passage: &mut Passage) {
+        if error.is_some() {
+            // The client left, or the body broke after the head: nothing that counts.
+            passage.tries.settle(Outcome::ClientGone, &self.shared);
+        }
+        let Some(request) = passage.request.as_deref() else {
+            return;
+        };
+        let head = session.req_header();
+        let status = session
+            .response_written()
+            .map_or(499, |written| written.status.as_u16());
+        let duration = request.began.elapsed();
+        let metrics = &self.shared.metrics;
+        metrics.answered(&request.upstream.name, status, head.method.as_str(), "http");
+        metrics.took(&request.upstream.name, duration);
+        let client = request.client.address_text();
+        let host = head
+            .headers
+            .get("Host")
+            .map_or(&b""[..], http::HeaderValue::as_bytes);
+        let access = Access {
+            client: &client,
+            method: head.method.as_str(),
+            host: String::from_utf8_lossy(host),
+            target: Cow::Owned(String::from_utf8_lossy(head.raw_path()).into_owned()),
+            upstream: &request.upstream.name,
+            server: passage.tries.server_name(),
+            tries: passage.tries.count_of_tries(),
+            duration,
+        };
+        logging::request(&access, status, session.body_bytes_sent(), passage.refusal);
+    }
+
+    fn suppress_error_log(&self, _session: &Session, _passage: &Passage, _error: &Error) -> bool {
+        // The access line and `failed` say it.
+        true
+    }
+
+    fn suppress_proxy_warn_log(
+        &self,
+        _session: &Session,
+        _passage: &Passage,
+        _error: &Error,
+        _context: ProxyWarnLogContext,
+    ) -> bool {
+        true
+    }
+}
+
+impl Forward {
+    /// A try failed.
+    fn failed(&self, session: &Session, passage: &mut Passage, outcome: Outcome, error: &Error) {
+        passage.tries.settle(outcome, &self.shared);
+        if outcome == Outcome::ClientGone {
+            return;
+        }
+        tracing::warn!(
+            upstream = passage.request.as_deref().map(|request| &*request.upstream.name),
+            server = passage.tries.server_name(),
+            method = %session.req_header().method,
+            why = outcome.label(),
+            %error,
+            "try failed"
+        );
+    }
+}
+
+fn peer(endpoint: &Endpoint, upstream: &Upstream) -> pingora::Result<HttpPeer> {
+    let mut peer = match endpoint {
+        Endpoint::Ip(address) => HttpPeer::new(*address, false, String::new()),
+        Endpoint::Unix(path) => {
+            let path = path.to_str().ok_or_else(|| {
+                Error::explain(
+                    ErrorType::InternalError,
+                    "the path of a server's socket is not UTF-8",
+                )
+            })?;
+            HttpPeer::new_uds(path, false, String::new())?
+        }
+    };
+    peer.options.connection_timeout = Some(upstream.connect_timeout);
+    peer.options.total_connection_timeout = Some(upstream.connect_timeout);
+    peer.options.read_timeout = Some(upstream.read_timeout);
+    peer.options.write_timeout = Some(upstream.write_timeout);
+    peer.options.idle_timeout = Some(upstream.keepalive_timeout);
+    peer.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::deny_upgrades();
+    Ok(peer)
+}
+
+/// What failed before the connection stood.
+fn of_connect(error: &Error) -> Outcome {
+    match error.etype() {
+        ErrorType::ConnectRefused => Outcome::ConnectRefused,
+        ErrorType::ConnectTimedout => Outcome::ConnectTimeout,
+        // Pingora's word for sockets that could not even be made or bound.
+        ErrorType::InternalError | ErrorType::SocketError | ErrorType::BindError => Outcome::Local,
+        _ => {
+            system_error(error).map_or(Outcome::ConnectFailed, |error| {
+                match Outcome::of_connect(error) {
+                    Outcome::Local => Outcome::Local,
+                    Outcome::ConnectRefused => Outcome::ConnectRefused,
+                    _ => Outcome::ConnectFailed,
+                }
+            })
+        }
+    }
+}
+
+fn system_error(error: &Error) -> Option<&std::io::Error> {
+    error.root_cause().downcast_ref()
+}
+
+/// What failed on a connection that stood.
+fn of_exchange(error: &Error, was_kept: bool) -> Outcome {
+    if *error.esource() != ErrorSource::Upstream {
+        return Outcome::ClientGone;
+    }
+    match error.etype() {
+        ErrorType::ReadTimedout | ErrorType::WriteTimedout => Outcome::Timeout,
+        ErrorType::InvalidHTTPHeader | ErrorType::H1Error => Outcome::InvalidAnswer,
+        _ if was_kept => Outcome::StaleConnection,
+        _ => Outcome::Broken,
+    }
+}
+
+/// What the client is told about an error that no hook of ours made; `None` if nobody is left to tell.
+fn refusal_of(error: &Error, tries: &Tries) -> Option<Refusal> {
+    match (error.esource(), error.etype()) {
+        (_, ErrorType::HTTPStatus(413)) => Some(Refusal::BodyTooLarge),
+        (ErrorSource::Downstream, ErrorType::ReadTimedout | ErrorType::InvalidHTTPHeader) => Some(
+            Refusal::BadRequest("the request body is malformed or did not arrive"),
+        ),
+        (
+            ErrorSource::Downstream,
+            ErrorType::ReadError | ErrorType::WriteError | ErrorType::ConnectionClosed,
+        ) => None,
+        (ErrorSource::Downstream, _) => Some(Refusal::BadRequest("malformed request")),
+        (ErrorSource::Upstream | ErrorSource::Internal | ErrorSource::Unset, _) => {
+            Some(tries.last().map_or(Refusal::Internal, Outcome::refusal))
+        }
+    }
+}
+
+/// nginx repeats everything but these, which only `non_idempotent` would.
+fn is_idempotent(method: &str) -> bool {
+    !matches!(method, "POST" | "LOCK" | "PATCH")
+}

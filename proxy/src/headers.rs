@@ -1,0 +1,152 @@
+//! What the next hop is told about the client, and which fields of a request end at this hop.
+//!
+//! Owns the names and values; the two writers (`tunnel` on bytes, `forward` on `http` types) apply them. Invariant:
+//! **`X-Real-IP` and `X-Forwarded-Proto` that reach a server were written here**.
+
+use http::HeaderMap;
+
+use crate::client::Client;
+
+pub const REAL_IP: &str = "X-Real-IP";
+pub const FORWARDED_FOR: &str = "X-Forwarded-For";
+pub const FORWARDED_PROTO: &str = "X-Forwarded-Proto";
+
+/// The fields of a request, however they were parsed.
+pub trait Fields {
+    /// All values of a field in the order of the request; the name's case does not matter.
+    fn all<'a>(&'a self, name: &'a str) -> impl DoubleEndedIterator<Item = &'a [u8]>;
+
+    fn first_of<'a>(&'a self, name: &'a str) -> Option<&'a [u8]> {
+        self.all(name).next()
+    }
+}
+
+impl Fields for [httparse::Header<'_>] {
+    fn all<'a>(&'a self, name: &'a str) -> impl DoubleEndedIterator<Item = &'a [u8]> {
+        self.iter()
+            .filter(move |field| field.name.eq_ignore_ascii_case(name))
+            .map(|field| field.value)
+    }
+}
+
+impl Fields for HeaderMap {
+    fn all<'a>(&'a self, name: &'a str) -> impl DoubleEndedIterator<Item = &'a [u8]> {
+        self.get_all(name).iter().map(http::HeaderValue::as_bytes)
+    }
+}
+
+/// The fields that nginx users set with `proxy_set_header`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forwarded {
+    /// `$remote_addr`.
+    pub real_ip: String,
+    /// `$proxy_add_x_forwarded_for`: what came, and the client.
+    pub forwarded_for: Vec<u8>,
+    pub proto: &'static str,
+}
+
+impl Forwarded {
+    #[must_use]
+    pub fn of<F: Fields + ?Sized>(client: &Client, fields: &F) -> Self {
+        let real_ip = client.address_text();
+        let mut forwarded_for = Vec::with_capacity(real_ip.len());
+        for value in fields.all(FORWARDED_FOR) {
+            forwarded_for.extend_from_slice(value);
+            forwarded_for.extend_from_slice(b", ");
+        }
+        forwarded_for.extend_from_slice(real_ip.as_bytes());
+        Self {
+            real_ip,
+            forwarded_for,
+            proto: client.scheme.as_str(),
+        }
+    }
+}
+
+/// Whether a list field (`Connection`, `Upgrade`) has this token in any of its values.
+pub fn has_token<F: Fields + ?Sized>(fields: &F, name: &str, token: &str) -> bool {
+    fields
+        .all(name)
+        .flat_map(tokens)
+        .any(|found| found.eq_ignore_ascii_case(token.as_bytes()))
+}
+
+fn tokens(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
+}
+
+/// Whether a field of an upgrade request must not be copied to the server: it ends here, or is written anew here.
+pub fn ends_here<F: Fields + ?Sized>(name: &str, request: &F) -> bool {
+    const ENDS: [&str; 10] = [
+        "Connection",
+        "Keep-Alive",
+        "Proxy-Connection",
+        "Upgrade",
+        "TE",
+        "Trailer",
+        "Transfer-Encoding",
+        REAL_IP,
+        FORWARDED_FOR,
+        FORWARDED_PROTO,
+    ];
+    ENDS.iter().any(|end| name.eq_ignore_ascii_case(end))
+        || (has_token(request, "Connection", name) && !is_end_to_end(name))
+}
+
+/// What a client may not make us drop by naming it in `Connection`.
+fn is_end_to_end(name: &str) -> bool {
+    const KEPT: [&str; 4] = ["Host", "Cookie", "Authorization", "Origin"];
+    KEPT.iter().any(|kept| name.eq_ignore_ascii_case(kept))
+        || name.to_ascii_lowercase().starts_with("sec-websocket-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::Scheme;
+
+    fn field<'a>(name: &'a str, value: &'a str) -> httparse::Header<'a> {
+        httparse::Header {
+            name,
+            value: value.as_bytes(),
+        }
+    }
+
+    #[test]
+    fn forwarded_for_is_appended_to() {
+        let client = Client {
+            ip: Some("203.0.113.7".parse().unwrap()),
+            scheme: Scheme::Http,
+        };
+        let fields = [
+            field("x-forwarded-for", "1.1.1.1"),
+            field("X-Forwarded-For", "2.2.2.2"),
+        ];
+        let forwarded = Forwarded::of(&client, &fields[..]);
+        assert_eq!(forwarded.forwarded_for, b"1.1.1.1, 2.2.2.2, 203.0.113.7");
+        assert_eq!(forwarded.real_ip, "203.0.113.7");
+    }
+
+    #[test]
+    fn both_parsers_tell_the_same() {
+        let slices = [field("Cookie", "a=1"), field("cookie", "b=2")];
+        let mut map = HeaderMap::new();
+        map.append("cookie", "a=1".parse().unwrap());
+        map.append("cookie", "b=2".parse().unwrap());
+        assert!(slices[..].all("COOKIE").eq(map.all("cookie")));
+    }
+
+    #[test]
+    fn fields_named_by_connection_end_here_unless_they_are_needed() {
+        let fields = [field(
+            "Connection",
+            "Upgrade, X-Hop, Host, Sec-WebSocket-Key",
+        )];
+        assert!(ends_here("X-Hop", &fields[..]));
+        assert!(ends_here("Keep-Alive", &fields[..]));
+        assert!(ends_here("x-real-ip", &fields[..]));
+        assert!(!ends_here("Host", &fields[..]));
+        assert!(!ends_here("Sec-WebSocket-Key", &fields[..]));
+        assert!(!ends_here("X-Other", &fields[..]));
+    }
+}

@@ -1,0 +1,82 @@
+//! Passive health, exactly as nginx's `max_fails` and `fail_timeout`.
+//!
+//! Owns the rules on a server's failure counters. Does not own what counts as a failure (`outcome`) nor the clock:
+//! `now` is whole seconds, as in nginx, and the comparison is `<=`, so `10s` keeps a server out for 10 to 11 seconds.
+//! After that one request probes it: its success clears the failures, its failure closes the window again.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use crate::pool::{Pool, Seconds, Server};
+
+/// What changed for a server; worth a log line exactly once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transition {
+    None,
+    /// `max_fails` was reached: no requests for `fail_timeout`.
+    Out,
+    /// A probe succeeded.
+    Back,
+}
+
+/// Whether failures leave the server in the balance. `down` is another question.
+#[must_use]
+pub fn is_out(server: &Server, now: Seconds) -> bool {
+    server.max_fails > 0
+        && server.state.fails.load(Relaxed) >= server.max_fails
+        && now.saturating_sub(server.state.checked.load(Relaxed)) <= server.fail_timeout
+}
+
+#[must_use]
+pub fn may_serve(server: &Server, now: Seconds) -> bool {
+    !server.down && !is_out(server, now)
+}
+
+/// Takes note that a request was given to the server: opens the one probe of a window.
+pub fn picked(server: &Server, now: Seconds) {
+    let checked = &server.state.checked;
+    let seen = checked.load(Relaxed);
+    if now.saturating_sub(seen) > server.fail_timeout {
+        checked.store(now, Relaxed);
+    }
+}
+
+/// Takes note of a failure that counts.
+pub fn failed(pool: &Pool, server: &Server, now: Seconds) -> Transition {
+    if pool.is_single() {
+        return Transition::None;
+    }
+    let state = &server.state;
+    let fails = state.fails.fetch_add(1, Relaxed).saturating_add(1);
+    state.accessed.store(now, Relaxed);
+    state.checked.store(now, Relaxed);
+    if server.max_fails == 0 {
+        return Transition::None;
+    }
+    let share = i64::from(server.weight / server.max_fails);
+    // The closure always answers, so the update cannot be refused.
+    let _previous = state
+        .effective_weight
+        .fetch_update(Relaxed, Relaxed, |weight| Some((weight - share).max(0)));
+    if fails == server.max_fails {
+        Transition::Out
+    } else {
+        Transition::None
+    }
+}
+
+/// Takes note of a success; it clears the failures only if the request was picked after the last of them.
+pub fn succeeded(pool: &Pool, server: &Server) -> Transition {
+    let state = &server.state;
+    if pool.is_single() || state.accessed.load(Relaxed) >= state.checked.load(Relaxed) {
+        return Transition::None;
+    }
+    let fails = state.fails.swap(0, Relaxed);
+    if server.max_fails > 0 && fails >= server.max_fails {
+        Transition::Back
+    } else {
+        Transition::None
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::pool::tests::pool;
+
+/// Where the proxy's clock starts: far from zero, as nginx's.
+const START: Seconds = 1_000_000;
+
+fn three_strikes() -> Pool {
+    let mut servers = pool("a b").servers().to_vec();
+    for server in &mut servers {
+        server.max_fails = 3;
+        server.fail_timeout = 30;
+    }
+    Pool::new(servers)
+}
+
+#[test]
+fn a_server_goes_out_at_max_fails_and_says_so_once() {
+    let pool = three_strikes();
+    let a = &pool.servers()[0];
+    assert_eq!(failed(&pool, a, START), Transition::None);
+    assert_eq!(failed(&pool, a, START), Transition::None);
+    assert!(may_serve(a, START));
+    assert_eq!(failed(&pool, a, START), Transition::Out);
+    assert_eq!(failed(&pool, a, START), Transition::None);
+    assert!(!may_serve(a, START));
+}
+
+#[test]
+fn the_window_is_closed_through_its_last_second() {
+    let pool = three_strikes();
+    let a = &pool.servers()[0];
+    for _ in 0..3 {
+        failed(&pool, a, START);
+    }
+    assert!(!may_serve(a, START + 30));
+    assert!(may_serve(a, START + 31));
+}
+
+#[test]
+fn one_probe_opens_per_window() {
+    let pool = three_strikes();
+    let a = &pool.servers()[0];
+    for _ in 0..3 {
+        failed(&pool, a, START);
+    }
+    picked(a, START + 31);
+    assert!(
+        !may_serve(a, START + 31),
+        "the probe is under way, nobody else may go"
+    );
+    assert_eq!(succeeded(&pool, a), Transition::Back);
+    assert!(may_serve(a, START + 31));
+}
+
+#[test]
+fn a_failed_probe_closes_the_window_again() {
+    let pool = three_strikes();
+    let a = &pool.servers()[0];
+    for _ in 0..3 {
+        failed(&pool, a, START);
+    }
+    picked(a, START + 31);
+    assert_eq!(failed(&pool, a, START + 32), Transition::None);
+    assert!(!may_serve(a, START + 62));
+    assert!(may_serve(a, START + 63));
+}
+
+#[test]
+fn it_is_no_sliding_window() {
+    let pool = three_strikes();
+    let a = &pool.servers()[0];
+    for n in 0..3 {
+        failed(&pool, a, START + 20 * n);
+    }
+    assert!(
+        !may_serve(a, START + 40),
+        "three failures 20 s apart, though fail_timeout is 30 s"
+    );
+}
+
+#[test]
+fn a_success_before_the_window_passed_clears_nothing() {
+    let pool = three_strikes();
+    let a = &pool.servers()[0];
+    failed(&pool, a, START);
+    picked(a, START + 1);
+    assert_eq!(succeeded(&pool, a), Transition::None);
+    failed(&pool, a, START + 2);
+    failed(&pool, a, START + 2);
+    assert!(!may_serve(a, START + 2));
+}
+
+#[test]
+fn max_fails_zero_never_goes_out() {
+    let mut servers = pool("a b").servers().to_vec();
+    servers[0].max_fails = 0;
+    let pool = Pool::new(servers);
+    for _ in 0..100 {
+        assert_eq!(failed(&pool, &pool.servers()[0], START), Transition::None);
+    }
+    assert!(may_serve(&pool.servers()[0], START));
+}
+
+#[test]
+fn the_only_server_is_never_out() {
+    let pool = pool("a");
+    assert_eq!(failed(&pool, &pool.servers()[0], START), Transition::None);
+    assert!(may_serve(&pool.servers()[0], START));
+}
+
+#[test]
+fn a_failure_costs_weight_and_never_below_zero() {
+    let mut servers = pool("a=10 b").servers().to_vec();
+    servers[0].max_fails = 3;
+    let pool = Pool::new(servers);
+    let a = &pool.servers()[0];
+    let weight = || a.state.effective_weight.load(Relaxed);
+    failed(&pool, a, START);
+    assert_eq!(weight(), 7);
+    for _ in 0..9 {
+        failed(&pool, a, START);
+    }
+    assert_eq!(weight(), 0);
+}
+
+proptest! {
+    #[test]
+    fn fewer_failures_than_max_fails_never_put_a_server_out(
+        steps in prop::collection::vec((any::<bool>(), 0_u64..100), 0..40),
+    ) {
+        let pool = three_strikes();
+        let a = &pool.servers()[0];
+        let (mut now, mut fails) = (START, 0);
+        for (ok, wait) in steps {
+            now += wait;
+            picked(a, now);
+            if ok {
+                succeeded(&pool, a);
+            } else if fails < 2 {
+                fails += 1;
+                failed(&pool, a, now);
+            }
+            prop_assert!(may_serve(a, now));
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The use of one server by one try of a request or by one tunnel.
+//!
+//! Owns that what a choice counted is uncounted whatever happens, and that the try's outcome reaches `health`, the
+//! metrics and the log exactly once. A lease that is dropped unsettled (the client left, the task was cancelled)
+//! says nothing about the server.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use crate::health::{self, Transition};
+use crate::metrics::Metrics;
+use crate::outcome::Outcome;
+use crate::pool::{Pool, Seconds, Server};
+use crate::registry::Upstream;
+
+#[derive(Debug)]
+pub(crate) struct Lease {
+    upstream: Arc<Upstream>,
+    index: usize,
+    server: Server,
+    is_settled: bool,
+}
+
+impl Lease {
+    /// Takes over a choice of `upstream`'s pool. `None`: the pool has no such server, which no choice names.
+    #[must_use]
+    pub(crate) fn new(upstream: &Arc<Upstream>, index: usize) -> Option<Self> {
+        let server = upstream.pool.get(index)?.clone();
+        Some(Self {
+            upstream: Arc::clone(upstream),
+            index,
+            server,
+            is_settled: false,
+        })
+    }
+
+    #[must_use]
+    pub(crate) fn server(&self) -> &Server {
+        &self.server
+    }
+
+    #[must_use]
+    pub(crate) fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Reports how the try ended; later reports of the same lease are not heard.
+    pub(crate) fn settle(&mut self, outcome: Outcome, now: Seconds, metrics: &Metrics) {
+        if std::mem::replace(&mut self.is_settled, true) {
+            return;
+        }
+        let (upstream, server) = (&*self.upstream.name, &*self.server.name);
+        let pool: &Pool = &self.upstream.pool;
+        if outcome == Outcome::Answered {
+            if health::succeeded(pool, &self.server) == Transition::Back {
+                tracing::info!(upstream, server, "server is back");
+            }
+            return;
+        }
+        metrics.failed(upstream, server, outcome);
+        if outcome.is_servers_fault() && health::failed(pool, &self.server, now) == Transition::Out
+        {
+            metrics.ejected(upstream, server);
+            let fail_timeout_seconds = self.server.fail_timeout;
+            tracing::warn!(
+                upstream,
+                server,
+                why = outcome.label(),
+                fail_timeout_seconds,
+                "server is out"
+            );
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.server.state.connections.fetch_sub(1, Relaxed);
+    }
+}

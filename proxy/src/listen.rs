@@ -1,0 +1,169 @@
+//! Binds addresses and accepts connections.
+//!
+//! The proxy's own accept loops, not Pingora's: an address that cannot be bound is an error at the start and not a
+//! panic in a task, port 0 tells its port, and a stop needs no fixed sleep.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
+
+use crate::lifecycle::{Life, Open, Phase};
+use crate::settings::Listen;
+use crate::socket::Socket;
+
+/// Connections the kernel holds for us until they are accepted; the kernel lowers it to `net.core.somaxconn`.
+const BACKLOG: u32 = 4096;
+/// Out of files, accepting again at once would only burn the processor.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A bound address.
+#[derive(Debug)]
+pub(crate) enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener, PathBuf),
+}
+
+impl Listener {
+    /// # Errors
+    /// When the address is taken or not ours; the message names it.
+    pub(crate) async fn bind(listen: &Listen) -> anyhow::Result<Self> {
+        match listen {
+            Listen::Tcp(address) => Ok(Self::Tcp(bind_tcp(*address)?)),
+            Listen::Unix(path) => {
+                remove_stale(path)
+                    .await
+                    .with_context(|| format!("cannot listen on unix:{}", path.display()))?;
+                let listener = UnixListener::bind(path)
+                    .with_context(|| format!("cannot listen on unix:{}", path.display()))?;
+                Ok(Self::Unix(listener, path.clone()))
+            }
+        }
+    }
+
+    #[must_use]
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().ok(),
+            Self::Unix(..) => None,
+        }
+    }
+
+    /// Gives every connection to `serve`, in a task of its own, until the proxy drains.
+    pub(crate) async fn accept<F>(
+        self,
+        mut life: Life,
+        serve: impl Fn(Socket, Option<IpAddr>, Open) -> F,
+    ) where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        // A stop waits for this loop, so that what it accepted last is waited for as well.
+        let _open = life.open();
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = life.reached(Phase::Draining) => break,
+                accepted = self.accept_one() => accepted,
+            };
+            match accepted {
+                Ok((socket, peer)) => {
+                    tokio::spawn(serve(socket, peer, life.open()));
+                }
+                Err(error) => pause(&error).await,
+            }
+        }
+        if let Self::Unix(_, path) = &self
+            && let Err(error) = std::fs::remove_file(path)
+        {
+            tracing::debug!(%error, "the socket file was gone already");
+        }
+    }
+
+    async fn accept_one(&self) -> io::Result<(Socket, Option<IpAddr>)> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                stream.set_nodelay(true)?;
+                Ok((Socket::Tcp(stream), Some(peer.ip())))
+            }
+            Self::Unix(listener, _) => {
+                let (stream, _) = listener.accept().await?;
+                Ok((Socket::Unix(stream), None))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Listener {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(listener) => match listener.local_addr() {
+                Ok(address) => address.fmt(formatter),
+                Err(error) => error.fmt(formatter),
+            },
+            Self::Unix(_, path) => write!(formatter, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// # Errors
+/// When the address is taken or not ours; the message names it.
+pub(crate) fn bind_tcp(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let bind = || {
+        let socket = if address.is_ipv4() {
+            TcpSocket::new_v4()
+        } else {
+            TcpSocket::new_v6()
+        }?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    bind().with_context(|| format!("cannot listen on {address}"))
+}
+
+/// Accepts on the admin listener until the end of the process: health is asked for while draining, too.
+pub(crate) async fn accept_admin<F>(listener: TcpListener, serve: impl Fn(TcpStream) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                tokio::spawn(serve(stream));
+            }
+            Err(error) => pause(&error).await,
+        }
+    }
+}
+
+async fn pause(error: &io::Error) {
+    // A client that left before it was accepted is no reason to wait.
+    if matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::InvalidInput
+    ) {
+        return;
+    }
+    tracing::error!(%error, "cannot accept connections");
+    tokio::time::sleep(ACCEPT_PAUSE).await;
+}
+
+/// A socket file that nobody listens on any more is in the way; one that somebody listens on is theirs.
+async fn remove_stale(path: &Path) -> io::Result<()> {
+    match UnixStream::connect(path).await {
+        Ok(_) => Err(io::ErrorKind::AddrInUse.into()),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            std::fs::remove_file(path)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,370 @@
+//! Every number the proxy publishes, with its name and labels, in a registry of its own.
+//!
+//! Labels come from the settings or from enums, never from a client. Numbers that are kept elsewhere anyway (the
+//! servers' state) are read when somebody asks. Tunnels are kept out of the request durations.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use prometheus::{
+    Encoder as _, Gauge, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
+};
+
+use crate::choose::Affinity;
+use crate::clock;
+use crate::health;
+use crate::outcome::Outcome;
+use crate::pool::Seconds;
+use crate::refusal::Refusal;
+use crate::registry::{Snapshot, Upstream};
+use crate::tunnel::Ended;
+
+/// Seconds; from a fast API call to a long poll that waits for Engine.IO's 25 s ping.
+const REQUEST_BUCKETS: [f64; 11] = [
+    0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0, 60.0,
+];
+/// Seconds; WebSockets live from moments to days.
+const TUNNEL_BUCKETS: [f64; 8] = [1.0, 10.0, 60.0, 300.0, 1800.0, 3600.0, 21_600.0, 86_400.0];
+
+/// All families. Cheap to share, free of locks once a label set was seen.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    pub(crate) connections: IntGauge,
+    requests: Requests,
+    servers: Servers,
+    websockets: Websockets,
+    reloads: Reloads,
+}
+
+#[derive(Debug)]
+struct Requests {
+    total: IntCounterVec,
+    duration: HistogramVec,
+    refusals: IntCounterVec,
+    retries: IntCounterVec,
+    sticky: IntCounterVec,
+}
+
+#[derive(Debug)]
+struct Servers {
+    fails: IntCounterVec,
+    ejections: IntCounterVec,
+    up: IntGaugeVec,
+    connections: IntGaugeVec,
+}
+
+#[derive(Debug)]
+struct Websockets {
+    open: IntGaugeVec,
+    total: IntCounterVec,
+    duration: HistogramVec,
+    bytes: IntCounterVec,
+    closed: IntCounterVec,
+}
+
+#[derive(Debug)]
+struct Reloads {
+    total: IntCounterVec,
+    successful: IntGauge,
+    time: Gauge,
+}
+
+impl Metrics {
+    /// # Errors
+    /// When two families have one name, which a test would notice.
+    pub(crate) fn new() -> prometheus::Result<Self> {
+        let registry = Registry::new();
+        let families = Families(&registry);
+        let build = families.gauges("build_info", "The running version.", &["version"])?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        #[cfg(target_os = "linux")]
+        registry.register(Box::new(
+            prometheus::process_collector::ProcessCollector::for_self(),
+        ))?;
+        let metrics = Self {
+            connections: families.gauge(
+                "connections",
+                "Open client connections, WebSockets included.",
+            )?,
+            requests: families.requests()?,
+            servers: families.servers()?,
+            websockets: families.websockets()?,
+            reloads: families.reloads()?,
+            registry,
+        };
+        metrics.reloaded(true, false);
+        Ok(metrics)
+    }
+
+    /// A request was given to a further server.
+    pub(crate) fn retried(&self, upstream: &str) {
+        self.requests.retries.with_label_values(&[upstream]).inc();
+    }
+
+    pub(crate) fn websocket_opened(&self, upstream: &str) {
+        self.websockets.total.with_label_values(&[upstream]).inc();
+        self.websockets.open.with_label_values(&[upstream]).inc();
+    }
+
+    /// A WebSocket that was opened ended.
+    pub(crate) fn websocket_closed(&self, upstream: &str, ended: &Ended, duration: Duration) {
+        let all = &self.websockets;
+        all.open.with_label_values(&[upstream]).dec();
+        all.closed
+            .with_label_values(&[upstream, ended.reason.label()])
+            .inc();
+        all.bytes
+            .with_label_values(&[upstream, "received"])
+            .inc_by(ended.received);
+        all.bytes
+            .with_label_values(&[upstream, "sent"])
+            .inc_by(ended.sent);
+        all.duration
+            .with_label_values(&[upstream])
+            .observe(duration.as_secs_f64());
+    }
+
+    /// A try at a server failed.
+    pub(crate) fn failed(&self, upstream: &str, server: &str, outcome: Outcome) {
+        self.servers
+            .fails
+            .with_label_values(&[upstream, server, outcome.label()])
+            .inc();
+    }
+
+    pub(crate) fn ejected(&self, upstream: &str, server: &str) {
+        self.servers
+            .ejections
+            .with_label_values(&[upstream, server])
+            .inc();
+    }
+
+    pub(crate) fn stuck(&self, upstream: &str, affinity: Affinity) {
+        self.requests
+            .sticky
+            .with_label_values(&[upstream, "cookie", affinity.label()])
+            .inc();
+    }
+
+    pub(crate) fn refused(&self, refusal: Refusal) {
+        self.requests
+            .refusals
+            .with_label_values(&[refusal.label()])
+            .inc();
+    }
+
+    /// One request was answered by a server or by a refusal.
+    pub(crate) fn answered(
+        &self,
+        upstream: &str,
+        status: u16,
+        method: &str,
+        transport: &'static str,
+    ) {
+        let status = status.to_string();
+        self.requests
+            .total
+            .with_label_values(&[upstream, status.as_str(), method_label(method), transport])
+            .inc();
+    }
+
+    pub(crate) fn took(&self, upstream: &str, duration: Duration) {
+        self.requests
+            .duration
+            .with_label_values(&[upstream])
+            .observe(duration.as_secs_f64());
+    }
+
+    /// Settings were read: at the start (not counted) or by a reload.
+    pub(crate) fn reloaded(&self, is_good: bool, is_counted: bool) {
+        if is_counted {
+            self.reloads
+                .total
+                .with_label_values(&[if is_good { "success" } else { "failure" }])
+                .inc();
+        }
+        self.reloads.successful.set(i64::from(is_good));
+        if is_good {
+            let since = clock::wall().duration_since(std::time::SystemTime::UNIX_EPOCH);
+            self.reloads
+                .time
+                .set(since.unwrap_or_default().as_secs_f64());
+        }
+    }
+
+    /// Prometheus' text format, with the servers as they are now.
+    ///
+    /// # Errors
+    /// When a family cannot be written as text.
+    pub(crate) fn text(&self, snapshot: &Snapshot, now: Seconds) -> prometheus::Result<Vec<u8>> {
+        // Servers that left the settings must not stay on the page.
+        self.servers.up.reset();
+        self.servers.connections.reset();
+        for upstream in &snapshot.upstreams {
+            self.read_servers(upstream, now);
+        }
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(text)
+    }
+
+    fn read_servers(&self, upstream: &Arc<Upstream>, now: Seconds) {
+        for server in upstream.pool.servers() {
+            let labels = [&*upstream.name, &*server.name];
+            self.servers
+                .up
+                .with_label_values(&labels)
+                .set(i64::from(health::may_serve(server, now)));
+            let connections = server.state.connections.load(Relaxed);
+            self.servers
+                .connections
+                .with_label_values(&labels)
+                .set(i64::from(connections));
+        }
+    }
+}
+
+/// Registers families under the proxy's prefix.
+struct Families<'r>(&'r Registry);
+
+impl Families<'_> {
+    fn requests(&self) -> prometheus::Result<Requests> {
+        let took = "From the head to the end of the answer, without WebSockets.";
+        Ok(Requests {
+            total: self.counters(
+                "requests_total",
+                "Requests answered.",
+                &["upstream", "code", "method", "transport"],
+            )?,
+            duration: self.histograms("request_duration_seconds", took, &REQUEST_BUCKETS)?,
+            refusals: self.counters(
+                "refusals_total",
+                "Requests the proxy answered itself.",
+                &["reason"],
+            )?,
+            retries: self.counters(
+                "upstream_retries_total",
+                "Requests given to a further server.",
+                &["upstream"],
+            )?,
+            sticky: self.counters(
+                "sticky_requests_total",
+                "Requests to sticky upstreams.",
+                &["upstream", "method", "result"],
+            )?,
+        })
+    }
+
+    fn servers(&self) -> prometheus::Result<Servers> {
+        let server = ["upstream", "server"];
+        Ok(Servers {
+            fails: self.counters(
+                "upstream_server_fails_total",
+                "Tries that failed.",
+                &["upstream", "server", "reason"],
+            )?,
+            ejections: self.counters(
+                "upstream_server_ejections_total",
+                "Times max_fails was reached.",
+                &server,
+            )?,
+            up: self.gauges("upstream_server_up", "1: the server may serve.", &server)?,
+            connections: self.gauges(
+                "upstream_connections",
+                "Requests and WebSockets on a server.",
+                &server,
+            )?,
+        })
+    }
+
+    fn websockets(&self) -> prometheus::Result<Websockets> {
+        Ok(Websockets {
+            open: self.gauges("websocket_connections", "Open WebSockets.", &["upstream"])?,
+            total: self.counters(
+                "websocket_connections_total",
+                "WebSockets opened.",
+                &["upstream"],
+            )?,
+            duration: self.histograms(
+                "websocket_duration_seconds",
+                "How long WebSockets lived.",
+                &TUNNEL_BUCKETS,
+            )?,
+            bytes: self.counters(
+                "websocket_bytes_total",
+                "Bytes relayed.",
+                &["upstream", "direction"],
+            )?,
+            closed: self.counters(
+                "websocket_closed_total",
+                "WebSockets closed.",
+                &["upstream", "reason"],
+            )?,
+        })
+    }
+
+    fn reloads(&self) -> prometheus::Result<Reloads> {
+        let name = "berth_config_last_reload_success_timestamp_seconds";
+        Ok(Reloads {
+            total: self.counters("config_reloads_total", "Reloads.", &["result"])?,
+            successful: self.gauge("config_last_reload_successful", "1: the last reload was.")?,
+            time: self.register(Gauge::new(name, "When the running settings were read.")?)?,
+        })
+    }
+
+    fn register<C: prometheus::core::Collector + Clone + 'static>(
+        &self,
+        family: C,
+    ) -> prometheus::Result<C> {
+        self.0.register(Box::new(family.clone()))?;
+        Ok(family)
+    }
+
+    fn counters(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> prometheus::Result<IntCounterVec> {
+        self.register(IntCounterVec::new(
+            Opts::new(format!("berth_{name}"), help),
+            labels,
+        )?)
+    }
+
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {
+        self.register(IntGaugeVec::new(
+            Opts::new(format!("berth_{name}"), help),
+            labels,
+        )?)
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
+        self.register(IntGauge::new(format!("berth_{name}"), help)?)
+    }
+
+    fn histograms(
+        &self,
+        name: &str,
+        help: &str,
+        buckets: &[f64],
+    ) -> prometheus::Result<HistogramVec> {
+        let options = HistogramOpts::new(format!("berth_{name}"), help).buckets(buckets.to_vec());
+        self.register(HistogramVec::new(options, &["upstream"])?)
+    }
+}
+
+/// A client can invent methods; a label cannot.
+fn method_label(method: &str) -> &str {
+    const KNOWN: [&str; 8] = [
+        "GET", "POST", "OPTIONS", "HEAD", "PUT", "DELETE", "PATCH", "TRACE",
+    ];
+    KNOWN
+        .iter()
+        .copied()
+        .find(|known| *known == method)
+        .unwrap_or("other")
+}

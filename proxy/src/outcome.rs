@@ -1,0 +1,147 @@
+//! How one try at a server ended, classified once; health, retries, metrics and the answer all follow from it.
+//!
+//! Invariant: **what went wrong on this machine (no files, no ports) is never held against a server**.
+
+use std::io;
+
+use crate::refusal::Refusal;
+
+/// The end of a try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The server sent a response head, whatever it says.
+    Answered,
+    ConnectRefused,
+    ConnectTimeout,
+    /// Any other failure to connect that the server or the way to it caused.
+    ConnectFailed,
+    /// Connected, but it did not take the request or not answer in time.
+    Timeout,
+    /// Connected, but it closed or reset before it answered.
+    Broken,
+    /// It answered, but no HTTP.
+    InvalidAnswer,
+    /// A kept connection was dead before the server can have seen the request.
+    StaleConnection,
+    /// This machine could not open a connection.
+    Local,
+    /// The client left or misbehaved; the server did nothing wrong.
+    ClientGone,
+}
+
+impl Outcome {
+    /// Classifies an error of `connect`.
+    #[must_use]
+    pub fn of_connect(error: &io::Error) -> Self {
+        if is_local(error) {
+            return Self::Local;
+        }
+        match error.kind() {
+            io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => Self::ConnectRefused,
+            io::ErrorKind::TimedOut => Self::ConnectTimeout,
+            _ => Self::ConnectFailed,
+        }
+    }
+
+    /// The metric's label.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::ConnectRefused => "connect_refused",
+            Self::ConnectTimeout => "connect_timeout",
+            Self::ConnectFailed => "connect_failed",
+            Self::Timeout => "timeout",
+            Self::Broken => "broken",
+            Self::InvalidAnswer => "invalid_answer",
+            Self::StaleConnection => "stale_connection",
+            Self::Local => "local",
+            Self::ClientGone => "client_gone",
+        }
+    }
+
+    /// Whether `health` counts it as a failure of the server.
+    #[must_use]
+    pub fn is_servers_fault(self) -> bool {
+        match self {
+            Self::ConnectRefused
+            | Self::ConnectTimeout
+            | Self::ConnectFailed
+            | Self::Timeout
+            | Self::Broken
+            | Self::InvalidAnswer => true,
+            Self::Answered | Self::StaleConnection | Self::Local | Self::ClientGone => false,
+        }
+    }
+
+    /// Whether the request may go to the next server, as nginx's `proxy_next_upstream error timeout`.
+    ///
+    /// Until the connection stands nothing was sent, so any method may. Afterwards only what is safe to repeat.
+    #[must_use]
+    pub fn may_try_next(self, is_repeatable: bool) -> bool {
+        match self {
+            Self::ConnectRefused | Self::ConnectTimeout | Self::ConnectFailed => true,
+            Self::Timeout | Self::Broken | Self::StaleConnection => is_repeatable,
+            Self::Answered | Self::InvalidAnswer | Self::Local | Self::ClientGone => false,
+        }
+    }
+
+    /// What the client is told when this was the last try.
+    #[must_use]
+    pub fn refusal(self) -> Refusal {
+        match self {
+            Self::ConnectTimeout | Self::Timeout => Refusal::GatewayTimeout,
+            Self::Local => Refusal::Internal,
+            Self::Answered
+            | Self::ConnectRefused
+            | Self::ConnectFailed
+            | Self::Broken
+            | Self::InvalidAnswer
+            | Self::StaleConnection
+            | Self::ClientGone => Refusal::BadGateway,
+        }
+    }
+}
+
+/// Out of files (per process, per system), of ports, of buffers, of memory, or not allowed to.
+fn is_local(error: &io::Error) -> bool {
+    const EACCES: i32 = 13;
+    const ENOMEM: i32 = 12;
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    const EADDRNOTAVAIL: i32 = 99;
+    const ENOBUFS: i32 = 105;
+    matches!(
+        error.raw_os_error(),
+        Some(EACCES | ENOMEM | ENFILE | EMFILE | EADDRNOTAVAIL | ENOBUFS)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn local_trouble_is_nobodys_fault() {
+        for code in [12, 13, 23, 24, 99, 105] {
+            let outcome = Outcome::of_connect(&io::Error::from_raw_os_error(code));
+            assert_eq!(outcome, Outcome::Local);
+            assert!(!outcome.is_servers_fault());
+            assert!(!outcome.may_try_next(true));
+        }
+    }
+
+    #[test]
+    fn a_refused_connection_counts_and_goes_on_for_any_method() {
+        let outcome = Outcome::of_connect(&io::Error::from(io::ErrorKind::ConnectionRefused));
+        assert_eq!(outcome, Outcome::ConnectRefused);
+        assert!(outcome.is_servers_fault());
+        assert!(outcome.may_try_next(false));
+    }
+
+    #[test]
+    fn what_was_sent_is_repeated_only_if_that_is_safe() {
+        assert!(Outcome::Broken.may_try_next(true));
+        assert!(!Outcome::Broken.may_try_next(false));
+    }
+}

@@ -1,0 +1,223 @@
+//! The servers of one upstream, in the order that decides, and what is known about each at this moment.
+//!
+//! Owns: the fixed facts (`Server`) and the counters (`State`) beside each other. Does not decide whether a server
+//! may serve (`health`) nor which one does (`balance`, `choose`). The counters are atomics so that choosing neither
+//! locks nor allocates; they are shared by every pool that holds the same server, which is how a reload keeps them.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
+
+/// Whole seconds on a clock that only goes forward; nginx counts failures in these.
+pub type Seconds = u64;
+
+/// One place to dial.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    Ip(SocketAddr),
+    Unix(PathBuf),
+}
+
+/// What is configured about one server. A name with several addresses is several servers.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// What stands in the settings, with the address behind it when a name has several.
+    pub name: Arc<str>,
+    pub endpoint: Endpoint,
+    pub weight: u32,
+    pub max_fails: u32,
+    pub fail_timeout: Seconds,
+    pub backup: bool,
+    pub down: bool,
+    /// The value of the sticky cookie that names this server.
+    pub mark: Arc<str>,
+    pub state: Arc<State>,
+}
+
+/// What changes about one server while it serves.
+#[derive(Debug, Default)]
+pub struct State {
+    weight: AtomicU32,
+    /// Requests and tunnels that use the server now.
+    pub connections: AtomicU32,
+    pub(crate) fails: AtomicU32,
+    pub(crate) accessed: AtomicU64,
+    pub(crate) checked: AtomicU64,
+    pub(crate) effective_weight: AtomicI64,
+    pub(crate) current_weight: AtomicI64,
+}
+
+impl State {
+    #[must_use]
+    pub fn new(weight: u32) -> Self {
+        let state = Self::default();
+        state.reweigh(weight);
+        state
+    }
+
+    /// A changed weight starts its round robin afresh; failures and connections stay known.
+    pub fn reweigh(&self, weight: u32) {
+        if self.weight.swap(weight, Ordering::Relaxed) != weight {
+            self.effective_weight
+                .store(i64::from(weight), Ordering::Relaxed);
+            self.current_weight.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
+/// All servers of an upstream.
+#[derive(Debug, Default)]
+pub struct Pool {
+    /// Primaries in the settings' order, then backups in the settings' order.
+    servers: Vec<Server>,
+    primaries: usize,
+}
+
+/// Primaries serve; backups only when no primary may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    Primary,
+    Backup,
+}
+
+impl Pool {
+    #[must_use]
+    pub fn new(servers: impl IntoIterator<Item = Server>) -> Self {
+        let (mut primary, backup): (Vec<_>, Vec<_>) =
+            servers.into_iter().partition(|server| !server.backup);
+        let primaries = primary.len();
+        primary.extend(backup);
+        Self {
+            servers: primary,
+            primaries,
+        }
+    }
+
+    #[must_use]
+    pub fn servers(&self) -> &[Server] {
+        &self.servers
+    }
+
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<&Server> {
+        self.servers.get(index)
+    }
+
+    /// The servers of a group with their index in the pool.
+    pub fn group(&self, group: Group) -> impl Iterator<Item = (usize, &Server)> + Clone {
+        let (skip, take) = match group {
+            Group::Primary => (0, self.primaries),
+            Group::Backup => (self.primaries, self.servers.len() - self.primaries),
+        };
+        self.servers.iter().enumerate().skip(skip).take(take)
+    }
+
+    #[must_use]
+    pub fn primaries(&self) -> usize {
+        self.primaries
+    }
+
+    /// nginx's single-server rule: nothing is ever held against the only server.
+    #[must_use]
+    pub fn is_single(&self) -> bool {
+        self.servers.len() == 1
+    }
+}
+
+/// Which servers one request has already tried.
+#[derive(Clone, Debug, Default)]
+pub struct Tried {
+    /// The first 64 servers: enough for nearly everyone without allocating.
+    first: u64,
+    rest: Vec<u64>,
+}
+
+impl Tried {
+    pub fn insert(&mut self, index: usize) {
+        let (word, bit) = (index / 64, 1_u64 << (index % 64));
+        if let Some(above) = word.checked_sub(1) {
+            if self.rest.len() <= above {
+                self.rest.resize(above + 1, 0);
+            }
+            if let Some(word) = self.rest.get_mut(above) {
+                *word |= bit;
+            }
+        } else {
+            self.first |= bit;
+        }
+    }
+
+    pub fn remove(&mut self, index: usize) {
+        let (word, bit) = (index / 64, 1_u64 << (index % 64));
+        if let Some(above) = word.checked_sub(1) {
+            if let Some(word) = self.rest.get_mut(above) {
+                *word &= !bit;
+            }
+        } else {
+            self.first &= !bit;
+        }
+    }
+
+    #[must_use]
+    pub fn contains(&self, index: usize) -> bool {
+        let (word, bit) = (index / 64, 1_u64 << (index % 64));
+        let word = word.checked_sub(1).map_or(self.first, |above| {
+            self.rest.get(above).copied().unwrap_or(0)
+        });
+        word & bit != 0
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Builds a pool from words such as `a`, `b=5` (weight), `c!` (down), `d+` (backup), named by their letter.
+    pub(crate) fn pool(words: &str) -> Pool {
+        Pool::new(words.split_whitespace().map(|word| {
+            let text = word.trim_end_matches(['!', '+']);
+            let (name, weight) = text.split_once('=').unwrap_or((text, "1"));
+            let weight = weight.parse().unwrap();
+            Server {
+                name: name.into(),
+                endpoint: Endpoint::Unix(name.into()),
+                weight,
+                max_fails: 1,
+                fail_timeout: 10,
+                backup: word.ends_with('+'),
+                down: word.ends_with('!'),
+                mark: name.into(),
+                state: Arc::new(State::new(weight)),
+            }
+        }))
+    }
+
+    #[test]
+    fn backups_come_last() {
+        let pool = pool("a+ b c+ d");
+        let names: Vec<_> = pool.servers().iter().map(|server| &*server.name).collect();
+        assert_eq!(names, ["b", "d", "a", "c"]);
+        assert_eq!(
+            pool.group(Group::Backup)
+                .map(|(index, _)| index)
+                .collect::<Vec<_>>(),
+            [2, 3]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn tried_is_a_set(indexes in prop::collection::vec(0_usize..300, 0..40), removed in 0_usize..300) {
+            let mut tried = Tried::default();
+            for index in &indexes {
+                tried.insert(*index);
+            }
+            tried.remove(removed);
+            for index in 0..300 {
+                prop_assert_eq!(tried.contains(index), index != removed && indexes.contains(&index));
+            }
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Every answer that the proxy gives by itself: one table of status, metric label and words for the log.
+//!
+//! Nothing else in the proxy writes an error response.
+
+/// Why a request gets no answer from a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The head breaks HTTP/1.1 or is ambiguous. The word says which rule.
+    BadRequest(&'static str),
+    HeadTooLarge,
+    HeadTimeout,
+    BodyTooLarge,
+    /// No route for this host and path.
+    NoRoute,
+    TooManyConnections,
+    /// Every server is down or out.
+    NoServer,
+    /// The servers that were tried failed.
+    BadGateway,
+    /// The last server that was tried did not answer in time.
+    GatewayTimeout,
+    /// The proxy itself failed, for example ran out of files or ports.
+    Internal,
+}
+
+impl Refusal {
+    #[must_use]
+    pub fn status(self) -> u16 {
+        self.row().0
+    }
+
+    /// The metric's label.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        self.row().1
+    }
+
+    /// The words for the log.
+    #[must_use]
+    pub fn why(self) -> &'static str {
+        match self {
+            Self::BadRequest(why) => why,
+            _ => self.row().2,
+        }
+    }
+
+    fn row(self) -> (u16, &'static str, &'static str) {
+        match self {
+            Self::BadRequest(_) => (400, "bad_request", "bad request"),
+            Self::HeadTimeout => (
+                408,
+                "head_timeout",
+                "the request head did not arrive in time",
+            ),
+            Self::BodyTooLarge => (
+                413,
+                "body_too_large",
+                "the request body is larger than body_bytes_max",
+            ),
+            Self::HeadTooLarge => (
+                431,
+                "head_too_large",
+                "the request head is larger than head_bytes_max",
+            ),
+            Self::NoRoute => (404, "no_route", "no route for this host and path"),
+            Self::TooManyConnections => (503, "too_many_connections", "connections_max is reached"),
+            Self::NoServer => (502, "no_live_upstreams", "no live upstreams"),
+            Self::BadGateway => (502, "bad_gateway", "the servers that were tried failed"),
+            Self::GatewayTimeout => (504, "gateway_timeout", "the server did not answer in time"),
+            Self::Internal => (500, "internal", "the proxy could not open a connection"),
+        }
+    }
+
+    #[must_use]
+    pub fn reason_phrase(self) -> &'static str {
+        match self.status() {
+            400 => "Bad Request",
+            404 => "Not Found",
+            408 => "Request Timeout",
+            413 => "Content Too Large",
+            431 => "Request Header Fields Too Large",
+            502 => "Bad Gateway",
+            503 => "Service Unavailable",
+            504 => "Gateway Timeout",
+            _ => "Internal Server Error",
+        }
+    }
+
+    /// The body of the answer.
+    #[must_use]
+    pub fn body(self) -> String {
+        format!("{} {}\n", self.status(), self.reason_phrase())
+    }
+
+    /// The whole answer; the connection ends with it.
+    #[must_use]
+    pub fn to_bytes(self) -> Vec<u8> {
+        let body = self.body();
+        let retry = if self == Self::TooManyConnections {
+            "Retry-After: 1\r\n"
+        } else {
+            ""
+        };
+        format!(
+            "HTTP/1.1 {} {}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n{retry}Connection: close\r\n\r\n{body}",
+            self.status(),
+            self.reason_phrase(),
+            body.len(),
+        )
+        .into_bytes()
+    }
+}

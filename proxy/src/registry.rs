@@ -1,0 +1,267 @@
+//! What the proxy serves by at this moment, and the only place where that changes.
+//!
+//! Owns the snapshot that every request reads (routes, upstreams, limits) and builds the next one from settings and
+//! looked-up addresses. Invariants: **a request keeps the snapshot it began with**, so a reload never touches it;
+//! **a server's counters survive every rebuild that still has the server** (same upstream, name and address).
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use ipnet::IpNet;
+
+use crate::affinity::cookie::{self, StickyCookie};
+use crate::choose::Policy;
+use crate::pool::{Endpoint, Pool, Server, State};
+use crate::route::Routes;
+use crate::settings::{self, Limits, ServerAddress, Settings, Sticky};
+
+/// `host` and `port` as they stand in the settings.
+pub(crate) type Name = (String, u16);
+
+/// The last good answer for every name.
+pub(crate) type Addresses = HashMap<Name, Vec<SocketAddr>>;
+
+/// Everything that a request is decided by.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) routes: Routes,
+    pub(crate) upstreams: Vec<Arc<Upstream>>,
+    pub(crate) trusted_proxies: Vec<IpNet>,
+    pub(crate) limits: Limits,
+}
+
+/// One upstream, ready to be used.
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    pub(crate) name: Arc<str>,
+    pub(crate) pool: Pool,
+    pub(crate) policy: Policy,
+    pub(crate) cookie: Option<StickyCookie>,
+    /// How long an idle connection to a server is kept; zero keeps none.
+    pub(crate) keepalive_timeout: Duration,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) read_timeout: Duration,
+    pub(crate) write_timeout: Duration,
+    pub(crate) websocket_idle_timeout: Duration,
+}
+
+/// The snapshot and what it was built from.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    current: ArcSwap<Snapshot>,
+    basis: Mutex<Basis>,
+}
+
+#[derive(Debug)]
+struct Basis {
+    settings: Arc<Settings>,
+    addresses: Addresses,
+}
+
+impl Registry {
+    #[must_use]
+    pub(crate) fn new(settings: Settings, addresses: Addresses) -> Self {
+        let snapshot = build(&settings, &addresses, None);
+        Self {
+            current: ArcSwap::from_pointee(snapshot),
+            basis: Mutex::new(Basis {
+                settings: Arc::new(settings),
+                addresses,
+            }),
+        }
+    }
+
+    #[must_use]
+    pub(crate) fn current(&self) -> Arc<Snapshot> {
+        self.current.load_full()
+    }
+
+    #[must_use]
+    pub(crate) fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.basis().settings)
+    }
+
+    /// Serves by new settings from now on. Names that were looked up keep their addresses.
+    pub(crate) fn replace(&self, settings: Settings, looked_up: Addresses) {
+        let mut basis = self.basis();
+        basis.settings = Arc::new(settings);
+        basis.addresses.extend(looked_up);
+        let names = names(&basis.settings);
+        basis.addresses.retain(|name, _| names.contains(name));
+        self.rebuild(&basis);
+    }
+
+    /// Takes in fresh answers; a name without one keeps its last. Tells whether anything changed.
+    pub(crate) fn readdress(&self, looked_up: Addresses) -> bool {
+        let mut basis = self.basis();
+        let is_news = looked_up
+            .iter()
+            .any(|(name, found)| basis.addresses.get(name) != Some(found));
+        if is_news {
+            basis.addresses.extend(looked_up);
+            self.rebuild(&basis);
+        }
+        is_news
+    }
+
+    /// Names in the settings that never had an answer.
+    #[must_use]
+    pub(crate) fn unresolved(&self) -> Vec<Name> {
+        let basis = self.basis();
+        let mut names = names(&basis.settings);
+        names.retain(|name| !basis.addresses.contains_key(name));
+        names
+    }
+
+    fn rebuild(&self, basis: &Basis) {
+        let previous = self.current();
+        self.current.store(Arc::new(build(
+            &basis.settings,
+            &basis.addresses,
+            Some(&previous),
+        )));
+    }
+
+    fn basis(&self) -> std::sync::MutexGuard<'_, Basis> {
+        // The basis is replaced field by field with finished values; a panic elsewhere leaves nothing half done.
+        self.basis.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// All names in the settings, each once.
+#[must_use]
+pub(crate) fn names(settings: &Settings) -> Vec<Name> {
+    let mut names: Vec<Name> = settings
+        .upstreams
+        .iter()
+        .flat_map(|upstream| &upstream.servers)
+        .filter_map(|server| match &server.address {
+            ServerAddress::Name { host, port } => Some((host.clone(), *port)),
+            ServerAddress::Ip(_) | ServerAddress::Unix(_) => None,
+        })
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+fn build(settings: &Settings, addresses: &Addresses, previous: Option<&Snapshot>) -> Snapshot {
+    let upstreams = settings.upstreams.iter().map(|upstream| {
+        let before = previous.and_then(|snapshot| {
+            snapshot
+                .upstreams
+                .iter()
+                .find(|before| *before.name == *upstream.name)
+        });
+        Arc::new(build_upstream(
+            upstream,
+            addresses,
+            before.map(|before| &before.pool),
+        ))
+    });
+    Snapshot {
+        upstreams: upstreams.collect(),
+        routes: Routes::new(&settings.routes),
+        trusted_proxies: settings.trusted_proxies.clone(),
+        limits: settings.limits.clone(),
+    }
+}
+
+fn build_upstream(
+    upstream: &settings::Upstream,
+    addresses: &Addresses,
+    before: Option<&Pool>,
+) -> Upstream {
+    let servers = upstream
+        .servers
+        .iter()
+        .flat_map(|server| build_servers(server, addresses, before));
+    let mut cookie = upstream.sticky.iter().map(|method| match method {
+        Sticky::Cookie(cookie) => StickyCookie::new(cookie),
+    });
+    Upstream {
+        name: upstream.name.as_str().into(),
+        pool: Pool::new(servers),
+        policy: Policy {
+            balance: upstream.balance,
+            tries_max: upstream.tries_max,
+        },
+        cookie: cookie.next_back(),
+        keepalive_timeout: if upstream.keepalive == 0 {
+            Duration::ZERO
+        } else {
+            upstream.keepalive_timeout
+        },
+        connect_timeout: upstream.connect_timeout,
+        read_timeout: upstream.read_timeout,
+        write_timeout: upstream.write_timeout,
+        websocket_idle_timeout: upstream.websocket_idle_timeout,
+    }
+}
+
+/// The servers behind one line of the settings: none while a name has no address yet.
+fn build_servers(
+    server: &settings::Server,
+    addresses: &Addresses,
+    before: Option<&Pool>,
+) -> Vec<Server> {
+    let (text, endpoints) = match &server.address {
+        ServerAddress::Ip(address) => (address.to_string(), vec![Endpoint::Ip(*address)]),
+        ServerAddress::Unix(path) => (
+            format!("unix:{}", path.display()),
+            vec![Endpoint::Unix(path.clone())],
+        ),
+        ServerAddress::Name { host, port } => {
+            let found = addresses
+                .get(&(host.clone(), *port))
+                .map_or(&[][..], Vec::as_slice);
+            (
+                format!("{host}:{port}"),
+                found.iter().copied().map(Endpoint::Ip).collect(),
+            )
+        }
+    };
+    let is_only = endpoints.len() == 1;
+    let build = |endpoint: Endpoint| {
+        let address = match &endpoint {
+            Endpoint::Ip(address) => address.to_string(),
+            Endpoint::Unix(_) => text.clone(),
+        };
+        let name = if is_only {
+            text.clone()
+        } else {
+            format!("{text} ({address})")
+        };
+        let known = before.and_then(|pool| {
+            let mut same = pool.servers().iter();
+            same.find(|known| known.endpoint == endpoint && known.name.starts_with(text.as_str()))
+        });
+        let state = known.map_or_else(
+            || Arc::new(State::new(server.weight)),
+            |known| Arc::clone(&known.state),
+        );
+        state.reweigh(server.weight);
+        Server {
+            name: name.into(),
+            endpoint,
+            weight: server.weight,
+            max_fails: server.max_fails,
+            fail_timeout: server.fail_timeout.as_secs(),
+            backup: server.backup,
+            down: server.down,
+            mark: server
+                .route
+                .clone()
+                .unwrap_or_else(|| cookie::mark_of(&address))
+                .into(),
+            state,
+        }
+    };
+    endpoints.into_iter().map(build).collect()
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,145 @@
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::*;
+use crate::settings::Balance;
+
+/// Settings with one upstream `app` of these servers; everything else is as small as tests like it.
+pub(crate) fn settings(servers: &[&str]) -> Settings {
+    Settings {
+        listen: vec![settings::Listen::Tcp("127.0.0.1:0".parse().unwrap())],
+        admin: Some("127.0.0.1:0".parse().unwrap()),
+        pid_file: None,
+        trusted_proxies: Vec::new(),
+        drain_timeout: Duration::from_secs(5),
+        limits: Limits {
+            head_bytes_max: 32 * 1024,
+            head_timeout: Duration::from_secs(10),
+            client_keepalive_timeout: Duration::from_secs(75),
+            body_bytes_max: 1024 * 1024,
+            connections_max: 10_000,
+        },
+        threads: 2,
+        upstreams: vec![settings::Upstream {
+            name: "app".to_owned(),
+            balance: Balance::RoundRobin,
+            sticky: Vec::new(),
+            servers: servers.iter().map(|server| self::server(server)).collect(),
+            keepalive: 8,
+            keepalive_requests: 1000,
+            keepalive_timeout: Duration::from_secs(60),
+            connect_timeout: Duration::from_secs(5),
+            read_timeout: Duration::from_secs(60),
+            write_timeout: Duration::from_secs(60),
+            tries_max: 0,
+            resolve: None,
+            websocket_idle_timeout: Duration::from_secs(60),
+        }],
+        routes: Vec::new(),
+    }
+}
+
+pub(crate) fn server(address: &str) -> settings::Server {
+    let address = address.parse().map_or_else(
+        |_| {
+            let (host, port) = address.split_once(':').unwrap();
+            ServerAddress::Name {
+                host: host.to_owned(),
+                port: port.parse().unwrap(),
+            }
+        },
+        ServerAddress::Ip,
+    );
+    settings::Server {
+        address,
+        weight: 1,
+        max_fails: 1,
+        fail_timeout: Duration::from_secs(10),
+        backup: false,
+        down: false,
+        route: None,
+    }
+}
+
+fn state(registry: &Registry, server: &str) -> Arc<State> {
+    let snapshot = registry.current();
+    let mut servers = snapshot.upstreams[0].pool.servers().iter();
+    Arc::clone(&servers.find(|found| &*found.name == server).unwrap().state)
+}
+
+fn found(name: &str, addresses: &[&str]) -> Addresses {
+    let (host, port) = name.split_once(':').unwrap();
+    let addresses = addresses
+        .iter()
+        .map(|address| address.parse().unwrap())
+        .collect();
+    Addresses::from([((host.to_owned(), port.parse().unwrap()), addresses)])
+}
+
+#[test]
+fn counters_survive_a_reload_that_keeps_the_server() {
+    let registry = Registry::new(
+        settings(&["10.0.0.1:3000", "10.0.0.2:3000"]),
+        Addresses::new(),
+    );
+    state(&registry, "10.0.0.2:3000").fails.store(3, Relaxed);
+    registry.replace(
+        settings(&["10.0.0.3:3000", "10.0.0.2:3000"]),
+        Addresses::new(),
+    );
+    assert_eq!(state(&registry, "10.0.0.2:3000").fails.load(Relaxed), 3);
+    assert_eq!(state(&registry, "10.0.0.3:3000").fails.load(Relaxed), 0);
+}
+
+#[test]
+fn a_changed_weight_counts_from_now_on() {
+    let mut changed = settings(&["10.0.0.1:3000"]);
+    changed.upstreams[0].servers[0].weight = 7;
+    let registry = Registry::new(settings(&["10.0.0.1:3000"]), Addresses::new());
+    registry.replace(changed, Addresses::new());
+    assert_eq!(
+        state(&registry, "10.0.0.1:3000")
+            .effective_weight
+            .load(Relaxed),
+        7
+    );
+}
+
+#[test]
+fn a_name_is_as_many_servers_as_it_has_addresses() {
+    let registry = Registry::new(settings(&["app:3000"]), Addresses::new());
+    assert_eq!(registry.current().upstreams[0].pool.servers().len(), 0);
+    assert_eq!(registry.unresolved(), [("app".to_owned(), 3000)]);
+    assert!(registry.readdress(found("app:3000", &["10.0.0.1:3000"])));
+    let first = state(&registry, "app:3000");
+    assert!(registry.readdress(found("app:3000", &["10.0.0.1:3000", "10.0.0.2:3000"])));
+    assert!(Arc::ptr_eq(
+        &first,
+        &state(&registry, "app:3000 (10.0.0.1:3000)")
+    ));
+    assert!(!registry.readdress(found("app:3000", &["10.0.0.1:3000", "10.0.0.2:3000"])));
+    assert!(registry.unresolved().is_empty());
+}
+
+#[test]
+fn a_reload_keeps_the_last_answer_of_a_name_that_cannot_be_looked_up() {
+    let registry = Registry::new(
+        settings(&["app:3000"]),
+        found("app:3000", &["10.0.0.1:3000"]),
+    );
+    registry.replace(settings(&["app:3000", "10.0.0.2:3000"]), Addresses::new());
+    assert_eq!(registry.current().upstreams[0].pool.servers().len(), 2);
+}
+
+#[test]
+fn a_server_is_marked_by_its_route_or_its_address() {
+    let mut routed = settings(&["127.0.0.1:3000", "10.0.0.1:3000"]);
+    routed.upstreams[0].servers[1].route = Some("b".to_owned());
+    let snapshot = Registry::new(routed, Addresses::new()).current();
+    let marks: Vec<_> = snapshot.upstreams[0]
+        .pool
+        .servers()
+        .iter()
+        .map(|server| &*server.mark)
+        .collect();
+    assert_eq!(marks, ["01c2a3a6a99837796bad2f82f71dfc33", "b"]);
+}

@@ -1,0 +1,117 @@
+//! What the edge found out about one request, for whoever carries it out: the tunnel or the forwarder.
+//!
+//! Owns the one way in which both ask for a server, so that affinity, balance and bookkeeping cannot differ.
+
+use std::sync::Arc;
+
+use crate::choose::{Affinity, Asking, Attempt, NoServer, choose};
+use crate::client::Client;
+use crate::clock::{self, Stopwatch};
+use crate::headers::Forwarded;
+use crate::lease::Lease;
+use crate::outcome::Outcome;
+use crate::refusal::Refusal;
+use crate::registry::Upstream;
+use crate::shared::Shared;
+
+/// A request that may be carried out.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) upstream: Arc<Upstream>,
+    pub(crate) client: Client,
+    pub(crate) forwarded: Forwarded,
+    /// The mark it carries, if the upstream is sticky.
+    pub(crate) mark: Option<Box<[u8]>>,
+    /// Largest body it may have, in bytes.
+    pub(crate) body_bytes_max: u64,
+    pub(crate) began: Stopwatch,
+}
+
+/// The tries of one request.
+#[derive(Debug, Default)]
+pub(crate) struct Tries {
+    attempt: Attempt,
+    lease: Option<Lease>,
+    last: Option<Outcome>,
+    affinity: Option<Affinity>,
+}
+
+impl Tries {
+    /// Takes the next server.
+    ///
+    /// # Errors
+    /// What the client is to be told when there is none.
+    pub(crate) fn next(&mut self, request: &Request, shared: &Shared) -> Result<&Lease, Refusal> {
+        self.lease = None;
+        let upstream = &request.upstream;
+        let asking = Asking {
+            address: request.client.hash_bytes(),
+            mark: request.mark.as_deref(),
+        };
+        let chosen = choose(
+            &upstream.pool,
+            upstream.policy,
+            asking,
+            &mut self.attempt,
+            shared.clock.seconds(),
+        );
+        match chosen.map(|choice| (choice.affinity, Lease::new(upstream, choice.server))) {
+            Ok((affinity, Some(lease))) => {
+                self.count(affinity, upstream, shared);
+                Ok(self.lease.insert(lease))
+            }
+            Err(NoServer::AllTried | NoServer::TriesSpent) => {
+                Err(self.last.map_or(Refusal::BadGateway, Outcome::refusal))
+            }
+            Ok((_, None)) | Err(NoServer::NoneLive) => Err(Refusal::NoServer),
+        }
+    }
+
+    fn count(&mut self, affinity: Affinity, upstream: &Upstream, shared: &Shared) {
+        if self.attempt.tries() > 1 {
+            shared.metrics.retried(&upstream.name);
+        }
+        if upstream.cookie.is_some() && self.affinity != Some(affinity) {
+            shared.metrics.stuck(&upstream.name, affinity);
+        }
+        self.affinity = Some(affinity);
+    }
+
+    #[must_use]
+    pub(crate) fn server_name(&self) -> &str {
+        self.lease.as_ref().map_or("", |lease| &lease.server().name)
+    }
+
+    #[must_use]
+    pub(crate) fn count_of_tries(&self) -> u32 {
+        self.attempt.tries()
+    }
+
+    /// How the last try that failed ended.
+    #[must_use]
+    pub(crate) fn last(&self) -> Option<Outcome> {
+        self.last
+    }
+
+    /// Reports how the current try ended.
+    pub(crate) fn settle(&mut self, outcome: Outcome, shared: &Shared) {
+        if outcome != Outcome::Answered {
+            self.last = Some(outcome);
+        }
+        if let Some(lease) = &mut self.lease {
+            lease.settle(outcome, shared.clock.seconds(), &shared.metrics);
+            if outcome == Outcome::StaleConnection {
+                self.attempt.forgive(lease.index());
+            }
+        }
+    }
+
+    /// The `Set-Cookie` that binds the client to the current server, unless it is bound to it already.
+    #[must_use]
+    pub(crate) fn set_cookie(&self, request: &Request) -> Option<String> {
+        let mark = &self.lease.as_ref()?.server().mark;
+        let cookie = request.upstream.cookie.as_ref()?;
+        let is_bound = request.mark.as_deref() == Some(mark.as_bytes());
+        (!is_bound).then(|| cookie.set(mark, clock::wall()))
+    }
+}

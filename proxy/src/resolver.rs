@@ -1,0 +1,122 @@
+//! Looks up the names of servers: at the start, at every reload, and again while the proxy runs.
+//!
+//! A failed lookup keeps the last answer; a name that never had one is tried again every five seconds. Answers are
+//! sorted, so that a resolver that rotates them does not move anybody under `ip_hash`.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::registry::{Addresses, Name, Registry, names};
+use crate::settings::{ServerAddress, Settings};
+
+/// How soon a name without any address is tried again.
+const RETRY_INTERVAL: Duration = Duration::from_secs(5);
+/// What one lookup may take; a start or a reload waits for it.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Looks up names side by side; those without an answer are logged and missing from the result.
+pub(crate) async fn look_up(names: Vec<Name>) -> Addresses {
+    let mut lookups = JoinSet::new();
+    for name in names {
+        lookups.spawn(async move {
+            let found = look_up_one(&name).await;
+            (name, found)
+        });
+    }
+    let mut addresses = Addresses::new();
+    while let Some(joined) = lookups.join_next().await {
+        match joined {
+            Ok((name, Ok(found))) => {
+                addresses.insert(name, found);
+            }
+            Ok(((host, port), Err(error))) => {
+                tracing::warn!(host, port, %error, "server name has no address");
+            }
+            Err(error) => tracing::error!(%error, "a lookup did not end"),
+        }
+    }
+    addresses
+}
+
+async fn look_up_one((host, port): &Name) -> io::Result<Vec<SocketAddr>> {
+    let lookup = tokio::net::lookup_host((host.as_str(), *port));
+    let found = timeout(LOOKUP_TIMEOUT, lookup)
+        .await
+        .map_err(io::Error::from)??;
+    let mut addresses: Vec<_> = found.collect();
+    addresses.sort();
+    addresses.dedup();
+    if addresses.is_empty() {
+        return Err(io::Error::from(io::ErrorKind::NotFound));
+    }
+    Ok(addresses)
+}
+
+/// Keeps the registry's addresses fresh until it is dropped.
+pub(crate) async fn keep_fresh(registry: Arc<Registry>) {
+    let mut due: HashMap<Name, Instant> = HashMap::new();
+    loop {
+        let settings = registry.settings();
+        let unresolved = registry.unresolved();
+        let now = Instant::now();
+        let intervals = intervals(&settings, &unresolved);
+        due.retain(|name, _| intervals.contains_key(name));
+        for (name, interval) in &intervals {
+            let at = due.entry(name.clone()).or_insert(now + *interval);
+            // A reload may have shortened it, or the name lost its only answer's server.
+            *at = (*at).min(now + *interval);
+        }
+        // Settings can change meanwhile; looking at them again is cheap.
+        let next = due
+            .values()
+            .min()
+            .copied()
+            .unwrap_or(now + RETRY_INTERVAL)
+            .min(now + RETRY_INTERVAL);
+        sleep_until(next).await;
+        let now = Instant::now();
+        let ready: Vec<Name> = due
+            .iter()
+            .filter(|(_, at)| **at <= now)
+            .map(|(name, _)| name.clone())
+            .collect();
+        due.retain(|_, at| *at > now);
+        if !ready.is_empty() && registry.readdress(look_up(ready).await) {
+            tracing::info!("server addresses changed");
+        }
+    }
+}
+
+/// How often each name is to be looked up; names that are looked up only at reloads are not in it.
+fn intervals(settings: &Settings, unresolved: &[Name]) -> HashMap<Name, Duration> {
+    let mut intervals: HashMap<Name, Duration> = HashMap::new();
+    for upstream in &settings.upstreams {
+        let Some(interval) = upstream.resolve else {
+            continue;
+        };
+        for server in &upstream.servers {
+            if let ServerAddress::Name { host, port } = &server.address {
+                let slot = intervals.entry((host.clone(), *port)).or_insert(interval);
+                *slot = (*slot).min(interval);
+            }
+        }
+    }
+    intervals.extend(
+        unresolved
+            .iter()
+            .cloned()
+            .map(|name| (name, RETRY_INTERVAL)),
+    );
+    intervals
+}
+
+/// Looks up everything that the settings name.
+pub(crate) async fn look_up_all(settings: &Settings) -> Addresses {
+    look_up(names(settings)).await
+}

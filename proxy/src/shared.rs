@@ -1,0 +1,22 @@
+//! What every connection of one proxy shares.
+
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::lifecycle::Life;
+use crate::metrics::Metrics;
+use crate::registry::Registry;
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) metrics: Metrics,
+    pub(crate) clock: Clock,
+}
+
+/// `Shared`, and the life of the proxy. Cloned once per connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Context {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) life: Life,
+}

@@ -1,0 +1,215 @@
+//! A WebSocket from its handshake to its end, in a task of its own.
+//!
+//! Owns: finding a server that takes the handshake, answering the client, relaying, and the one line in the log.
+//! Invariants: **no byte that follows the client's head reaches a server before its 101** (or a refusal could be
+//! followed by a smuggled request); **a failed try goes to the next server** while nothing was answered.
+
+use std::borrow::Cow;
+
+use bytes::BytesMut;
+use tokio::io::AsyncWriteExt;
+
+use crate::dial::dial;
+use crate::edge::Guest;
+use crate::logging::{self, Access};
+use crate::outcome::Outcome;
+use crate::refusal::Refusal;
+use crate::request::{Request, Tries};
+use crate::shared::Context;
+use crate::socket::Socket;
+
+mod frames;
+pub(crate) mod handshake;
+mod relay;
+
+use handshake::Answer;
+pub(crate) use relay::Ended;
+
+/// A handshake that the edge accepted.
+#[derive(Debug)]
+pub(crate) struct Upgrade {
+    pub(crate) request: Request,
+    /// The head as the server gets it.
+    pub(crate) head: Vec<u8>,
+    /// What the client sent after its head.
+    pub(crate) rest: BytesMut,
+    pub(crate) host: String,
+    pub(crate) target: String,
+}
+
+/// Carries out a handshake and everything that follows.
+pub(crate) async fn run(mut client: Socket, upgrade: Box<Upgrade>, context: Context, guest: Guest) {
+    let mut tries = Tries::default();
+    // Boxed, so that the long life of the tunnel does not keep the space of its short beginning.
+    let opened = Box::pin(open(&upgrade, &mut tries, &context)).await;
+    match opened {
+        Ok((server, answer)) if answer.status == 101 => {
+            Box::pin(switched(&mut client, &upgrade, &tries, &answer)).await;
+            tunnel(client, server, *upgrade, answer, (tries, context)).await;
+        }
+        Ok((server, answer)) => {
+            Box::pin(declined(
+                (client, server),
+                &upgrade,
+                &tries,
+                answer,
+                &context,
+            ))
+            .await;
+        }
+        Err(refusal) => Box::pin(refused(client, &upgrade, &tries, refusal, &context)).await,
+    }
+    drop(guest);
+}
+
+/// Tries servers until one answers the handshake.
+async fn open(
+    upgrade: &Upgrade,
+    tries: &mut Tries,
+    context: &Context,
+) -> Result<(Socket, Answer), Refusal> {
+    let shared = &context.shared;
+    loop {
+        let lease = tries.next(&upgrade.request, shared)?;
+        let endpoint = lease.server().endpoint.clone();
+        let (outcome, error) = match dial(&endpoint, upgrade.request.upstream.connect_timeout).await
+        {
+            Err(failed) => failed,
+            Ok(mut server) => match handshake::ask(&mut server, upgrade).await {
+                Ok(answer) => {
+                    tries.settle(Outcome::Answered, shared);
+                    return Ok((server, answer));
+                }
+                Err(failed) => failed,
+            },
+        };
+        tries.settle(outcome, shared);
+        tracing::warn!(
+            upstream = &*upgrade.request.upstream.name,
+            server = tries.server_name(),
+            why = outcome.label(),
+            error = error.map(tracing::field::display),
+            "handshake failed"
+        );
+        if !outcome.may_try_next(true) {
+            return Err(outcome.refusal());
+        }
+    }
+}
+
+/// Tells the client about the 101. A client that is gone shows in the relay.
+async fn switched(client: &mut Socket, upgrade: &Upgrade, tries: &Tries, answer: &Answer) {
+    let head = answer.to_bytes(tries.set_cookie(&upgrade.request).as_deref());
+    if let Err(error) = client.write_all(&head).await {
+        tracing::debug!(%error, "the client left before its 101");
+    }
+}
+
+async fn tunnel(
+    client: Socket,
+    server: Socket,
+    upgrade: Upgrade,
+    answer: Answer,
+    (tries, context): (Tries, Context),
+) {
+    let Context { shared, mut life } = context;
+    let Upgrade {
+        request,
+        head,
+        rest,
+        host,
+        target,
+    } = upgrade;
+    drop(head);
+    let metrics = &shared.metrics;
+    let name = &*request.upstream.name;
+    metrics.answered(name, 101, "GET", "websocket");
+    metrics.websocket_opened(name);
+    let idle_timeout = request.upstream.websocket_idle_timeout;
+    let ends = relay::Ends {
+        client,
+        server,
+        from_client: rest,
+        from_server: answer.rest,
+    };
+    let ended = relay::relay(ends, idle_timeout, &mut life).await;
+    metrics.websocket_closed(name, &ended, request.began.elapsed());
+    let client = request.client.address_text();
+    let access = access(&request, &client, (&host, &target), &tries);
+    logging::tunnel(&access, (ended.received, ended.sent), ended.reason.label());
+}
+
+/// The server answered something else than 101: the client gets that answer, and the connection ends with it.
+async fn declined(
+    (mut client, mut server): (Socket, Socket),
+    upgrade: &Upgrade,
+    tries: &Tries,
+    answer: Answer,
+    context: &Context,
+) {
+    let cookie = tries.set_cookie(&upgrade.request);
+    let relayed = handshake::relay_answer(&mut client, &mut server, &answer, cookie.as_deref(), {
+        upgrade.request.upstream.read_timeout
+    });
+    let sent = match relayed.await {
+        Ok(sent) => sent,
+        Err(error) => {
+            tracing::debug!(%error, "an answer was cut short");
+            0
+        }
+    };
+    finish(upgrade, tries, (answer.status, sent), None, context);
+}
+
+async fn refused(
+    client: Socket,
+    upgrade: &Upgrade,
+    tries: &Tries,
+    refusal: Refusal,
+    context: &Context,
+) {
+    context.shared.metrics.refused(refusal);
+    finish(
+        upgrade,
+        tries,
+        (refusal.status(), 0),
+        Some(refusal),
+        context,
+    );
+    crate::edge::say(client, refusal).await;
+}
+
+fn finish(
+    upgrade: &Upgrade,
+    tries: &Tries,
+    (status, bytes_sent): (u16, usize),
+    refusal: Option<Refusal>,
+    context: &Context,
+) {
+    let request = &upgrade.request;
+    context
+        .shared
+        .metrics
+        .answered(&request.upstream.name, status, "GET", "websocket");
+    let client = request.client.address_text();
+    let access = access(request, &client, (&upgrade.host, &upgrade.target), tries);
+    logging::request(&access, status, bytes_sent, refusal);
+}
+
+fn access<'a>(
+    request: &'a Request,
+    client: &'a str,
+    (host, target): (&'a str, &'a str),
+    tries: &'a Tries,
+) -> Access<'a> {
+    Access {
+        client,
+        method: "GET",
+        host: Cow::Borrowed(host),
+        target: Cow::Borrowed(target),
+        upstream: &request.upstream.name,
+        server: tries.server_name(),
+        tries: tries.count_of_tries(),
+        duration: request.began.elapsed(),
+    }
+}
