@@ -31,7 +31,7 @@ pub(super) fn report(text: &str, tree: &DeTable<'_>, errors: &[Error], report: &
         if let Some(torn) = torn.filter(|torn| offset >= *torn) {
             // A mistake that was told in the same value, such as a missing quote, is why its bracket seems open.
             if last_key != Some(key.clone()) {
-                let message = "a bracket that was opened above is not closed; close it before this";
+                let message = "a bracket that was opened before this is not closed; close it first";
                 report.syntax(offset, &key, message);
             }
             report.cut_from(torn);
@@ -85,6 +85,12 @@ fn explain(text: &str, error: &Error) -> String {
         }
         message if message.starts_with("key with no value") => {
             "a key without a value; write it as key = value".to_owned()
+        }
+        message if message.starts_with("invalid unquoted key") => {
+            "this cannot stand in a key; write the line as key = value".to_owned()
+        }
+        message if message.starts_with("unexpected key or value") => {
+            "there is more behind the value; begin a new line, or a comment with #".to_owned()
         }
         message if message.starts_with("missing comma") => {
             "two items of a list stand side by side; write a comma between them".to_owned()
