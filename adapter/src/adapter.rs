@@ -223,3 +223,6 @@ impl<E: SocketEmitter> CoreAdapter<E> for ClusterAdapter<E> {
         &self.local
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,13 +16,13 @@ use crate::dispatch::{Malformed, Member};
 
 impl<E: SocketEmitter> Member for ClusterAdapter<E> {
     fn on_broadcast(&self, room: Option<&str>, payload: Bytes) -> Result<(), Malformed> {
-        // Most broadcasts to a room are for other servers; those are not worth decoding.
-        if room.is_some_and(|room| !self.has_room(room)) {
+        // Redis brings back what we sent, and most broadcasts to a room are for other servers.
+        // Neither is worth decoding.
+        let is_own = broadcast::sender(&payload)? == self.cluster.uid().as_str();
+        if is_own || room.is_some_and(|room| !self.has_room(room)) {
             return Ok(());
         }
-        let Some(broadcast) = broadcast::decode(&payload, self.cluster.uid().as_str())? else {
-            return Ok(());
-        };
+        let broadcast = broadcast::decode(&payload)?;
         if broadcast.event.namespace != self.local.path().as_str() {
             return Ok(());
         }

@@ -306,3 +306,6 @@ fn deeper(depth_left: usize) -> Result<usize, Malformed> {
         .checked_sub(1)
         .ok_or_else(|| Malformed::new("nested too deep"))
 }
+
+#[cfg(test)]
+mod tests;

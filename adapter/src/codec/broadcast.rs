@@ -119,19 +119,20 @@ pub(crate) struct Broadcast<'a> {
     pub(crate) audience: Audience,
 }
 
-/// `None` when `own_uid` sent it.
-pub(crate) fn decode<'a>(
-    payload: &'a [u8],
-    own_uid: &str,
-) -> Result<Option<Broadcast<'a>>, Malformed> {
+/// The uid of the server or emitter that sent it.
+pub(crate) fn sender(payload: &[u8]) -> Result<&str, Malformed> {
+    let mut reader = Reader::new(payload);
+    reader.array_length("the broadcast")?;
+    reader.text("the sender")
+}
+
+pub(crate) fn decode(payload: &[u8]) -> Result<Broadcast<'_>, Malformed> {
     let mut reader = Reader::new(payload);
     let length = reader.array_length("the broadcast")?;
     if length < 3 {
         return Err(Malformed::new("the broadcast has fewer than three parts"));
     }
-    if reader.text("the sender")? == own_uid {
-        return Ok(None);
-    }
+    reader.text("the sender")?;
     let event = decode_event(&mut reader)?;
     let audience = decode_audience(&mut reader)?;
     for _ in 3..length {
@@ -140,7 +141,7 @@ pub(crate) fn decode<'a>(
     if !reader.is_at_end() {
         return Err(Malformed::new("something follows the broadcast"));
     }
-    Ok(Some(Broadcast { event, audience }))
+    Ok(Broadcast { event, audience })
 }
 
 pub(crate) fn decode_event<'a>(reader: &mut Reader<'a>) -> Result<Event<'a>, Malformed> {
@@ -222,3 +223,6 @@ fn decode_flags(reader: &mut Reader<'_>) -> Result<bool, Malformed> {
     }
     Ok(volatile)
 }
+
+#[cfg(test)]
+mod tests;

@@ -275,3 +275,6 @@ pub(crate) fn encode_ack(
     out.as_mut_vec().extend_from_slice(first);
     Ok(out.into_vec())
 }
+
+#[cfg(test)]
+mod tests;
