@@ -16,7 +16,7 @@ WORK=$(mktemp -d)
 ARTIFACTS=$PWD/.ci-artifacts
 # Debian packages by the program that shows that they are there.
 PACKAGES=(cc:build-essential cmake:cmake redis-server:redis-server nginx:nginx-light chromium:chromium
-  node:nodejs npm:npm python3:python3 pip3:python3-pip curl:curl flock:util-linux)
+  node:nodejs python3:python3 pip3:python3-pip curl:curl flock:util-linux)
 # Libraries of the MongoDB server that tests/services.sh may fetch.
 LIBRARIES=(libcurl4 libssl3 liblzma5)
 
@@ -38,9 +38,18 @@ trap finish EXIT
 
 has() { command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ]; }
 
+apt_install() {
+  echo "installing $*"
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >"$WORK/apt.log" 2>&1 ||
+    { tail -n 40 "$WORK/apt.log"; return 1; }
+}
+
 install_packages() {
   local missing=() entry library
   for entry in "${PACKAGES[@]}"; do has "${entry%%:*}" || missing+=("${entry##*:}"); done
+  # Some packages of Node bring npm, some do not.
+  if has node && ! has npm; then missing+=(npm); fi
   if has dpkg-query; then
     for library in "${LIBRARIES[@]}"; do dpkg-query -W "$library" >/dev/null 2>&1 || missing+=("$library"); done
   fi
@@ -49,10 +58,8 @@ install_packages() {
     echo "missing: ${missing[*]} (Debian's names; run as root on Debian to have them installed)"
     return 1
   fi
-  echo "installing ${missing[*]}"
-  apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >"$WORK/apt.log" 2>&1 ||
-    { tail -n 40 "$WORK/apt.log"; return 1; }
+  apt_install "${missing[@]}"
+  has npm || apt_install npm
 }
 
 # A port below the ephemeral range that nobody listens on.

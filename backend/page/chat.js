@@ -13,6 +13,9 @@ const storage = storageOf("localStorage");
 // Until the server says otherwise.
 const CONTENT_BYTES_MAX = 4_096;
 
+// Long enough to read two lines.
+const ALARM_MS = 8_000;
+
 let ownName = storedName(storage);
 
 const scheme = location.protocol === "https:" ? "wss" : "ws";
@@ -24,6 +27,7 @@ const conversation = new Conversation({ socket, outbox, onChange: drawSoon, onFr
 const header = new Header({ socket, conversation, storage, ownName: () => ownName });
 const log = new Log({ list: find("messages"), scroller: find("scroller"), jump: find("jump"), conversation });
 
+let alarmTimer = null;
 let drawing = false;
 let unread = 0;
 
@@ -60,8 +64,13 @@ function tell(messages) {
   find("announce").textContent = theirs.length > 3 ? `${theirs.length} new messages` : `${senderName}: ${content}`;
 }
 
-function alarm(text) {
-  find("alarm").textContent = text;
+// Said at once to a screen reader; shown for a while unless the log shows it where it belongs.
+function alarm(text, { isInLog = false } = {}) {
+  const field = find("alarm");
+  field.className = isInLog ? "hidden" : "toast";
+  field.textContent = text;
+  clearTimeout(alarmTimer);
+  alarmTimer = setTimeout(() => (field.textContent = ""), ALARM_MS);
 }
 
 function openRoom() {

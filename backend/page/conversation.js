@@ -1,7 +1,8 @@
 // One person's talk in one room: joins, catches up after every reconnect, sends what is in the outbox.
 //
 // It owns the order of these steps. The socket owns the connection, the timeline what is known, the outbox what is not
-// yet stored; drawing is elsewhere. After every change it calls `onChange`.
+// yet stored; drawing is elsewhere. After every change it calls `onChange`; for news of others `onFresh`; for
+// what went wrong `onProblem`, saying whether the log shows it anyway.
 
 import { Timeline } from "./timeline.js";
 
@@ -133,7 +134,7 @@ export class Conversation {
     if (visit !== this.#visit || answer === null) return;
     if (!answer.ok) {
       this.joinError = answer.error;
-      this.onProblem(`#${room} could not be joined: ${answer.error.message}`);
+      this.onProblem(`#${room} could not be joined: ${answer.error.message}`, { isInLog: true });
       this.onChange();
       // Another connection may lead to a backend that is better off.
       if (answer.error.retryable) this.#socket.renew("join failed");
@@ -251,7 +252,7 @@ export class Conversation {
     }
     if (visit !== this.#visit) return false;
     this.#outbox.fail(clientMsgId, answer.error.message);
-    this.onProblem(`A message was not sent: ${answer.error.message}`);
+    this.onProblem(`A message was not sent: ${answer.error.message}`, { isInLog: true });
     return true;
   }
 

@@ -21,6 +21,8 @@ export class Header {
   #lostAt = null;
   #ticker = null;
   #probing = null;
+  // The backend's own words when it refuses connections.
+  #why = null;
 
   constructor({ socket, conversation, storage, ownName }) {
     this.#socket = socket;
@@ -29,6 +31,7 @@ export class Header {
     this.#ownName = ownName;
     this.#find("try-now").addEventListener("click", () => socket.wake());
     this.#find("details").addEventListener("toggle", (event) => this.#toggled(event.newState === "open"));
+    socket.on("connect_error", ({ message }) => (this.#why = message));
     socket.on("state", (state) => this.#changed(state));
   }
 
@@ -77,6 +80,7 @@ export class Header {
   #changed(state) {
     if (state === "connected") {
       this.#lostAt = null;
+      this.#why = null;
       clearInterval(this.#ticker);
       this.#ticker = null;
     } else if (state === "waiting" && this.#lostAt === null) {
@@ -92,7 +96,8 @@ export class Header {
     if (!isLong) return;
     const { retryAt } = this.#socket;
     const leftS = retryAt === null ? 0 : Math.ceil((retryAt - performance.now()) / 1000);
-    this.#find("banner-count").textContent = leftS > 0 ? `Next try in ${leftS} s` : "Trying now…";
+    const next = leftS > 0 ? `Next try in ${leftS} s` : "Trying now…";
+    this.#find("banner-count").textContent = this.#why === null ? next : `${next} (${this.#why})`;
   }
 
   #drawDetails(state) {

@@ -78,7 +78,7 @@ export class Log {
   }
 
   #plan() {
-    const { timeline, marks, unsent, joined } = this.#conversation;
+    const { timeline, marks, unsent, joined, joinError } = this.#conversation;
     const rows = [];
     if (timeline.hasEarlier) rows.push({ key: "earlier", kind: "earlier" });
     const marksAt = groupBy(marks, (mark) => mark.afterSeq);
@@ -116,6 +116,7 @@ export class Log {
       pushMessage(message, entry.state);
     }
     if (joined && timeline.messages.length === 0 && unsent.length === 0) rows.push({ key: "empty", kind: "empty" });
+    if (joinError) rows.push({ key: `refused ${joinError.message}`, kind: "refused", why: joinError.message });
     return rows;
   }
 
@@ -173,6 +174,7 @@ const makers = {
   gap: () => element("div", { className: "remark" }, element("span", {}, "Messages in between are no longer kept")),
   empty: () =>
     element("div", { className: "empty" }, element("p", {}, "Nothing said here yet."), element("p", {}, "Share this page’s address to bring others in.")),
+  refused: ({ why }) => element("div", { className: "empty" }, element("p", {}, "This room cannot be joined."), element("p", { className: "why" }, why)),
   day: ({ date }) => element("div", { className: "day" }, element("span", {}, day.format(date))),
   mark: ({ mark }) => element("div", { className: `remark ${mark.kind}`, dataset: { testid: `mark-${mark.kind}` } }, ...wordsOf(mark)),
   message: makeMessage,

@@ -2,5 +2,8 @@
 //!
 //! Core: takes facts, returns decisions. Never reads the clock, never does IO, never sees the configuration.
 
+pub mod admit;
+pub mod limits;
 pub mod message;
+pub mod refusal;
 pub mod room;

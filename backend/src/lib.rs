@@ -1,8 +1,21 @@
 //! berth-backend: a Socket.IO chat backend that keeps its promise.
+//!
+//! Core, without clocks, dice or sockets: [`chat`], [`protocol`]. Ports: [`store`], [`session`]. Shell: [`append`], [`socket`], [`http`],
+//! [`server`] and what surrounds them.
 
+pub mod append;
 pub mod chat;
+pub mod cli;
+pub mod clock;
 pub mod date;
 pub mod http;
+pub mod lifecycle;
+pub mod logging;
+pub mod metrics;
+pub mod protocol;
+pub mod server;
 pub mod session;
+pub mod settings;
+pub mod socket;
 mod sqlite;
 pub mod store;

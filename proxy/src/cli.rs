@@ -2,16 +2,18 @@
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage or a bad file (trying again cannot help).
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use berth_proxy::config;
+use berth_proxy::descriptors;
 use berth_proxy::server::{self, Control, Source};
 use berth_proxy::settings::Settings;
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 use nix::sys::signal::{Signal, kill};
+use tracing_subscriber::EnvFilter;
 
 use crate::pid_file::{self, PidFile};
 use crate::probe;
@@ -33,6 +35,32 @@ pub(crate) struct Cli {
     /// The same as check
     #[arg(short = 't')]
     test: bool,
+
+    /// What run logs: error, warn, info, debug, trace, or such a level per module
+    #[arg(
+        long,
+        global = true,
+        env = "LOG_LEVEL",
+        value_name = "LEVEL",
+        default_value = "info"
+    )]
+    log_level: String,
+
+    /// How run logs: lines for people, or JSON for machines
+    #[arg(
+        long,
+        global = true,
+        env = "LOG_FORMAT",
+        value_name = "FORMAT",
+        default_value = "text"
+    )]
+    log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
@@ -88,7 +116,11 @@ impl Cli {
         };
         let file = self.config.map_or_else(default_config, Ok)?;
         match verb {
-            Verb::Run => run(&file),
+            Verb::Run => {
+                let settings = load(&file, "nothing was started")?;
+                start_logging(&self.log_level, self.log_format)?;
+                run(&file, settings)
+            }
             Verb::Check => check(&file),
             Verb::Reload => reload(&file),
             Verb::Health => health(&file),
@@ -113,9 +145,7 @@ fn load(file: &Path, consequence: &str) -> Result<Settings, Failure> {
     config::load(file).map_err(|problems| Failure::usage(problems.explain(consequence)))
 }
 
-fn run(file: &Path) -> Result<(), Failure> {
-    let settings = load(file, "nothing was started")?;
-    start_logging()?;
+fn run(file: &Path, settings: Settings) -> Result<(), Failure> {
     let mut control = Control::signals();
     // Held until the proxy has ended: dropping it removes the file.
     let pid_file = settings
@@ -132,11 +162,25 @@ fn run(file: &Path) -> Result<(), Failure> {
         });
     }
     tracing::info!(version = env!("CARGO_PKG_VERSION"), config = %file.display(), "starting");
+    raise_descriptors(settings.limits.connections_max);
     Ok(server::run(
         settings,
         Source::File(file.to_path_buf()),
         control,
     )?)
+}
+
+fn raise_descriptors(connections_max: usize) {
+    match descriptors::raise().map(|limit| (limit, descriptors::connections(limit))) {
+        Ok((limit, enough_for)) if enough_for < connections_max as u64 => tracing::warn!(
+            limit,
+            enough_for,
+            connections_max,
+            "fewer file descriptors than connections_max needs; raise ulimit -n or lower it"
+        ),
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "limit of file descriptors not raised"),
+    }
 }
 
 fn check(file: &Path) -> Result<(), Failure> {
@@ -176,10 +220,21 @@ fn health(file: &Path) -> Result<(), Failure> {
     Ok(probe::liveness(address)?)
 }
 
-fn start_logging() -> anyhow::Result<()> {
-    tracing_subscriber::fmt()
-        .try_init()
-        .map_err(anyhow::Error::from_boxed)
+fn start_logging(level: &str, format: LogFormat) -> Result<(), Failure> {
+    let filter = EnvFilter::try_new(level).map_err(|error| {
+        Failure::usage(format!(
+            "berth-proxy: --log-level {level:?}: {error}; write info"
+        ))
+    })?;
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_target(false)
+        .with_ansi(io::stdout().is_terminal());
+    let started = match format {
+        LogFormat::Text => lines.try_init(),
+        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+    };
+    Ok(started.map_err(anyhow::Error::from_boxed)?)
 }
 
 fn say(text: &str) -> Result<(), Failure> {

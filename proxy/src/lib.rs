@@ -4,6 +4,7 @@
 //! dice and open no socket. Shell modules do the rest. `config` builds `settings`; nothing else knows the file.
 
 pub mod config;
+pub mod descriptors;
 pub mod server;
 pub mod settings;
 

@@ -21,6 +21,8 @@ fn berth_proxy(folder: &Path, words: &[&str]) -> Outcome {
     let output = Command::new(env!("CARGO_BIN_EXE_berth-proxy"))
         .current_dir(folder)
         .args(words)
+        .env_remove("LOG_LEVEL")
+        .env_remove("LOG_FORMAT")
         .output()
         .unwrap();
     Outcome {
@@ -176,6 +178,8 @@ fn wrong_usage_is_2() {
     let (_folder, path) = folder(GOOD);
     for words in [
         &["destroy"][..],
+        &["run", "-c", "proxy.toml", "--log-level", "a=b=c"],
+        &["run", "-c", "proxy.toml", "--log-format", "xml"],
         &["check", "--file", "x"],
         &["-t", "reload", "-c", "proxy.toml"],
         &["check", "-c", "none.toml"],

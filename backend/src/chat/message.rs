@@ -65,3 +65,17 @@ impl Draft {
         }
     }
 }
+
+/// Why a text of a message is not acceptable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadText {
+    #[error("{field} is empty")]
+    Empty { field: &'static str },
+    #[error("{field} is longer than {bytes_max} bytes")]
+    TooLong {
+        field: &'static str,
+        bytes_max: usize,
+    },
+    #[error("{field} has a control character")]
+    ControlCharacter { field: &'static str },
+}

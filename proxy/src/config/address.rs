@@ -163,7 +163,7 @@ fn server_address(text: &str) -> Result<ServerAddress, String> {
     }
     match port.parse::<u16>() {
         Ok(port) if port > 0 => Ok(ServerAddress::Name {
-            host: host.to_owned(),
+            host: host.to_ascii_lowercase(),
             port,
         }),
         _ => Err(format!(

@@ -76,7 +76,7 @@ fn expires(table: &mut Table<'_>) -> Option<Duration> {
         node.wrong("\"max\" is longer than browsers keep a cookie; write \"400d\"");
         return None;
     }
-    let expires = node.quantity(&keys::COOKIE_EXPIRES)?;
+    let expires = node.quantity(&keys::COOKIE_EXPIRES.bounds)?;
     if expires.subsec_nanos() != 0 {
         node.wrong(format!(
             "is not a number of whole seconds; write \"{}s\"",

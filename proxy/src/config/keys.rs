@@ -2,25 +2,38 @@
 //!
 //! `config/proxy.toml` documents the same keys and defaults; a test compares the two.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::quantity::{Bytes, quote};
 
-/// A bounded quantity of the file.
+/// A quantity that always has a value.
 pub(super) struct Key<T> {
     pub(super) name: &'static str,
     /// What holds when the key is absent.
     pub(super) default: T,
-    pub(super) least: T,
-    pub(super) most: T,
+    pub(super) bounds: RangeInclusive<T>,
+}
+
+/// A quantity that is off when its key is absent.
+pub(super) struct OptionalKey<T> {
+    pub(super) name: &'static str,
+    pub(super) bounds: RangeInclusive<T>,
 }
 
 const fn key<T>(name: &'static str, default: T, least: T, most: T) -> Key<T> {
     Key {
         name,
         default,
-        least,
-        most,
+        bounds: RangeInclusive::new(least, most),
+    }
+}
+
+const fn optional<T>(name: &'static str, least: T, most: T) -> OptionalKey<T> {
+    OptionalKey {
+        name,
+        bounds: RangeInclusive::new(least, most),
     }
 }
 
@@ -33,15 +46,16 @@ const MIB: u64 = 1024 * KIB;
 
 // `[server]`. The client-side timeouts are nginx's defaults.
 
-pub(super) const SERVER_LISTEN: &str = "0.0.0.0:8080";
+pub(super) const SERVER_LISTEN: SocketAddr =
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 8080);
 pub(super) const DRAIN_TIMEOUT: Key<Duration> = key(
     "drain_timeout",
     Duration::from_secs(30),
     Duration::ZERO,
     DAY,
 );
-/// The default is one per processor, which no constant can say.
-pub(super) const THREADS: Key<usize> = key("threads", 1, 1, 256);
+/// One per processor unless written.
+pub(super) const THREADS: OptionalKey<usize> = optional("threads", 1, 256);
 /// The least holds a request line with a session id and a cookie; the most is what 4096 slow clients may pin in 4 GiB.
 pub(super) const HEAD_BYTES_MAX: Key<Bytes> =
     key("head_bytes_max", Bytes(32 * KIB), Bytes(KIB), Bytes(MIB));
@@ -61,7 +75,7 @@ pub(super) const CONNECTIONS_MAX: Key<usize> = key("connections_max", 65_536, 1,
 
 // `[admin]`, present or absent as a whole.
 
-pub(super) const ADMIN_LISTEN: &str = "127.0.0.1:9090";
+pub(super) const ADMIN_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9090);
 
 // `[upstream.NAME]`. nginx's defaults, except where a line says why not.
 
@@ -78,8 +92,7 @@ pub(super) const READ_TIMEOUT: Key<Duration> =
 pub(super) const WRITE_TIMEOUT: Key<Duration> =
     key("write_timeout", Duration::from_secs(60), MILLISECOND, DAY);
 pub(super) const TRIES: Key<u32> = key("tries", 0, 0, 1000);
-/// Off unless written; what stands here as a default is never used.
-pub(super) const RESOLVE: Key<Duration> = key("resolve", SECOND, SECOND, DAY);
+pub(super) const RESOLVE: OptionalKey<Duration> = optional("resolve", SECOND, DAY);
 /// Longer than `pingInterval` + `pingTimeout` (25 s + 60 s): a tunnel is never cut while Engine.IO still waits for it.
 pub(super) const WEBSOCKET_IDLE_TIMEOUT: Key<Duration> =
     key("idle_timeout", Duration::from_secs(90), SECOND, DAY);
@@ -104,9 +117,9 @@ pub(super) const ROUTE_BYTES_MAX: usize = 32;
 pub(super) const COOKIE_NAME: &str = "srv_id";
 /// Without it a browser would keep the cookie for the directory of the first request alone.
 pub(super) const COOKIE_PATH: &str = "/";
-/// Off unless written: a session cookie. Browsers keep no cookie longer than 400 days.
-pub(super) const COOKIE_EXPIRES: Key<Duration> =
-    key("expires", HOUR, SECOND, Duration::from_secs(400 * 86_400));
+/// A session cookie unless written. Browsers keep no cookie longer than 400 days.
+pub(super) const COOKIE_EXPIRES: OptionalKey<Duration> =
+    optional("expires", SECOND, Duration::from_secs(400 * 86_400));
 
 // `[[route]]`.
 

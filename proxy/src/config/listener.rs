@@ -8,7 +8,7 @@ use ipnet::IpNet;
 
 use super::address;
 use super::keys;
-use super::quantity::{Bytes, Quantity as _, quote};
+use super::quantity::quote;
 use super::table::{Node, Table};
 use crate::settings::{Limits, Listen};
 
@@ -30,7 +30,7 @@ pub(super) fn server(file: &mut Table<'_>) -> Server {
         pid_file: pid_file(&mut table),
         threads: threads(&mut table),
         limits: Limits {
-            head_bytes_max: whole(table.quantity(&keys::HEAD_BYTES_MAX)),
+            head_bytes_max: table.quantity(&keys::HEAD_BYTES_MAX).in_memory(),
             head_timeout: table.quantity(&keys::HEAD_TIMEOUT),
             client_keepalive_timeout: table.quantity(&keys::CLIENT_KEEPALIVE_TIMEOUT),
             body_bytes_max: table.quantity(&keys::BODY_BYTES_MAX).0,
@@ -60,7 +60,7 @@ pub(super) fn admin(file: &mut Table<'_>, listen: &[Listen]) -> Option<SocketAdd
             }
             address
         }
-        None => keys::ADMIN_LISTEN.parse().ok(),
+        None => Some(keys::ADMIN_LISTEN),
     };
     table.finish();
     address
@@ -69,11 +69,7 @@ pub(super) fn admin(file: &mut Table<'_>, listen: &[Listen]) -> Option<SocketAdd
 fn listen(table: &mut Table<'_>) -> Vec<Listen> {
     let example = "[\"0.0.0.0:8080\"]";
     let Some(node) = table.get("listen") else {
-        return keys::SERVER_LISTEN
-            .parse()
-            .map(Listen::Tcp)
-            .into_iter()
-            .collect();
+        return vec![Listen::Tcp(keys::SERVER_LISTEN)];
     };
     let mut taken: Vec<Listen> = Vec::new();
     let items = node.list(example).unwrap_or_default();
@@ -125,16 +121,8 @@ fn threads(table: &mut Table<'_>) -> usize {
     match table.get(keys::THREADS.name) {
         None => automatic(),
         Some(node) if is_automatic(&node) => automatic(),
-        Some(node) => node.quantity(&keys::THREADS).unwrap_or_else(automatic),
+        Some(node) => node
+            .quantity(&keys::THREADS.bounds)
+            .unwrap_or_else(automatic),
     }
-}
-
-/// Sizes that are held in memory are bounded far below what a `usize` holds.
-fn whole(bytes: Bytes) -> usize {
-    debug_assert!(
-        bytes <= keys::HEAD_BYTES_MAX.most,
-        "{} was bounded when it was read",
-        bytes.write()
-    );
-    usize::try_from(bytes.0).unwrap_or(usize::MAX)
 }

@@ -21,6 +21,13 @@ pub(super) trait Quantity: Copy + PartialOrd {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Bytes(pub(super) u64);
 
+impl Bytes {
+    /// For sizes of what is held in memory, whose bounds every `usize` holds.
+    pub(super) fn in_memory(self) -> usize {
+        usize::try_from(self.0).unwrap_or(usize::MAX)
+    }
+}
+
 /// Milliseconds per unit, the largest first.
 const TIME_UNITS: [(&str, u64); 5] = [
     ("d", 86_400_000),

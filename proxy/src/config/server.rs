@@ -63,7 +63,7 @@ fn fail_timeout(table: &mut Table<'_>) -> Duration {
         return keys::FAIL_TIMEOUT.default;
     };
     let fail_timeout = node
-        .quantity(&keys::FAIL_TIMEOUT)
+        .quantity(&keys::FAIL_TIMEOUT.bounds)
         .unwrap_or(keys::FAIL_TIMEOUT.default);
     if fail_timeout.subsec_nanos() != 0 {
         let up = fail_timeout.as_secs() + 1;

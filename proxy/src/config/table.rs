@@ -2,11 +2,11 @@
 //!
 //! Knows types, bounds and places; does not know what any key means.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use toml::de::{DeTable, DeValue};
 
-use super::keys::{self, Key};
+use super::keys::{self, Key, OptionalKey};
 use super::problem::Report;
 use super::quantity::{Quantity, describe, quote};
 
@@ -59,8 +59,13 @@ impl<'t> Table<'t> {
     /// A bounded quantity; its default if it is absent or wrong.
     pub(super) fn quantity<T: Quantity>(&mut self, key: &Key<T>) -> T {
         self.get(key.name)
-            .and_then(|node| node.quantity(key))
+            .and_then(|node| node.quantity(&key.bounds))
             .unwrap_or(key.default)
+    }
+
+    /// A bounded quantity, if it stands here and is right.
+    pub(super) fn optional<T: Quantity>(&mut self, key: &OptionalKey<T>) -> Option<T> {
+        self.get(key.name)?.quantity(&key.bounds)
     }
 
     /// A switch, off unless it is switched on.
@@ -132,19 +137,19 @@ impl<'t> Node<'t> {
         self.report.wrong(&self.place, &self.path, message);
     }
 
-    pub(super) fn quantity<T: Quantity>(&self, key: &Key<T>) -> Option<T> {
-        let value = match T::read(self.value) {
-            Ok(value) => value,
-            Err(message) => {
-                self.wrong(message);
-                return None;
-            }
-        };
-        if (key.least..=key.most).contains(&value) {
+    pub(super) fn quantity<T: Quantity>(&self, bounds: &RangeInclusive<T>) -> Option<T> {
+        let value = T::read(self.value)
+            .map_err(|message| self.wrong(message))
+            .ok()?;
+        if bounds.contains(&value) {
             return Some(value);
         }
-        let size = if value < key.least { "small" } else { "large" };
-        let (least, most) = (key.least.write(), key.most.write());
+        let size = if value < *bounds.start() {
+            "small"
+        } else {
+            "large"
+        };
+        let (least, most) = (bounds.start().write(), bounds.end().write());
         self.wrong(format!(
             "{} is too {size}; write {least} to {most}",
             value.write()

@@ -1,5 +1,8 @@
 //! `[upstream.NAME]`: a pool of servers, how one is chosen and how it is spoken to.
 
+use std::collections::HashMap;
+use std::time::Duration;
+
 use super::cookie;
 use super::keys;
 use super::quantity::quote;
@@ -60,9 +63,7 @@ fn one(name: &str, node: &Node<'_>) -> Option<Upstream> {
         read_timeout: table.quantity(&keys::READ_TIMEOUT),
         write_timeout: table.quantity(&keys::WRITE_TIMEOUT),
         tries_max: table.quantity(&keys::TRIES),
-        resolve: table
-            .get(keys::RESOLVE.name)
-            .and_then(|node| node.quantity(&keys::RESOLVE)),
+        resolve: table.optional(&keys::RESOLVE),
         websocket_idle_timeout: websocket_idle_timeout(&mut table),
     };
     table.finish();
@@ -71,29 +72,28 @@ fn one(name: &str, node: &Node<'_>) -> Option<Upstream> {
 
 fn balance(table: &mut Table<'_>) -> Balance {
     let known = ["round_robin", "least_conn", "ip_hash"];
+    let default = Balance::RoundRobin;
     let Some(node) = table.get("balance") else {
-        return Balance::RoundRobin;
+        return default;
     };
-    match node.text("\"ip_hash\"") {
-        Some("least_conn") => Balance::LeastConn,
-        Some("ip_hash") => Balance::IpHash,
-        Some("round_robin") | None => Balance::RoundRobin,
-        Some(later @ ("hash" | "random" | "random_two")) => {
-            node.wrong(format!(
-                "\"{later}\" is not supported in this version; write \"{}\"",
-                if later == "hash" {
-                    "ip_hash"
-                } else {
-                    "least_conn"
-                }
-            ));
-            Balance::RoundRobin
-        }
-        Some(word) => {
+    let Some(word) = node.text("\"ip_hash\"") else {
+        return default;
+    };
+    let instead = match word {
+        "round_robin" => return Balance::RoundRobin,
+        "least_conn" => return Balance::LeastConn,
+        "ip_hash" => return Balance::IpHash,
+        "hash" => "ip_hash",
+        "random" | "random_two" => "least_conn",
+        _ => {
             node.wrong(keys::unknown_word(word, &known));
-            Balance::RoundRobin
+            return default;
         }
-    }
+    };
+    node.wrong(format!(
+        "\"{word}\" is not supported in this version; write \"{instead}\""
+    ));
+    default
 }
 
 fn sticky(table: &mut Table<'_>) -> Vec<Sticky> {
@@ -121,15 +121,14 @@ fn sticky(table: &mut Table<'_>) -> Vec<Sticky> {
             None => {}
         }
     }
-    let asked = methods
-        .as_ref()
-        .is_some_and(|node| match node.value.as_array() {
-            Some(items) => items
-                .iter()
-                .any(|item| item.get_ref().as_str() == Some("cookie")),
-            None => true,
-        });
-    if let Some(node) = settings.filter(|_| !asked) {
+    let lists_cookie = methods.is_some_and(|node| match node.value.as_array() {
+        Some(items) => items
+            .iter()
+            .any(|item| item.get_ref().as_str() == Some("cookie")),
+        // Of the wrong type, which was told above; what it would have listed is unknown.
+        None => true,
+    });
+    if let Some(node) = settings.filter(|_| !lists_cookie) {
         let message = "has no effect, because sticky does not list it; \
                        write sticky = [\"cookie\"] in the upstream, or leave this table out";
         node.report.wrong(&node.key_place, &node.path, message);
@@ -176,31 +175,27 @@ fn servers(table: &mut Table<'_>, balance: Balance) -> Vec<Server> {
 }
 
 fn report_doubles(servers: &[(Node<'_>, Option<Server>)]) {
-    let known = || {
-        servers
-            .iter()
-            .enumerate()
-            .filter_map(|(i, (n, s))| s.as_ref().map(|s| (i, n, s)))
-    };
-    for (index, node, server) in known() {
-        for (first, _, earlier) in known().take_while(|(first, ..)| *first < index) {
-            if earlier.address == server.address {
-                node.wrong(format!(
-                    "is the same address as servers[{first}]; leave one out, or use weight"
-                ));
-                break;
-            }
-            if server.route.is_some() && earlier.route == server.route {
-                node.wrong(format!(
-                    "has the same route as servers[{first}]; a cookie's value must mean one server, so write another"
-                ));
-                break;
-            }
+    let mut addresses = HashMap::new();
+    let mut routes = HashMap::new();
+    for (index, (node, server)) in servers.iter().enumerate() {
+        let Some(server) = server else { continue };
+        if let Some(earlier) = addresses.insert(&server.address, index) {
+            node.wrong(format!(
+                "is the same address as servers[{earlier}]; leave one out, or use weight"
+            ));
+        } else if let Some(earlier) = server
+            .route
+            .as_ref()
+            .and_then(|route| routes.insert(route, index))
+        {
+            node.wrong(format!(
+                "has the same route as servers[{earlier}], so a cookie would mean two servers; write another"
+            ));
         }
     }
 }
 
-fn websocket_idle_timeout(table: &mut Table<'_>) -> std::time::Duration {
+fn websocket_idle_timeout(table: &mut Table<'_>) -> Duration {
     let Some(mut websocket) = table.table("websocket", "upstream.NAME.websocket") else {
         return keys::WEBSOCKET_IDLE_TIMEOUT.default;
     };
@@ -209,7 +204,7 @@ fn websocket_idle_timeout(table: &mut Table<'_>) -> std::time::Duration {
             node.wrong("\"auto\" is not supported in this version; write \"90s\"");
             None
         }
-        Some(node) => node.quantity(&keys::WEBSOCKET_IDLE_TIMEOUT),
+        Some(node) => node.quantity(&keys::WEBSOCKET_IDLE_TIMEOUT.bounds),
         None => None,
     };
     websocket.finish();

@@ -1,0 +1,115 @@
+use super::*;
+
+fn limits() -> Limits {
+    Limits {
+        content_bytes_max: 16,
+        messages_per_second_max: 1,
+        messages_burst_max: 2,
+        rooms_per_socket_max: 10,
+        page_messages_max: 200,
+        join_messages_default: 50,
+    }
+}
+
+fn wish(content: &str) -> Wish {
+    Wish {
+        content: content.to_owned(),
+        kind: None,
+        client_msg_id: None,
+    }
+}
+
+fn moment() -> Moment {
+    Moment {
+        monotonic: crate::clock::monotonic(),
+        unix_ms: 1_700_000_000_000,
+        id: Uuid::from_u128(7),
+    }
+}
+
+fn admit_one(wish: Wish, is_member: bool) -> Result<Draft, Refusal> {
+    let (limits, moment) = (limits(), moment());
+    let mut bucket = TokenBucket::full(&limits, moment.monotonic);
+    let sender = Sender {
+        id: "u1".to_owned(),
+        name: "Ann".to_owned(),
+    };
+    admit(wish, &sender, is_member, (&limits, &mut bucket), moment)
+}
+
+#[track_caller]
+fn refused(wish: Wish, code: Code) {
+    assert_eq!(admit_one(wish, true).unwrap_err().code, code);
+}
+
+#[test]
+fn a_plain_wish_gets_the_defaults() {
+    let draft = admit_one(wish("hi"), true).unwrap();
+    assert_eq!(draft.kind, "text");
+    assert_eq!(draft.client_msg_id, draft.id.to_string());
+    assert_eq!(draft.timestamp_ms, 1_700_000_000_000);
+}
+
+#[test]
+fn only_members_are_heard() {
+    assert_eq!(
+        admit_one(wish("hi"), false).unwrap_err().code,
+        Code::NotMember
+    );
+}
+
+#[test]
+fn texts_have_bounds() {
+    refused(wish(""), Code::BadRequest);
+    refused(wish(&"x".repeat(17)), Code::PayloadTooLarge);
+    assert!(admit_one(wish(&"x".repeat(16)), true).is_ok());
+    refused(
+        Wish {
+            kind: Some(String::new()),
+            ..wish("hi")
+        },
+        Code::BadRequest,
+    );
+    refused(
+        Wish {
+            kind: Some("a\nb".to_owned()),
+            ..wish("hi")
+        },
+        Code::BadRequest,
+    );
+    refused(
+        Wish {
+            client_msg_id: Some("x".repeat(129)),
+            ..wish("hi")
+        },
+        Code::PayloadTooLarge,
+    );
+    refused(
+        Wish {
+            client_msg_id: Some(String::new()),
+            ..wish("hi")
+        },
+        Code::BadRequest,
+    );
+}
+
+#[test]
+fn a_refused_wish_costs_no_token() {
+    let (limits, moment) = (limits(), moment());
+    let mut bucket = TokenBucket::full(&limits, moment.monotonic);
+    let sender = Sender {
+        id: "u1".to_owned(),
+        name: "Ann".to_owned(),
+    };
+    let mut try_one = |text: &str| admit(wish(text), &sender, true, (&limits, &mut bucket), moment);
+    for _ in 0..10 {
+        assert!(try_one("").is_err());
+    }
+    assert!(try_one("a").is_ok());
+    assert!(try_one("b").is_ok());
+    let refusal = try_one("c").unwrap_err();
+    assert_eq!(
+        (refusal.code, refusal.retry_after_ms),
+        (Code::RateLimited, Some(1_000))
+    );
+}

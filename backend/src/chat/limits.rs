@@ -1,0 +1,69 @@
+//! How much a client may do: sizes, counts and the token bucket.
+//!
+//! The numbers come from the settings; here they are only applied. Time is an argument.
+
+use std::time::{Duration, Instant};
+
+/// Longest `type` of a message, in bytes. It is a word such as `text`, kept with every message.
+pub const KIND_BYTES_MAX: usize = 64;
+
+/// Longest `clientMsgId`, in bytes. It becomes part of an index key; UUIDs and nanoids are far below.
+pub const CLIENT_MSG_ID_BYTES_MAX: usize = 128;
+
+/// Longest display name, in bytes. It is stored with every message.
+pub const NAME_BYTES_MAX: usize = 64;
+
+/// What the core must know of the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Longest message content, in bytes of UTF-8.
+    pub content_bytes_max: usize,
+    /// How many messages one client may send per second, on average.
+    pub messages_per_second_max: u32,
+    /// How many messages one client may send at once after a silence.
+    pub messages_burst_max: u32,
+    /// How many rooms one socket may be in.
+    pub rooms_per_socket_max: usize,
+    /// Most messages in one page of history.
+    pub page_messages_max: u32,
+    /// Messages in the answer to a join that does not say.
+    pub join_messages_default: u32,
+}
+
+/// A token bucket: never admits more than `burst + rate × t` over any time `t`.
+#[derive(Clone, Copy, Debug)]
+pub struct TokenBucket {
+    tokens: f64,
+    counted_at: Instant,
+}
+
+impl TokenBucket {
+    /// A bucket starts full: a client that just arrived may catch up at once.
+    #[must_use]
+    pub fn full(limits: &Limits, now: Instant) -> Self {
+        Self {
+            tokens: f64::from(limits.messages_burst_max),
+            counted_at: now,
+        }
+    }
+
+    /// Takes one token.
+    ///
+    /// # Errors
+    /// How long until there is one, when the bucket is empty.
+    pub fn take(&mut self, limits: &Limits, now: Instant) -> Result<(), Duration> {
+        let rate = f64::from(limits.messages_per_second_max);
+        let elapsed = now.saturating_duration_since(self.counted_at);
+        self.tokens =
+            (self.tokens + elapsed.as_secs_f64() * rate).min(f64::from(limits.messages_burst_max));
+        self.counted_at = self.counted_at.max(now);
+        if self.tokens >= 1.0 {
+            self.tokens -= 1.0;
+            return Ok(());
+        }
+        Err(Duration::from_secs_f64((1.0 - self.tokens) / rate))
+    }
+}
+
+#[cfg(test)]
+mod tests;

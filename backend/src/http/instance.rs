@@ -1,0 +1,15 @@
+//! `GET /api/instance`: which backend this is.
+
+use axum::extract::State;
+use axum::response::Json;
+use serde_json::{Value, json};
+
+use super::Site;
+
+pub(super) async fn instance(State(site): State<Site>) -> Json<Value> {
+    Json(json!({
+        "instanceId": site.app.instance,
+        "port": site.port,
+        "version": env!("CARGO_PKG_VERSION"),
+    }))
+}

@@ -1,0 +1,257 @@
+//! What clients see: the arguments of their events, the answers, and the events of the server.
+//!
+//! The only serde types on the wire. Reading turns a client's arguments into checked values or a refusal; it never panics, ignores
+//! unknown fields, and takes both forms of every event: positional and one object. It decides nothing about permission.
+
+mod read;
+
+use serde::Serialize;
+
+use crate::chat::message::Message;
+use crate::chat::refusal::Refusal;
+use crate::date::to_iso;
+use crate::store::Page;
+
+pub use read::{HistoryRequest, JoinRequest, LeaveRequest, SendRequest, arguments};
+
+/// What a client may ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    JoinRoom,
+    LeaveRoom,
+    SendMessage,
+    GetHistory,
+}
+
+impl Event {
+    pub const ALL: [Self; 4] = [
+        Self::JoinRoom,
+        Self::LeaveRoom,
+        Self::SendMessage,
+        Self::GetHistory,
+    ];
+
+    /// The event's name on the wire; also its metric label.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::JoinRoom => "joinRoom",
+            Self::LeaveRoom => "leaveRoom",
+            Self::SendMessage => "sendMessage",
+            Self::GetHistory => "getHistory",
+        }
+    }
+}
+
+/// The names of the server's events.
+pub const WELCOME: &str = "welcome";
+pub const MESSAGE: &str = "message";
+pub const ERROR: &str = "error";
+
+/// A positive ack: `ok: true` and the fields of its kind.
+#[derive(Debug, Serialize)]
+pub struct Done<T> {
+    ok: bool,
+    #[serde(flatten)]
+    body: T,
+}
+
+impl<T> Done<T> {
+    pub fn new(body: T) -> Self {
+        Self { ok: true, body }
+    }
+}
+
+/// The body of an ack that has nothing to add.
+#[derive(Debug, Serialize)]
+pub struct Nothing {}
+
+/// A negative ack, and with its context the body of the `error` event for clients that gave no ack.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Refused<'a> {
+    ok: bool,
+    error: RefusedError<'a>,
+    #[serde(flatten)]
+    context: Option<Context<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RefusedError<'a> {
+    code: &'static str,
+    message: &'a str,
+    retryable: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
+}
+
+/// Which request an `error` event is about.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Context<'a> {
+    pub event: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub room_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_msg_id: Option<&'a str>,
+}
+
+impl<'a> Refused<'a> {
+    #[must_use]
+    pub fn ack(refusal: &'a Refusal) -> Self {
+        Self {
+            ok: false,
+            error: RefusedError {
+                code: refusal.code.as_str(),
+                message: &refusal.message,
+                retryable: refusal.code.retryable(),
+                retry_after_ms: refusal.retry_after_ms,
+            },
+            context: None,
+        }
+    }
+
+    #[must_use]
+    pub fn event(refusal: &'a Refusal, context: Context<'a>) -> Self {
+        Self {
+            context: Some(context),
+            ..Self::ack(refusal)
+        }
+    }
+}
+
+/// `welcome`: who the server takes the client for, and what it may do.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Welcome<'a> {
+    pub user_id: &'a str,
+    pub name: &'a str,
+    pub instance_id: &'a str,
+    pub server_time: String,
+    pub limits: WelcomeLimits,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WelcomeLimits {
+    /// Bytes of UTF-8.
+    pub max_content: usize,
+    pub rate_per_sec: u32,
+}
+
+/// `message`, and an element of every `messages` list.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MessageBody<'a> {
+    id: String,
+    room_id: &'a str,
+    seq: u64,
+    kind: &'static str,
+    #[serde(rename = "type")]
+    content_type: &'a str,
+    content: &'a str,
+    sender_id: &'a str,
+    sender_name: &'a str,
+    timestamp: String,
+    client_msg_id: &'a str,
+}
+
+impl<'a> From<&'a Message> for MessageBody<'a> {
+    fn from(message: &'a Message) -> Self {
+        Self {
+            id: message.id.to_string(),
+            room_id: message.room.as_str(),
+            seq: message.seq,
+            kind: "message",
+            content_type: &message.kind,
+            content: &message.content,
+            sender_id: &message.sender.id,
+            sender_name: &message.sender.name,
+            timestamp: to_iso(message.timestamp_ms),
+            client_msg_id: &message.client_msg_id,
+        }
+    }
+}
+
+/// The ack of `sendMessage`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Sent<'a> {
+    id: String,
+    room_id: &'a str,
+    seq: u64,
+    timestamp: String,
+    client_msg_id: &'a str,
+    duplicate: bool,
+}
+
+impl<'a> Sent<'a> {
+    #[must_use]
+    pub fn new(message: &'a Message, duplicate: bool) -> Self {
+        Self {
+            id: message.id.to_string(),
+            room_id: message.room.as_str(),
+            seq: message.seq,
+            timestamp: to_iso(message.timestamp_ms),
+            client_msg_id: &message.client_msg_id,
+            duplicate,
+        }
+    }
+}
+
+/// The ack of `joinRoom`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Joined<'a> {
+    pub room: RoomBody<'a>,
+    #[serde(flatten)]
+    pub history: HistoryBody<'a>,
+    /// Everything since the client's `lastSeq` is in `messages`.
+    pub recovered: bool,
+}
+
+#[derive(Debug, Serialize)]
+pub struct RoomBody<'a> {
+    pub id: &'a str,
+    pub name: &'a str,
+    #[serde(rename = "type")]
+    pub room_type: &'static str,
+    pub role: &'static str,
+}
+
+/// The ack of `getHistory`, and a part of `joinRoom`'s.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HistoryBody<'a> {
+    epoch: &'a str,
+    first_seq: u64,
+    last_seq: u64,
+    messages: Vec<MessageBody<'a>>,
+    has_more: bool,
+}
+
+impl<'a> From<&'a crate::store::History> for HistoryBody<'a> {
+    fn from(history: &'a crate::store::History) -> Self {
+        Self {
+            epoch: &history.epoch,
+            first_seq: history.first_seq,
+            last_seq: history.last_seq,
+            messages: history.messages.iter().map(MessageBody::from).collect(),
+            has_more: history.has_more,
+        }
+    }
+}
+
+/// Which page a pair of cursors means. `before` wins, as the older half of a window is asked for first.
+#[must_use]
+pub fn page(before: Option<u64>, after: Option<u64>, limit: u32) -> Page {
+    match (before, after) {
+        (Some(before), _) => Page::Before { before, limit },
+        (None, Some(after)) => Page::After { after, limit },
+        (None, None) => Page::Latest { limit },
+    }
+}
+
+#[cfg(test)]
+mod tests;

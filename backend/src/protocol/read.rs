@@ -1,0 +1,159 @@
+//! Reads the arguments of clients' events: anything in, a checked request or a refusal out.
+
+use serde_json::{Map, Value};
+
+use crate::chat::admit::Wish;
+use crate::chat::refusal::Refusal;
+use crate::chat::room::RoomId;
+
+/// `joinRoom(roomId)`, `(roomId, {lastSeq, epoch, limit})`, `({roomId, …})`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JoinRequest {
+    pub room: RoomId,
+    /// The newest seq that the client has.
+    pub last_seq: Option<u64>,
+    /// The log that `last_seq` is of.
+    pub epoch: Option<String>,
+    pub limit: Option<u32>,
+}
+
+/// `leaveRoom(roomId)`, `({roomId})`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeaveRequest {
+    pub room: RoomId,
+}
+
+/// `sendMessage(roomId, {content, …})`, `({roomId, content, …})`, `(roomId, "text")`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SendRequest {
+    pub room: RoomId,
+    pub wish: Wish,
+}
+
+/// `getHistory({roomId, before | after, limit})`, `(roomId, {…})`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistoryRequest {
+    pub room: RoomId,
+    pub before: Option<u64>,
+    pub after: Option<u64>,
+    pub limit: Option<u32>,
+}
+
+/// The arguments of an event packet, `["name", …]`, without the name.
+///
+/// # Errors
+/// A refusal when the packet is not JSON of a sane depth. Engine.IO's payload limit has bounded its size.
+pub fn arguments(packet: &str) -> Result<Vec<Value>, Refusal> {
+    let mut items: Vec<Value> = serde_json::from_str(packet)
+        .map_err(|_| Refusal::bad_request("the event is not JSON of a sane depth"))?;
+    if items.is_empty() {
+        return Err(Refusal::bad_request("the event has no name"));
+    }
+    items.remove(0);
+    Ok(items)
+}
+
+impl JoinRequest {
+    /// # Errors
+    /// The refusal to answer.
+    pub fn read(arguments: Vec<Value>) -> Result<Self, Refusal> {
+        let (room, fields) = room_and_fields(arguments)?;
+        Ok(Self {
+            room,
+            last_seq: number(&fields, "lastSeq")?,
+            epoch: text(&fields, "epoch")?,
+            limit: limit(&fields)?,
+        })
+    }
+}
+
+impl LeaveRequest {
+    /// # Errors
+    /// The refusal to answer.
+    pub fn read(arguments: Vec<Value>) -> Result<Self, Refusal> {
+        let (room, _) = room_and_fields(arguments)?;
+        Ok(Self { room })
+    }
+}
+
+impl SendRequest {
+    /// # Errors
+    /// The refusal to answer.
+    pub fn read(arguments: Vec<Value>) -> Result<Self, Refusal> {
+        let (room, fields) = room_and_fields(arguments)?;
+        let content = text(&fields, "content")?
+            .ok_or_else(|| Refusal::bad_request("content is missing; send {content: \"…\"}"))?;
+        let wish = Wish {
+            content,
+            kind: text(&fields, "type")?,
+            client_msg_id: text(&fields, "clientMsgId")?,
+        };
+        Ok(Self { room, wish })
+    }
+}
+
+impl HistoryRequest {
+    /// # Errors
+    /// The refusal to answer.
+    pub fn read(arguments: Vec<Value>) -> Result<Self, Refusal> {
+        let (room, fields) = room_and_fields(arguments)?;
+        Ok(Self {
+            room,
+            before: number(&fields, "before")?,
+            after: number(&fields, "after")?,
+            limit: limit(&fields)?,
+        })
+    }
+}
+
+/// Brings both forms to one: the room, and the object with the rest. A bare text in second place is the content.
+fn room_and_fields(arguments: Vec<Value>) -> Result<(RoomId, Map<String, Value>), Refusal> {
+    let mut arguments = arguments.into_iter();
+    match (arguments.next(), arguments.next()) {
+        (Some(Value::Object(fields)), _) => {
+            let room = text(&fields, "roomId")?
+                .ok_or_else(|| Refusal::bad_request("roomId is missing"))?;
+            Ok((RoomId::parse(&room)?, fields))
+        }
+        (Some(Value::String(room)), rest) => {
+            let room = RoomId::parse(&room)?;
+            match rest {
+                None | Some(Value::Null) => Ok((room, Map::new())),
+                Some(Value::Object(fields)) => Ok((room, fields)),
+                Some(content @ Value::String(_)) => {
+                    Ok((room, Map::from_iter([("content".to_owned(), content)])))
+                }
+                Some(_) => Err(Refusal::bad_request("the second argument is not an object")),
+            }
+        }
+        _ => Err(Refusal::bad_request(
+            "the first argument is neither a roomId nor an object with one",
+        )),
+    }
+}
+
+fn text(fields: &Map<String, Value>, key: &str) -> Result<Option<String>, Refusal> {
+    match fields.get(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(_) => Err(Refusal::bad_request(format!("{key} is not a text"))),
+    }
+}
+
+fn number(fields: &Map<String, Value>, key: &str) -> Result<Option<u64>, Refusal> {
+    match fields.get(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => value
+            .as_u64()
+            .map(Some)
+            .ok_or_else(|| Refusal::bad_request(format!("{key} is not a whole number from 0"))),
+    }
+}
+
+fn limit(fields: &Map<String, Value>) -> Result<Option<u32>, Refusal> {
+    match number(fields, "limit")? {
+        None => Ok(None),
+        Some(0) => Err(Refusal::bad_request("limit is 0")),
+        Some(limit) => Ok(Some(u32::try_from(limit).unwrap_or(u32::MAX))),
+    }
+}

@@ -1,0 +1,109 @@
+//! One running instance: accepts connections, serves HTTP and Socket.IO on them, and ends politely.
+//!
+//! Owns sockets and tasks. Several instances run in one process, so nothing here is global; signals are `lifecycle`'s.
+
+mod accept;
+mod drain;
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use axum::http::HeaderValue;
+use berth_adapter::Cluster;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::append::AppendLimits;
+use crate::http::{self, Shared, Site};
+use crate::lifecycle;
+use crate::metrics::Metrics;
+use crate::session::Sessions;
+use crate::settings::{Append, Settings};
+use crate::socket::{self, App, Ingredients};
+use crate::store::Store;
+
+/// What an instance is made of.
+pub struct Parts {
+    pub settings: Settings,
+    /// Names this instance to operators and clients.
+    pub instance: String,
+    pub store: Arc<dyn Store>,
+    pub sessions: Arc<dyn Sessions>,
+    pub cluster: Cluster,
+}
+
+/// Serves on `listener` until `stop` is cancelled and everything is drained, or until `server.drain_timeout` has passed.
+///
+/// # Errors
+/// When the listener has no address or the instance's name fits no header. Trouble of single connections is logged, not returned.
+pub async fn serve(
+    listener: TcpListener,
+    parts: Parts,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let (settings, cluster) = (parts.settings, parts.cluster);
+    let address = listener
+        .local_addr()
+        .context("the listener has no address")?;
+    let instance_header =
+        HeaderValue::from_str(&parts.instance).context("the instance's name fits no header")?;
+    let metrics = Metrics::new()?;
+    let draining = CancellationToken::new();
+    let (app, rooms) = App::new(Ingredients {
+        instance: parts.instance,
+        chat: settings.chat.clone(),
+        append: append_limits(&settings.append),
+        store: parts.store,
+        sessions: parts.sessions,
+        secrets: settings.session.secrets.clone(),
+        metrics: metrics.clone(),
+        draining: draining.clone(),
+    });
+    let (layer, io) = socket::layer(&app, &rooms, &settings.engine, cluster.clone());
+    let site = Site::new(Shared {
+        app: Arc::clone(&app),
+        origins: settings.server.cors_origins.clone(),
+        instance_header,
+        port: address.port(),
+        cluster: cluster.clone(),
+        readiness_requires: settings.server.readiness_requires.clone(),
+        session: settings.session.clone(),
+    });
+    let router = http::router(&site, &settings.server, layer);
+    let drain_timeout = settings.server.drain_timeout;
+    let background = lifecycle::watch_cluster(&cluster, metrics.clone(), draining.clone());
+    let connections = TaskTracker::new();
+    let closing = CancellationToken::new();
+    let door = accept::Door {
+        router,
+        server: settings.server,
+        metrics,
+        connections: connections.clone(),
+        closing: closing.clone(),
+    };
+    tracing::info!(%address, instance = app.instance, store = app.store.name(), "listening");
+    door.accept_until(listener, &stop).await;
+    draining.cancel();
+    drain::Drain {
+        app,
+        io,
+        cluster,
+        connections,
+        closing,
+        background,
+    }
+    .finish(drain_timeout)
+    .await;
+    Ok(())
+}
+
+fn append_limits(append: &Append) -> AppendLimits {
+    AppendLimits {
+        room_messages_max: append.room_messages_max,
+        queue_bytes_max: append.queue_bytes_max,
+        batch_messages_max: append.batch_messages_max,
+        batch_bytes_max: append.batch_bytes_max,
+        timeout: append.timeout,
+    }
+}

@@ -1,0 +1,164 @@
+//! Accepts connections within bounds and serves HTTP/1.1 on them, upgrades included.
+
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt as _;
+
+use crate::metrics::{Counted, Metrics};
+use crate::settings::Server;
+
+/// Pause after a failed accept, such as when descriptors have run out: trying at once would burn a core.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Where clients come in.
+pub(super) struct Door {
+    pub(super) router: Router,
+    pub(super) server: Server,
+    pub(super) metrics: Metrics,
+    /// The HTTP side of every open connection. WebSockets are Socket.IO's after their upgrade.
+    pub(super) connections: TaskTracker,
+    /// Cancelled when idle connections should close and busy ones finish their request.
+    pub(super) closing: CancellationToken,
+}
+
+impl Door {
+    /// Accepts until `stop`; then the listener is closed and new clients are refused by the kernel.
+    pub(super) async fn accept_until(self, listener: TcpListener, stop: &CancellationToken) {
+        let slots = Arc::new(Semaphore::new(self.server.connections_max));
+        let door = Arc::new(self);
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, _)) => match Arc::clone(&slots).try_acquire_owned() {
+                    Ok(slot) => door.open(stream, slot),
+                    Err(_) => door.metrics.http.connections_refused_total.inc(),
+                },
+                Err(error) => {
+                    tracing::warn!(%error, "connection not accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn open(self: &Arc<Self>, stream: TcpStream, slot: OwnedSemaphorePermit) {
+        if let Err(error) = tune(&stream, self.server.unacknowledged_timeout) {
+            tracing::debug!(%error, "socket options not set");
+        }
+        let open = Counted::new(self.metrics.http.active_connections.clone());
+        let connection = Connection {
+            stream,
+            _open: open,
+            _slot: slot,
+        };
+        self.connections.spawn(Arc::clone(self).serve(connection));
+    }
+
+    async fn serve(self: Arc<Self>, connection: Connection) {
+        let begun = Arc::new(Notify::new());
+        let router = self.router.clone();
+        let first = Arc::clone(&begun);
+        let service = service_fn(move |request| {
+            first.notify_one();
+            router.clone().oneshot(request)
+        });
+        let http = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.server.keepalive_timeout)
+            .serve_connection(TokioIo::new(connection), service)
+            .with_upgrades();
+        let mut http = pin!(http);
+        let head = tokio::time::timeout(self.server.head_timeout, begun.notified());
+        tokio::select! {
+            result = http.as_mut() => return note(result),
+            head = head => if head.is_err() { return },
+            () = self.closing.cancelled() => {}
+        }
+        tokio::select! {
+            result = http.as_mut() => return note(result),
+            () = self.closing.cancelled() => http.as_mut().graceful_shutdown(),
+        }
+        note(http.await);
+    }
+}
+
+/// Clients hang up in the middle of things all day; that is for those who look closely.
+fn note(result: Result<(), hyper::Error>) {
+    if let Err(error) = result {
+        tracing::debug!(%error, "connection ended early");
+    }
+}
+
+/// A client that stops reading without closing would keep its session for ever: the kernel gives up on it instead.
+fn tune(stream: &TcpStream, unacknowledged_timeout: Duration) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let socket = SockRef::from(stream);
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    socket.set_tcp_user_timeout(Some(unacknowledged_timeout))?;
+    socket.set_keepalive(true)
+}
+
+/// A connection that counts as open, and holds its slot, until the last owner lets go: HTTP, or the WebSocket it became.
+struct Connection {
+    stream: TcpStream,
+    _open: Counted,
+    _slot: OwnedSemaphorePermit,
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, into)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        from: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, from)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        from: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, from)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}

@@ -1,0 +1,444 @@
+//! Lays flags and environment over the file, the file over the defaults, and judges every value.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::file::{self, File, Key};
+use super::problem::{Problem, Problems, place};
+use super::units::{parse_duration, parse_size};
+use super::words::{
+    parse_data, parse_dependencies, parse_format, parse_host, parse_instance, parse_level,
+    parse_mongo_uri, parse_origins, parse_port, parse_redis_url, parse_secrets, parse_store_kind,
+    parse_transports, split_list,
+};
+use super::{Append, Chat, Engine, Log, Redis, Server, Session, Settings, Store, StoreKind};
+
+/// What the command line and the environment say, unjudged. A flag has already won over its variable.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    pub host: Option<String>,
+    pub port: Option<String>,
+    pub redis_url: Option<String>,
+    pub mongo_uri: Option<String>,
+    pub store: Option<String>,
+    pub data: Option<String>,
+    /// Comma-separated: the first signs, all verify.
+    pub session_secret: Option<String>,
+    pub log_level: Option<String>,
+    pub log_format: Option<String>,
+    pub instance: Option<String>,
+    pub cors_origin: Option<String>,
+}
+
+/// Reads the file, if there is one, and assembles.
+///
+/// # Errors
+/// Every problem found, with its place.
+pub fn load(path: Option<&Path>, overrides: &Overrides) -> Result<Settings, Problems> {
+    let Some(path) = path else {
+        return assemble("", "", overrides);
+    };
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Problems(vec![Problem {
+            place: name.clone(),
+            message: format!("cannot be read: {error}"),
+        }])
+    })?;
+    assemble(&name, &text, overrides)
+}
+
+/// Assembles from the text of a file called `name`.
+///
+/// # Errors
+/// Every problem found, with its place. A file that is not TOML, or has an unknown key, stops at that.
+pub fn assemble(name: &str, text: &str, overrides: &Overrides) -> Result<Settings, Problems> {
+    let file: File = toml::from_str(text).map_err(|error| {
+        let place = error
+            .span()
+            .map_or_else(|| name.to_owned(), |span| place(name, text, &span));
+        Problems(vec![Problem {
+            place,
+            message: error.message().to_owned(),
+        }])
+    })?;
+    let mut judge = Judge {
+        name,
+        text,
+        problems: Vec::new(),
+    };
+    let settings = Settings {
+        server: judge.server(file.server, overrides),
+        engine: judge.engine(file.engine),
+        chat: judge.chat(file.chat),
+        append: judge.append(file.append),
+        store: judge.store(file.store, overrides),
+        redis: judge.redis(file.redis, overrides),
+        session: judge.session(file.session, overrides),
+        log: judge.log(file.log, overrides),
+    };
+    if judge.problems.is_empty() {
+        Ok(settings)
+    } else {
+        Err(Problems(judge.problems))
+    }
+}
+
+/// Collects problems while values are read.
+struct Judge<'a> {
+    name: &'a str,
+    text: &'a str,
+    problems: Vec<Problem>,
+}
+
+impl Judge<'_> {
+    fn server(&mut self, file: file::Server, overrides: &Overrides) -> Server {
+        let default = Server::default();
+        let origins = self.file("server.cors_origins", file.cors_origins, parse_origins);
+        let origins = self.over("--cors-origin", &overrides.cors_origin, origins, |text| {
+            parse_origins(split_list(text))
+        });
+        let host = self.file("server.host", file.host, |text| parse_host(&text));
+        let port = self.file("server.port", file.port, Ok);
+        let instance = self.file("server.instance", file.instance, parse_instance);
+        Server {
+            host: self
+                .over("--host", &overrides.host, host, parse_host)
+                .unwrap_or(default.host),
+            port: self
+                .over("--port", &overrides.port, port, parse_port)
+                .unwrap_or(default.port),
+            instance: self.over("--instance", &overrides.instance, instance, |text| {
+                parse_instance(text.to_owned())
+            }),
+            cors_origins: origins.unwrap_or(default.cors_origins),
+            connections_max: self.count(
+                "server.connections_max",
+                file.connections_max,
+                default.connections_max,
+            ),
+            head_timeout: self.time(
+                "server.head_timeout",
+                file.head_timeout,
+                default.head_timeout,
+            ),
+            keepalive_timeout: self.time(
+                "server.keepalive_timeout",
+                file.keepalive_timeout,
+                default.keepalive_timeout,
+            ),
+            body_bytes_max: self.size(
+                "server.body_bytes_max",
+                file.body_bytes_max,
+                default.body_bytes_max,
+            ),
+            drain_timeout: self.time(
+                "server.drain_timeout",
+                file.drain_timeout,
+                default.drain_timeout,
+            ),
+            unacknowledged_timeout: self.time(
+                "server.unacknowledged_timeout",
+                file.unacknowledged_timeout,
+                default.unacknowledged_timeout,
+            ),
+            readiness_requires: self.file(
+                "server.readiness_requires",
+                file.readiness_requires,
+                parse_dependencies,
+            ),
+        }
+    }
+
+    fn engine(&mut self, file: file::Engine) -> Engine {
+        let default = Engine::default();
+        Engine {
+            ping_interval: self.time(
+                "engine.ping_interval",
+                file.ping_interval,
+                default.ping_interval,
+            ),
+            ping_timeout: self.time(
+                "engine.ping_timeout",
+                file.ping_timeout,
+                default.ping_timeout,
+            ),
+            transports: self
+                .file("engine.transports", file.transports, |names| {
+                    parse_transports(&names)
+                })
+                .unwrap_or(default.transports),
+            payload_bytes_max: self.size(
+                "engine.payload_bytes_max",
+                file.payload_bytes_max,
+                default.payload_bytes_max,
+            ),
+            buffer_packets_max: self.count(
+                "engine.buffer_packets_max",
+                file.buffer_packets_max,
+                default.buffer_packets_max,
+            ),
+            connect_timeout: self.time(
+                "engine.connect_timeout",
+                file.connect_timeout,
+                default.connect_timeout,
+            ),
+            upgrade_timeout: self.time(
+                "engine.upgrade_timeout",
+                file.upgrade_timeout,
+                default.upgrade_timeout,
+            ),
+        }
+    }
+
+    fn chat(&mut self, file: file::Chat) -> Chat {
+        let default = Chat::default();
+        Chat {
+            guests: self
+                .file("chat.guests", file.guests, Ok)
+                .unwrap_or(default.guests),
+            content_bytes_max: self.size(
+                "chat.content_bytes_max",
+                file.content_bytes_max,
+                default.content_bytes_max,
+            ),
+            messages_per_second_max: self.count32(
+                "chat.messages_per_second_max",
+                file.messages_per_second_max,
+                default.messages_per_second_max,
+            ),
+            messages_burst_max: self.count32(
+                "chat.messages_burst_max",
+                file.messages_burst_max,
+                default.messages_burst_max,
+            ),
+            rooms_per_socket_max: self.count(
+                "chat.rooms_per_socket_max",
+                file.rooms_per_socket_max,
+                default.rooms_per_socket_max,
+            ),
+            join_messages_default: self.count32(
+                "chat.join_messages_default",
+                file.join_messages_default,
+                default.join_messages_default,
+            ),
+            page_messages_max: self.count32(
+                "chat.page_messages_max",
+                file.page_messages_max,
+                default.page_messages_max,
+            ),
+            inbox_events_max: self.count(
+                "chat.inbox_events_max",
+                file.inbox_events_max,
+                default.inbox_events_max,
+            ),
+            inbox_bytes_max: self.size(
+                "chat.inbox_bytes_max",
+                file.inbox_bytes_max,
+                default.inbox_bytes_max,
+            ),
+            in_flight_messages_max: self.count(
+                "chat.in_flight_messages_max",
+                file.in_flight_messages_max,
+                default.in_flight_messages_max,
+            ),
+        }
+    }
+
+    fn append(&mut self, file: file::Append) -> Append {
+        let default = Append::default();
+        Append {
+            room_messages_max: self.count(
+                "append.room_messages_max",
+                file.room_messages_max,
+                default.room_messages_max,
+            ),
+            queue_bytes_max: self.size(
+                "append.queue_bytes_max",
+                file.queue_bytes_max,
+                default.queue_bytes_max,
+            ),
+            batch_messages_max: self.count(
+                "append.batch_messages_max",
+                file.batch_messages_max,
+                default.batch_messages_max,
+            ),
+            batch_bytes_max: self.size(
+                "append.batch_bytes_max",
+                file.batch_bytes_max,
+                default.batch_bytes_max,
+            ),
+            timeout: self.time("append.timeout", file.timeout, default.timeout),
+        }
+    }
+
+    fn store(&mut self, file: file::Store, overrides: &Overrides) -> Store {
+        let default = Store::default();
+        let uri = self.file("store.mongo_uri", file.mongo_uri, |text| {
+            parse_mongo_uri(&text)
+        });
+        let mongo_uri = self.over(
+            "--mongo-uri (MONGO_URI)",
+            &overrides.mongo_uri,
+            uri,
+            parse_mongo_uri,
+        );
+        let kind = self.file("store.kind", file.kind, |text| parse_store_kind(&text));
+        let kind = self.over(
+            "--store (BERTH_STORE)",
+            &overrides.store,
+            kind,
+            parse_store_kind,
+        );
+        if kind == Some(StoreKind::MongoDb) && mongo_uri.is_none() {
+            self.problem(self.whole(), "store.kind is \"mongodb\" but there is no URI; give store.mongo_uri, --mongo-uri or MONGO_URI");
+        }
+        let fallback = if mongo_uri.is_some() {
+            StoreKind::MongoDb
+        } else {
+            default.kind
+        };
+        let data = self.file("store.data", file.data, |text| parse_data(&text));
+        Store {
+            kind: kind.unwrap_or(fallback),
+            data: self
+                .over("--data (BERTH_DATA)", &overrides.data, data, parse_data)
+                .unwrap_or(default.data),
+            mongo_uri,
+        }
+    }
+
+    fn redis(&mut self, file: file::Redis, overrides: &Overrides) -> Redis {
+        let url = self.file("redis.url", file.url, |text| parse_redis_url(&text));
+        Redis {
+            url: self.over(
+                "--redis-url (REDIS_URL)",
+                &overrides.redis_url,
+                url,
+                parse_redis_url,
+            ),
+        }
+    }
+
+    fn session(&mut self, file: file::Session, overrides: &Overrides) -> Session {
+        let default = Session::default();
+        let secrets = self.file("session.secrets", file.secrets, parse_secrets);
+        let secrets = self.over(
+            "--session-secret (SESSION_SECRET)",
+            &overrides.session_secret,
+            secrets,
+            |text| parse_secrets(split_list(text)),
+        );
+        Session {
+            secrets: secrets.unwrap_or(default.secrets),
+            ttl: self.time("session.ttl", file.ttl, default.ttl),
+            cookie_secure: self
+                .file("session.cookie_secure", file.cookie_secure, Ok)
+                .unwrap_or(default.cookie_secure),
+        }
+    }
+
+    fn log(&mut self, file: file::Log, overrides: &Overrides) -> Log {
+        let default = Log::default();
+        let level = self.file("log.level", file.level, |text| parse_level(&text));
+        let format = self.file("log.format", file.format, |text| parse_format(&text));
+        Log {
+            level: self
+                .over(
+                    "--log-level (LOG_LEVEL)",
+                    &overrides.log_level,
+                    level,
+                    parse_level,
+                )
+                .unwrap_or(default.level),
+            format: self
+                .over("LOG_FORMAT", &overrides.log_format, format, parse_format)
+                .unwrap_or(default.format),
+        }
+    }
+
+    /// A value of the file, through its parser; a problem is noted at the value's place.
+    fn file<T, U>(
+        &mut self,
+        key: &str,
+        value: Key<T>,
+        parse: impl FnOnce(T) -> Result<U, String>,
+    ) -> Option<U> {
+        let value = value?;
+        let place = place(self.name, self.text, &value.span());
+        match parse(value.into_inner()) {
+            Ok(parsed) => Some(parsed),
+            Err(message) => {
+                self.problem(place, &format!("{key}: {message}"));
+                None
+            }
+        }
+    }
+
+    /// What a flag or variable says instead. An empty variable counts as unset, as shells and compose files write it.
+    fn over<U>(
+        &mut self,
+        place: &str,
+        given: &Option<String>,
+        below: Option<U>,
+        parse: impl FnOnce(&str) -> Result<U, String>,
+    ) -> Option<U> {
+        let Some(given) = given.as_deref().filter(|text| !text.is_empty()) else {
+            return below;
+        };
+        match parse(given) {
+            Ok(parsed) => Some(parsed),
+            Err(message) => {
+                self.problem(place.to_owned(), &message);
+                None
+            }
+        }
+    }
+
+    fn time(&mut self, key: &str, value: Key<String>, default: Duration) -> Duration {
+        self.file(key, value, |text| match parse_duration(&text)? {
+            Duration::ZERO => Err("must be longer than 0".to_owned()),
+            duration => Ok(duration),
+        })
+        .unwrap_or(default)
+    }
+
+    fn size(&mut self, key: &str, value: Key<String>, default: usize) -> usize {
+        self.file(key, value, |text| match parse_size(&text)? {
+            0 => Err("must be more than 0".to_owned()),
+            bytes => Ok(bytes),
+        })
+        .unwrap_or(default)
+    }
+
+    fn count32(&mut self, key: &str, value: Key<u32>, default: u32) -> u32 {
+        self.file(key, value, |count| {
+            if count == 0 {
+                Err("must be at least 1".to_owned())
+            } else {
+                Ok(count)
+            }
+        })
+        .unwrap_or(default)
+    }
+
+    fn count(&mut self, key: &str, value: Key<u32>, default: usize) -> usize {
+        let default32 = u32::try_from(default).unwrap_or(u32::MAX);
+        usize::try_from(self.count32(key, value, default32)).unwrap_or(default)
+    }
+
+    fn problem(&mut self, place: String, message: &str) {
+        self.problems.push(Problem {
+            place,
+            message: message.to_owned(),
+        });
+    }
+
+    fn whole(&self) -> String {
+        if self.name.is_empty() {
+            "settings".to_owned()
+        } else {
+            self.name.to_owned()
+        }
+    }
+}

@@ -1,0 +1,170 @@
+use super::*;
+
+/// The reference that ships.
+const REFERENCE: &str = include_str!("../../../config/backend.toml");
+
+fn file(text: &str) -> Result<Settings, Problems> {
+    assemble("backend.toml", text, &Overrides::default())
+}
+
+#[track_caller]
+fn problems(text: &str, expected: &[&str]) {
+    let problems = file(text).unwrap_err();
+    let shown: Vec<_> = problems
+        .0
+        .iter()
+        .map(|p| format!("{}: {}", p.place, p.message))
+        .collect();
+    assert_eq!(shown.len(), expected.len(), "{shown:#?}");
+    for (shown, expected) in shown.iter().zip(expected) {
+        assert!(
+            shown.contains(expected),
+            "{shown:?} does not contain {expected:?}"
+        );
+    }
+}
+
+#[test]
+fn the_shipped_file_gives_the_defaults() {
+    assert_eq!(file(REFERENCE).unwrap(), Settings::default());
+    assert_eq!(file("").unwrap(), Settings::default());
+}
+
+/// serde names the keys of a section when it meets one that it does not know.
+fn keys_of(section: &str) -> Vec<String> {
+    let problems = file(&format!("[{section}]\nno_such_key = 1\n")).unwrap_err();
+    let message = problems.0[0].message.clone();
+    let (_, listed) = message.split_once("expected").unwrap();
+    listed
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn the_shipped_file_has_every_key_and_no_other() {
+    let mut section = String::new();
+    let mut found = std::collections::BTreeMap::<String, Vec<String>>::new();
+    for line in REFERENCE.lines() {
+        let bare = line.trim_start_matches("#").trim_start();
+        if let Some(name) = line.strip_prefix('[') {
+            section = name.trim_end_matches(']').to_owned();
+        } else if let Some((key, _)) = bare.split_once(" = ")
+            && key.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+            && !line.starts_with("##")
+        {
+            found
+                .entry(section.clone())
+                .or_default()
+                .push(key.to_owned());
+        }
+    }
+    let sections = [
+        "server", "engine", "chat", "append", "store", "redis", "session", "log",
+    ];
+    assert_eq!(found.len(), sections.len());
+    for section in sections {
+        assert_eq!(found[section], keys_of(section), "[{section}]");
+    }
+}
+
+#[test]
+fn what_is_printed_can_be_read_back() {
+    let mut settings = Settings::default();
+    settings.server.instance = Some("app1".to_owned());
+    settings.server.cors_origins = Origins::Only(vec!["https://chat.example.com".to_owned()]);
+    settings.server.readiness_requires = Some(vec![Dependency::Store]);
+    settings.engine.transports = Transports::WebSocket;
+    settings.append.timeout = Duration::from_millis(1_500);
+    assert_eq!(file(&settings.to_string()).unwrap(), settings);
+}
+
+#[test]
+fn secrets_are_never_printed() {
+    let overrides = Overrides {
+        redis_url: Some("redis://:hunter2@redis:6379".to_owned()),
+        mongo_uri: Some("mongodb://u:hunter2@mongo/chat".to_owned()),
+        session_secret: Some("hunter2,hunter2-old".to_owned()),
+        ..Overrides::default()
+    };
+    let settings = assemble("", "", &overrides).unwrap();
+    assert_eq!(settings.session.secrets.len(), 2);
+    for shown in [settings.to_string(), format!("{settings:?}")] {
+        assert!(
+            shown.contains("***") && !shown.contains("hunter2"),
+            "{shown}"
+        );
+    }
+    let bad = Overrides {
+        redis_url: Some("hunter2".to_owned()),
+        ..Overrides::default()
+    };
+    assert!(
+        !assemble("", "", &bad)
+            .unwrap_err()
+            .to_string()
+            .contains("hunter2")
+    );
+}
+
+#[test]
+fn a_typo_is_placed() {
+    problems(
+        "[server]\nprot = 3000\n",
+        &["backend.toml:2:1: unknown field `prot`"],
+    );
+    problems(
+        "[server]\nport = \"x\"\n",
+        &["backend.toml:2:8: invalid type"],
+    );
+    problems("[server\n", &["backend.toml:1:"]);
+    problems("[serve]\n", &["backend.toml:1:2: unknown field `serve`"]);
+}
+
+#[test]
+fn broken_rules_are_reported_together() {
+    problems(
+        "[server]\nhost = \"here\"\nconnections_max = 0\n\n[engine]\nping_interval = \"25\"\n\
+         transports = [\"carrier pigeon\"]\n[chat]\ncontent_bytes_max = \"0B\"\n[store]\nkind = \"mongodb\"\n",
+        &[
+            "backend.toml:2:8: server.host: \"here\" is not an IP address",
+            "backend.toml:3:19: server.connections_max: must be at least 1",
+            "backend.toml:6:17: engine.ping_interval: \"25\" is not a duration",
+            "backend.toml:7:14: engine.transports: \"carrier pigeon\" is not a transport",
+            "backend.toml:9:21: chat.content_bytes_max: must be more than 0",
+            "backend.toml: store.kind is \"mongodb\" but there is no URI",
+        ],
+    );
+}
+
+#[test]
+fn flags_and_environment_win_over_the_file() {
+    let overrides = Overrides {
+        port: Some("4000".to_owned()),
+        log_level: Some("DEBUG".to_owned()),
+        mongo_uri: Some("mongodb://mongo/chat".to_owned()),
+        host: Some(String::new()),
+        ..Overrides::default()
+    };
+    let text = "[server]\nport = 5000\nhost = \"127.0.0.1\"\n";
+    let settings = assemble("f", text, &overrides).unwrap();
+    assert_eq!(
+        (settings.server.port, settings.log.level),
+        (4000, Level::Debug)
+    );
+    assert_eq!(settings.server.host.to_string(), "127.0.0.1");
+    assert_eq!(settings.store.kind, StoreKind::MongoDb);
+    let overrides = Overrides {
+        port: Some("70000".to_owned()),
+        ..overrides
+    };
+    let problems = assemble("f", text, &overrides).unwrap_err();
+    assert!(
+        problems
+            .to_string()
+            .starts_with("--port: \"70000\" is not a port"),
+        "{problems}"
+    );
+}

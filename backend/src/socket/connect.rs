@@ -1,0 +1,126 @@
+//! A client arrives: who it is, and its handlers, before it hears that it is connected.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::Value;
+use socketioxide::TransportType;
+use socketioxide::extract::{SocketRef, TryData};
+use uuid::Uuid;
+
+use super::identity;
+use super::inbox::Inbox;
+use super::intake::Intake;
+use super::worker::Job;
+use super::{Adapter, App};
+use crate::chat::limits::TokenBucket;
+use crate::chat::message::Sender;
+use crate::chat::refusal::{Code, Refusal};
+use crate::clock;
+use crate::date::to_iso;
+use crate::http::auth::{Visitor, visitor};
+use crate::metrics::Counted;
+use crate::protocol::{self, Event, Welcome, WelcomeLimits};
+
+/// One connected client. Its events wait in its inbox.
+pub(super) struct Client {
+    pub(super) sender: Sender,
+    pub(super) inbox: Inbox<Job>,
+    bucket: Mutex<TokenBucket>,
+    _connection: Counted,
+}
+
+impl Client {
+    pub(super) fn with_bucket<T>(&self, decide: impl FnOnce(&mut TokenBucket) -> T) -> T {
+        decide(&mut self.bucket.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A refused handshake. Socket.IO carries one text, and clients compare it with the codes.
+pub(super) struct NotAdmitted(Code);
+
+impl fmt::Display for NotAdmitted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.as_str())
+    }
+}
+
+/// The connect middleware. Handlers are registered here, not after: an event sent right behind the handshake would find none.
+pub(super) async fn admitted(
+    app: Arc<App>,
+    socket: SocketRef<Adapter>,
+    auth: TryData<Value>,
+) -> Result<(), NotAdmitted> {
+    let sender = who(&app, &socket, &auth.0.unwrap_or_default())
+        .await
+        .map_err(|refusal| {
+            app.metrics
+                .chat
+                .refusals_total
+                .with_label_values(&[refusal.code.as_str()])
+                .inc();
+            NotAdmitted(refusal.code)
+        })?;
+    let transport = match socket.transport_type() {
+        TransportType::Websocket => "websocket",
+        TransportType::Polling => "polling",
+    };
+    let connection = Counted::new(app.metrics.chat.connections.with_label_values(&[transport]));
+    let client = Arc::new(Client {
+        sender,
+        inbox: Inbox::new(),
+        bucket: Mutex::new(TokenBucket::full(&app.limits, clock::monotonic())),
+        _connection: connection,
+    });
+    for event in Event::ALL {
+        let intake = Intake {
+            app: Arc::clone(&app),
+            client: Arc::clone(&client),
+            event,
+        };
+        socket.on(event.as_str(), intake);
+    }
+    socket.extensions.insert(Arc::clone(&client));
+    // As in Node, where an emitter addresses one socket by its id.
+    socket.join(socket.id);
+    Ok(())
+}
+
+/// The connect handler: the client has been told that it is connected.
+pub(super) async fn connected(app: Arc<App>, socket: SocketRef<Adapter>) {
+    let Some(client) = socket.extensions.get::<Arc<Client>>() else {
+        return;
+    };
+    let sender = &client.sender;
+    tracing::debug!(user = sender.id, "connected");
+    let welcome = Welcome {
+        user_id: &sender.id,
+        name: &sender.name,
+        instance_id: &app.instance,
+        server_time: to_iso(clock::unix_ms()),
+        limits: WelcomeLimits {
+            max_content: app.limits.content_bytes_max,
+            rate_per_sec: app.limits.messages_per_second_max,
+        },
+    };
+    if let Err(error) = socket.emit(protocol::WELCOME, &welcome) {
+        tracing::debug!(user = sender.id, %error, "left before it was welcomed");
+    }
+}
+
+/// The session's user, else a guest where guests may come in. **A session that cannot be read is never quietly a guest.**
+async fn who(app: &App, socket: &SocketRef<Adapter>, auth: &Value) -> Result<Sender, Refusal> {
+    let visitor = visitor(app, &socket.req_parts().headers).await?;
+    let session_id = match visitor {
+        Visitor::User { sender, .. } => return Ok(sender),
+        Visitor::Anonymous { session_id } => session_id,
+    };
+    if !app.chat.guests {
+        return Err(Refusal::new(Code::Unauthorized, "log in first"));
+    }
+    Ok(identity::guest(
+        session_id.as_deref(),
+        identity::wanted_name(auth),
+        Uuid::new_v4(),
+    ))
+}

@@ -1,0 +1,129 @@
+//! `joinRoom`: first in the room, then the history, so that nothing falls between the two.
+
+use serde_json::Value;
+use socketioxide::socket::Socket;
+
+use super::connect::Client;
+use super::reply::Reply;
+use super::{Adapter, App, history};
+use crate::chat::refusal::{Code, Refusal};
+use crate::chat::room::RoomId;
+use crate::protocol::{HistoryBody, JoinRequest, Joined, RoomBody};
+use crate::store::{History, Page};
+
+/// When the history cannot be read the client is told so and stays in the room: live messages are worth having, and joining again is safe.
+pub(super) async fn join(app: &App, client: &Client, arguments: Vec<Value>, reply: Reply) {
+    let request = match JoinRequest::read(arguments) {
+        Ok(request) => request,
+        Err(refusal) => return reply.refuse(&refusal, (None, None)),
+    };
+    let room = request.room.clone();
+    if let Err(refusal) = enter(app, client, &reply.socket, &room) {
+        return reply.refuse(&refusal, (Some(room.as_str()), None));
+    }
+    if !reply.is_awaited() {
+        return;
+    }
+    match catch_up(app, request).await {
+        Ok((history, recovered)) => {
+            let name = room.as_str();
+            let room = RoomBody {
+                id: name,
+                name,
+                room_type: "public",
+                role: "member",
+            };
+            reply.done(Joined {
+                room,
+                history: HistoryBody::from(&history),
+                recovered,
+            });
+        }
+        Err(refusal) => reply.refuse(&refusal, (Some(room.as_str()), None)),
+    }
+}
+
+/// Whether the socket is in the room. Its own-id room is not one to talk in.
+pub(super) fn is_member(socket: &Socket<Adapter>, room: &RoomId) -> bool {
+    !is_own_room(socket, room) && socket.rooms().iter().any(|joined| joined == room.as_str())
+}
+
+/// The room that carries a socket's own id, as in Node. The id must not leak, so the room takes no part in chat.
+pub(super) fn is_own_room(socket: &Socket<Adapter>, room: &RoomId) -> bool {
+    socket.id.as_str() == room.as_str()
+}
+
+fn enter(
+    app: &App,
+    client: &Client,
+    socket: &Socket<Adapter>,
+    room: &RoomId,
+) -> Result<(), Refusal> {
+    if is_own_room(socket, room) {
+        return Err(Refusal::new(Code::Forbidden, "this room is not for chat"));
+    }
+    let rooms = socket.rooms();
+    let is_new = !rooms.iter().any(|joined| joined == room.as_str());
+    // One of them is the socket's own.
+    if is_new && rooms.len() > app.limits.rooms_per_socket_max {
+        let message = format!(
+            "at most {} rooms on one connection",
+            app.limits.rooms_per_socket_max
+        );
+        return Err(Refusal::new(Code::Forbidden, message));
+    }
+    socket.join(room.as_str().to_owned());
+    if !socket.connected() {
+        // It left while we were at it, and its rooms were cleared before this one was added.
+        socket.leave_all();
+    }
+    tracing::debug!(%room, user = client.sender.id, "joined");
+    Ok(())
+}
+
+/// What the client missed, or the newest messages when it missed nothing we can name.
+async fn catch_up(app: &App, request: JoinRequest) -> Result<(History, bool), Refusal> {
+    let limits = &app.limits;
+    let limit = request
+        .limit
+        .unwrap_or(limits.join_messages_default)
+        .min(limits.page_messages_max);
+    if let Some(after) = request.last_seq {
+        let history = history::page(app, &request.room, Page::After { after, limit }).await?;
+        if is_same_log(&history, after, request.epoch.as_deref()) {
+            let is_whole = !history.has_more && history.first_seq <= after.saturating_add(1);
+            return Ok((history, is_whole));
+        }
+    }
+    let history = history::page(app, &request.room, Page::Latest { limit }).await?;
+    Ok((history, false))
+}
+
+/// Whether a cursor belongs to this log: a wiped or restored store has another epoch, or ends before the cursor.
+fn is_same_log(history: &History, after: u64, epoch: Option<&str>) -> bool {
+    after <= history.last_seq && epoch.is_none_or(|epoch| epoch == history.epoch)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn log(first_seq: u64, last_seq: u64) -> History {
+        History {
+            messages: Vec::new(),
+            first_seq,
+            last_seq,
+            has_more: false,
+            epoch: "e1".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_cursor_of_another_log_is_noticed() {
+        assert!(is_same_log(&log(1, 9), 9, None));
+        assert!(is_same_log(&log(1, 9), 3, Some("e1")));
+        assert!(is_same_log(&log(0, 0), 0, None));
+        assert!(!is_same_log(&log(1, 9), 3, Some("e0")));
+        assert!(!is_same_log(&log(1, 9), 10, None));
+    }
+}

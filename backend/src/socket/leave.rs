@@ -1,0 +1,19 @@
+//! `leaveRoom`: no more messages of that room. Leaving a room one is not in is fine.
+
+use serde_json::Value;
+
+use super::join::is_own_room;
+use super::reply::Reply;
+use crate::protocol::{LeaveRequest, Nothing};
+
+pub(super) fn leave(arguments: Vec<Value>, reply: Reply) {
+    match LeaveRequest::read(arguments) {
+        Ok(request) => {
+            if !is_own_room(&reply.socket, &request.room) {
+                reply.socket.leave(request.room.as_str().to_owned());
+            }
+            reply.done(Nothing {});
+        }
+        Err(refusal) => reply.refuse(&refusal, (None, None)),
+    }
+}

@@ -1,0 +1,73 @@
+//! Works through one socket's inbox, in order.
+//!
+//! Messages to one store commit share it, so sends overlap: each is submitted in order and answered when it is stored. A join, leave or
+//! history request waits for the sends before it. The worker ends when the inbox is empty and every send is answered.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use socketioxide_core::Value as Packet;
+
+use super::connect::Client;
+use super::reply::Reply;
+use super::{App, history, join, leave, send};
+use crate::chat::refusal::Refusal;
+use crate::protocol::{Event, arguments};
+
+/// One event that waits for its turn.
+pub(super) struct Job {
+    pub(super) packet: Packet,
+    pub(super) reply: Reply,
+    pub(super) arrived: Instant,
+}
+
+pub(super) async fn run(app: Arc<App>, client: Arc<Client>) {
+    let mut sends = FuturesUnordered::new();
+    loop {
+        let has_room = sends.len() < app.chat.in_flight_messages_max;
+        if has_room && let Some(job) = client.inbox.take() {
+            if job.reply.event == Event::SendMessage {
+                sends.extend(send::submit(&app, &client, job));
+                continue;
+            }
+            while sends.next().await.is_some() {}
+            answer(&app, &client, job).await;
+            continue;
+        }
+        if sends.is_empty() {
+            if client.inbox.rest() {
+                return;
+            }
+            continue;
+        }
+        tokio::select! {
+            Some(()) = sends.next() => {}
+            () = client.inbox.arrived.notified(), if has_room => {}
+        }
+    }
+}
+
+async fn answer(app: &App, client: &Client, job: Job) {
+    let Job { packet, reply, .. } = job;
+    let arguments = match read(&packet) {
+        Ok(arguments) => arguments,
+        Err(refusal) => return reply.refuse(&refusal, (None, None)),
+    };
+    match reply.event {
+        Event::JoinRoom => join::join(app, client, arguments, reply).await,
+        Event::LeaveRoom => leave::leave(arguments, reply),
+        Event::GetHistory => history::get(app, arguments, reply).await,
+        // Sends overlap and do not come here.
+        Event::SendMessage => {}
+    }
+}
+
+/// The arguments of an event's packet. Attachments appear as the placeholders they are, which no field of ours takes.
+pub(super) fn read(packet: &Packet) -> Result<Vec<serde_json::Value>, Refusal> {
+    match packet {
+        Packet::Str(text, _) => arguments(text.as_str()),
+        Packet::Bytes(_) => Err(Refusal::bad_request("the event is not text")),
+    }
+}
