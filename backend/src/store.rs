@@ -10,6 +10,7 @@ use crate::chat::room::RoomId;
 #[cfg(test)]
 mod contract;
 pub mod memory;
+pub mod mongodb;
 pub mod sqlite;
 
 /// The log of every room.
