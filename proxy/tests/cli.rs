@@ -3,12 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::thread;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tempfile::TempDir;
 
 struct Outcome {
@@ -141,6 +143,71 @@ fn a_held_pid_file_refuses_a_second_proxy() {
         outcome.stderr
     );
     assert_eq!(fs::read_to_string(path.join("pid")).unwrap(), "4711\n");
+}
+
+/// A proxy that does not outlive a failing test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if matches!(self.0.try_wait(), Ok(None)) {
+            self.0.kill().unwrap();
+            self.0.wait().unwrap();
+        }
+    }
+}
+
+/// Reads the program's log until a line holds the text.
+fn wait_for(log: &mut impl BufRead, text: &str) {
+    let mut line = String::new();
+    while !line.contains(text) {
+        line.clear();
+        assert!(
+            log.read_line(&mut line).unwrap() > 0,
+            "the log ended without {text:?}"
+        );
+    }
+}
+
+#[test]
+fn a_running_proxy_is_reloaded_and_stopped() {
+    let (_folder, path) = folder(&format!(
+        "{GOOD}[server]\npid_file = \"pid\"\nlisten = [\"127.0.0.1:0\"]\n"
+    ));
+    let program = Command::new(env!("CARGO_BIN_EXE_berth-proxy"))
+        .current_dir(&path)
+        .args(["run", "-c", "proxy.toml", "--log-level", "info"])
+        .stdout(Stdio::piped())
+        .spawn();
+    let mut proxy = Running(program.unwrap());
+    let mut log = BufReader::new(proxy.0.stdout.take().unwrap());
+    wait_for(&mut log, "listening");
+    while fs::read_to_string(path.join("pid")).unwrap().is_empty() {
+        thread::yield_now();
+    }
+    let second = berth_proxy(&path, &["run", "-c", "proxy.toml"]);
+    let held = format!("held by process {}", proxy.0.id());
+    assert!(second.stderr.contains(&held), "{}", second.stderr);
+
+    assert_eq!(
+        berth_proxy(&path, &["reload", "-c", "proxy.toml"]).code,
+        Some(0)
+    );
+    wait_for(&mut log, "reloaded");
+    fs::write(
+        path.join("proxy.toml"),
+        "[server]\npid_file = \"pid\"\nthreads = 0\n",
+    )
+    .unwrap();
+    assert_eq!(
+        berth_proxy(&path, &["reload", "-c", "proxy.toml"]).code,
+        Some(2)
+    );
+
+    let id = Pid::from_raw(proxy.0.id().try_into().unwrap());
+    kill(id, Signal::SIGTERM).unwrap();
+    assert_eq!(proxy.0.wait().unwrap().code(), Some(0));
+    assert!(!path.join("pid").exists());
 }
 
 #[test]
