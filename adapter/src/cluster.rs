@@ -84,7 +84,10 @@ impl Cluster {
         Self::on_bus(Kind::Alone, Arc::default(), |_| Arc::new(NoBus::new()))
     }
 
-    /// A server connected to others in this process. Call it inside a Tokio runtime.
+    /// A server connected to others in this process.
+    ///
+    /// # Panics
+    /// Outside of a Tokio runtime.
     pub fn hub(hub: &Hub) -> Self {
         let counters: Arc<Counters> = Arc::default();
         let on_hub = Arc::clone(&counters);
@@ -94,7 +97,10 @@ impl Cluster {
     }
 
     /// A server connected to others through Redis. Returns at once; background tasks connect and,
-    /// for as long as the cluster lives, reconnect. Call it inside a Tokio runtime.
+    /// for as long as the cluster lives, reconnect.
+    ///
+    /// # Panics
+    /// Outside of a Tokio runtime.
     ///
     /// # Errors
     /// [`ClusterError::BadAddress`] when the URL cannot be understood. An address where nothing

@@ -52,7 +52,13 @@ impl Counter {
         self.0.fetch_add(count, Ordering::Relaxed);
     }
 
-    fn get(&self) -> u64 {
+    /// Counts one, and says whether it is worth a line in the log: the first, the second, the
+    /// fourth, the eighth, and so on. A flood must not become a flood of lines.
+    pub(crate) fn add_noticeable(&self) -> bool {
+        (self.0.fetch_add(1, Ordering::Relaxed) + 1).is_power_of_two()
+    }
+
+    pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }

@@ -78,8 +78,11 @@ impl Inbox for Dispatch {
             Address::Response { .. } => member.on_response(payload),
         };
         if let Err(why) = outcome {
-            self.counters.malformed.add(1);
-            tracing::warn!(channel, %why, "ignored a malformed cluster message");
+            let malformed = &self.counters.malformed;
+            if malformed.add_noticeable() {
+                let total = malformed.get();
+                tracing::warn!(channel, %why, total, "ignored a malformed cluster message");
+            }
         }
     }
 }

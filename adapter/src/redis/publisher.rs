@@ -81,7 +81,7 @@ impl Publisher {
                         }
                     }
                 }
-                Err(error) => tracing::debug!(%error, "cannot connect to publish"),
+                Err(error) => self.status.failed(Role::Publisher, &error.to_string()),
             }
             if !backoff.wait(&mut stop).await {
                 return;

@@ -17,8 +17,16 @@ pub(crate) enum Role {
 pub(crate) struct Status {
     link: watch::Sender<Link>,
     counters: Arc<Counters>,
-    publisher_was_up: AtomicBool,
-    subscriber_was_up: AtomicBool,
+    publisher: Past,
+    subscriber: Past,
+}
+
+/// What has been seen of a connection so far.
+#[derive(Default)]
+struct Past {
+    was_up: AtomicBool,
+    /// The present outage has been logged.
+    is_failing: AtomicBool,
 }
 
 impl Status {
@@ -26,8 +34,15 @@ impl Status {
         Self {
             link: watch::Sender::default(),
             counters,
-            publisher_was_up: AtomicBool::new(false),
-            subscriber_was_up: AtomicBool::new(false),
+            publisher: Past::default(),
+            subscriber: Past::default(),
+        }
+    }
+
+    fn past(&self, role: Role) -> &Past {
+        match role {
+            Role::Publisher => &self.publisher,
+            Role::Subscriber => &self.subscriber,
         }
     }
 
@@ -36,11 +51,9 @@ impl Status {
     }
 
     pub(crate) fn up(&self, role: Role) {
-        let was_up = match role {
-            Role::Publisher => &self.publisher_was_up,
-            Role::Subscriber => &self.subscriber_was_up,
-        };
-        if was_up.swap(true, Ordering::Relaxed) {
+        let past = self.past(role);
+        past.is_failing.store(false, Ordering::Relaxed);
+        if past.was_up.swap(true, Ordering::Relaxed) {
             self.counters.reconnects.add(1);
         }
         tracing::info!(?role, "connected to Redis");
@@ -48,6 +61,19 @@ impl Status {
             Role::Publisher => link.publisher = true,
             Role::Subscriber => link.subscriber = true,
         });
+    }
+
+    /// An attempt to connect has failed. An outage is logged once, not at every attempt.
+    pub(crate) fn failed(&self, role: Role, why: &str) {
+        if self.past(role).is_failing.swap(true, Ordering::Relaxed) {
+            tracing::debug!(?role, why, "still cannot connect to Redis");
+        } else {
+            tracing::warn!(
+                ?role,
+                why,
+                "cannot connect to Redis; trying again until it works"
+            );
+        }
     }
 
     pub(crate) fn down(&self, role: Role, why: &str) {

@@ -83,7 +83,7 @@ impl Subscriber {
                     };
                     self.status.down(Role::Subscriber, &why);
                 }
-                Err(error) => tracing::debug!(%error, "cannot connect to subscribe"),
+                Err(error) => self.status.failed(Role::Subscriber, &error.to_string()),
             }
             if !backoff.wait(&mut stop).await {
                 return;

@@ -116,6 +116,50 @@ async fn needs_redis_the_cluster_heals_after_its_connections_are_killed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn needs_redis_a_break_under_traffic_repeats_and_reorders_nothing() {
+    const COUNT: u64 = 5000;
+    let redis = RedisServer::started().await;
+    let mut town = Town::start(&redis).await;
+    town.clustered().await;
+    for number in 0..COUNT {
+        if number % 1000 == 500 {
+            redis.command("CLIENT KILL TYPE normal").await;
+        }
+        if number % 1000 == 900 {
+            redis.command("CLIENT KILL TYPE pubsub").await;
+        }
+        town.servers[0]
+            .namespace()
+            .to("lobby")
+            .emit("n", &number)
+            .await
+            .unwrap();
+    }
+    town.clustered().await;
+    let [near, far] = &mut town.clients;
+    for number in 0..COUNT {
+        assert_eq!(
+            near.next().await.data[1],
+            number,
+            "its own server has lost nothing"
+        );
+    }
+    // The end is told after the queue, so that what comes before it is all that comes.
+    town.servers[0]
+        .namespace()
+        .to("lobby")
+        .emit("n", &COUNT)
+        .await
+        .unwrap();
+    let mut last = None;
+    while last != Some(COUNT) {
+        let number = far.next().await.data[1].as_u64();
+        assert!(number > last, "{number:?} after {last:?}");
+        last = number;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn needs_redis_the_cluster_heals_after_redis_is_killed_and_started_again() {
     let mut redis = RedisServer::started().await;
     let mut town = Town::start(&redis).await;
