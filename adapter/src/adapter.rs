@@ -136,7 +136,7 @@ impl<E: SocketEmitter> CoreAdapter<E> for ClusterAdapter<E> {
     }
 
     async fn close(&self) -> Result<(), ClusterError> {
-        self.cluster.remove(self.local.path(), &self.channels);
+        self.cluster.remove(self.local.path(), &self.channels, self);
         self.local.close();
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! The handle of one server's place in the cluster: which bus it is on, how that bus is doing,
 //! and which namespaces listen. Does not know Socket.IO's rooms or packets: see `adapter`.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use socketioxide_core::Uid;
@@ -187,8 +187,12 @@ impl Cluster {
         self.shared.bus.subscribe(self.subscriptions(channels));
     }
 
-    pub(crate) fn remove(&self, namespace: &str, channels: &Channels) {
-        if self.shared.dispatch.remove(namespace) {
+    /// `member` is the one that `add` was given, by reference.
+    pub(crate) fn remove<M>(&self, namespace: &str, channels: &Channels, member: &M) {
+        let is_same = |added: &Weak<dyn Member>| {
+            std::ptr::addr_eq(added.as_ptr(), std::ptr::from_ref(member))
+        };
+        if self.shared.dispatch.remove(namespace, is_same) {
             self.shared.bus.unsubscribe(self.subscriptions(channels));
         }
     }

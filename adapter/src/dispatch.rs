@@ -49,10 +49,18 @@ impl Dispatch {
         members.insert(namespace.to_owned(), Arc::downgrade(member));
     }
 
-    /// Whether it was there.
-    pub(crate) fn remove(&self, namespace: &str) -> bool {
+    /// Whether it was there. A namespace that was made anew under the same name stays.
+    pub(crate) fn remove(
+        &self,
+        namespace: &str,
+        is_same: impl FnOnce(&Weak<dyn Member>) -> bool,
+    ) -> bool {
         let mut members = self.members.write().unwrap_or_else(PoisonError::into_inner);
-        members.remove(namespace).is_some()
+        let was_there = members.get(namespace).is_some_and(is_same);
+        if was_there {
+            members.remove(namespace);
+        }
+        was_there
     }
 
     fn member(&self, namespace: &str) -> Option<Arc<dyn Member>> {

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use fred::clients::Client;
-use fred::error::Error;
+use fred::error::{Error, ErrorKind};
 use fred::interfaces::ClientLike;
 use fred::types::Builder;
 use fred::types::config::{
@@ -85,19 +85,25 @@ impl Dialer {
             .build()
     }
 
+    /// May be cancelled: nothing of an attempt is left behind.
     pub(crate) async fn connect(&self, client: Client) -> Result<Connection, Error> {
-        // The library's own timeouts are per step; all steps together get two of them.
-        let connecting = tokio::time::timeout(2 * self.command_timeout, client.init());
-        let task = match connecting.await {
-            Ok(connected) => connected?,
-            Err(_elapsed) => {
-                return Err(Error::new(
-                    fred::error::ErrorKind::Timeout,
-                    "connecting took too long",
-                ));
-            }
+        let connected = client.wait_for_connect();
+        tokio::pin!(connected);
+        // The first poll starts listening, so that the news cannot come before.
+        let mut connection = tokio::select! {
+            biased;
+            early = &mut connected => return Err(early.err().unwrap_or_else(Error::new_canceled)),
+            connection = async { Connection { task: client.connect(), client: client.clone() } } => connection,
         };
-        Ok(Connection { client, task })
+        // The library's own timeouts are per step; all steps together get two of them.
+        tokio::select! {
+            biased;
+            outcome = &mut connected => outcome.map(|()| connection),
+            why = connection.closed() => Err(Error::new(ErrorKind::IO, why)),
+            () = tokio::time::sleep(2 * self.command_timeout) => {
+                Err(Error::new(ErrorKind::Timeout, "connecting took too long"))
+            }
+        }
     }
 
     pub(crate) fn backoff(&self) -> Backoff {

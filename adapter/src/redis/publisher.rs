@@ -66,7 +66,11 @@ impl Publisher {
     pub(crate) async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let mut backoff = self.dialer.backoff();
         loop {
-            match self.connect().await {
+            let connected = tokio::select! {
+                connected = self.connect() => connected,
+                () = stopped(&mut stop) => return,
+            };
+            match connected {
                 Ok(connection) => {
                     backoff.reset();
                     self.client.send_replace(Some(connection.client.clone()));

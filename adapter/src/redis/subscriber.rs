@@ -73,7 +73,11 @@ impl Subscriber {
     pub(crate) async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let mut backoff = self.dialer.backoff();
         loop {
-            match self.connect().await {
+            let connected = tokio::select! {
+                connected = self.connect() => connected,
+                () = stopped(&mut stop) => return,
+            };
+            match connected {
                 Ok((connection, messages)) => {
                     backoff.reset();
                     self.status.up(Role::Subscriber);

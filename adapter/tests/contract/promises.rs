@@ -2,10 +2,11 @@
 
 use berth_adapter::{Cluster, Hub, RedisOptions};
 use serde_json::json;
+use socketioxide::extract::SocketRef;
 use socketioxide_core::Uid;
 
 use crate::client::Event;
-use crate::server::Server;
+use crate::server::{Adapter, Server};
 
 /// Makes clusters that are connected to each other, in a namespace that nobody else uses.
 pub(crate) struct Buses {
@@ -70,6 +71,7 @@ promises! {
     any_payload_survives, needs_redis_any_payload_survives;
     namespaces_are_separate, needs_redis_namespaces_are_separate;
     a_local_broadcast_stays, needs_redis_a_local_broadcast_stays;
+    a_namespace_can_be_deleted_and_made_again, needs_redis_a_namespace_can_be_deleted_and_made_again;
     glob_characters_in_a_namespace_are_only_characters, needs_redis_glob_characters_in_a_namespace_are_only_characters;
 }
 
@@ -313,6 +315,28 @@ mod on {
             .unwrap();
         assert_eq!(near.next().await.data[0], "local");
         assert_eq!(far.next().await.data[0], "end");
+    }
+
+    pub(crate) async fn a_namespace_can_be_deleted_and_made_again(buses: Buses) {
+        let [first, second] = buses.servers().await;
+        second.io.delete_ns(&buses.namespace);
+        second.io.ns(
+            buses.namespace.clone(),
+            async |socket: SocketRef<Adapter>| {
+                socket.join("lobby");
+                socket.emit("joined", &()).unwrap();
+            },
+        );
+        second.clustered().await;
+        let mut far = second.client().await;
+        assert_eq!(far.next().await.data[0], "joined");
+        first
+            .namespace()
+            .to("lobby")
+            .emit("message", &())
+            .await
+            .unwrap();
+        assert_eq!(far.next().await.data[0], "message");
     }
 
     pub(crate) async fn glob_characters_in_a_namespace_are_only_characters(mut buses: Buses) {
