@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::settings::Overrides;
+use crate::settings::{Overrides, Server};
 
 /// Chat backend on Socket.IO with durable, ordered rooms.
 #[derive(Debug, Parser)]
@@ -77,9 +77,20 @@ pub struct Run {
 pub struct Health {
     /// What to ask; the default follows PORT
     #[arg(long)]
-    pub url: Option<String>,
+    url: Option<String>,
     #[arg(long, env = "PORT", hide = true)]
-    pub port: Option<u16>,
+    port: Option<u16>,
+}
+
+impl Health {
+    /// What to ask.
+    #[must_use]
+    pub fn target(&self) -> String {
+        let port = self.port.unwrap_or(Server::default().port);
+        self.url
+            .clone()
+            .unwrap_or_else(|| format!("http://127.0.0.1:{port}/health/liveness"))
+    }
 }
 
 impl Cli {

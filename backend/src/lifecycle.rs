@@ -41,6 +41,20 @@ pub fn stop_on_signals() -> std::io::Result<CancellationToken> {
     Ok(stop)
 }
 
+/// What an instance is called that has no name: the host, which in a container is the container, and the port.
+#[must_use]
+pub fn instance_name(port: u16) -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host: String = host
+        .trim()
+        .chars()
+        .filter(char::is_ascii_graphic)
+        .take(64)
+        .collect();
+    let host = if host.is_empty() { "berth" } else { &host };
+    format!("{host}-{port}")
+}
+
 /// Logs every transition of the link in the words operators grep for, and keeps its gauges.
 pub fn watch_cluster(
     cluster: &Cluster,

@@ -1,5 +1,7 @@
 //! Where log lines go: stdout, for people or as JSON.
 
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::EnvFilter;
 
 use crate::settings::{Format, Level, Log};
@@ -19,7 +21,10 @@ pub fn start(log: &Log) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(format!(
         "{libraries},berth_backend={own},berth_adapter={own}"
     ))?;
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter);
+    let is_terminal = std::io::stdout().is_terminal();
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(is_terminal);
     let started = match log.format {
         Format::Text => subscriber.with_target(false).try_init(),
         Format::Json => subscriber.json().flatten_event(true).try_init(),

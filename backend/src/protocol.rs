@@ -10,9 +10,8 @@ use serde::Serialize;
 use crate::chat::message::Message;
 use crate::chat::refusal::Refusal;
 use crate::date::to_iso;
-use crate::store::Page;
 
-pub use read::{HistoryRequest, JoinRequest, LeaveRequest, SendRequest, arguments};
+pub use read::{Cursor, HistoryRequest, JoinRequest, LeaveRequest, SendRequest, arguments};
 
 /// What a client may ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -240,16 +239,6 @@ impl<'a> From<&'a crate::store::History> for HistoryBody<'a> {
             messages: history.messages.iter().map(MessageBody::from).collect(),
             has_more: history.has_more,
         }
-    }
-}
-
-/// Which page a pair of cursors means. `before` wins, as the older half of a window is asked for first.
-#[must_use]
-pub fn page(before: Option<u64>, after: Option<u64>, limit: u32) -> Page {
-    match (before, after) {
-        (Some(before), _) => Page::Before { before, limit },
-        (None, Some(after)) => Page::After { after, limit },
-        (None, None) => Page::Latest { limit },
     }
 }
 

@@ -19,7 +19,8 @@ use crate::http::{self, Shared, Site};
 use crate::lifecycle;
 use crate::metrics::Metrics;
 use crate::session::Sessions;
-use crate::settings::{Append, Settings};
+use crate::session::cookie::{self, Secrets};
+use crate::settings::{Append, Secret, Settings};
 use crate::socket::{self, App, Ingredients};
 use crate::store::Store;
 
@@ -56,7 +57,7 @@ pub async fn serve(
         append: append_limits(&settings.append),
         store: parts.store,
         sessions: parts.sessions,
-        secrets: settings.session.secrets.clone(),
+        secrets: secrets(&settings)?,
         metrics: metrics.clone(),
         draining: draining.clone(),
     });
@@ -96,6 +97,15 @@ pub async fn serve(
     .finish(drain_timeout)
     .await;
     Ok(())
+}
+
+/// What signs session cookies. Without a configured secret one is made for this instance alone: `stores` keeps one where it can.
+fn secrets(settings: &Settings) -> anyhow::Result<Secrets> {
+    let configured = &settings.session.secrets;
+    if configured.is_empty() {
+        return Ok(Secrets::new([cookie::new_sid()])?);
+    }
+    Ok(Secrets::new(configured.iter().map(Secret::reveal))?)
 }
 
 fn append_limits(append: &Append) -> AppendLimits {

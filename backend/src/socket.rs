@@ -31,10 +31,11 @@ use crate::chat::message::Message;
 use crate::metrics::Metrics;
 use crate::protocol::{self, MessageBody};
 use crate::session::Sessions;
-use crate::settings::{Chat, Engine, Secret, Transports};
+use crate::session::cookie::Secrets;
+use crate::settings::{Chat, Engine, Transports};
 use crate::store::Store;
 
-pub(crate) use history::page;
+pub(crate) use history::{page, wanted};
 
 /// The one place that says how servers are joined.
 pub type Adapter = ClusterAdapter<Emitter>;
@@ -48,7 +49,7 @@ pub struct App {
     pub read_timeout: Duration,
     pub store: Arc<dyn Store>,
     pub sessions: Arc<dyn Sessions>,
-    pub secrets: Vec<Secret>,
+    pub secrets: Secrets,
     pub metrics: Metrics,
     pub appender: Appender,
     /// Workers and appenders: what a shutdown waits for.
@@ -64,7 +65,7 @@ pub struct Ingredients {
     pub append: AppendLimits,
     pub store: Arc<dyn Store>,
     pub sessions: Arc<dyn Sessions>,
-    pub secrets: Vec<Secret>,
+    pub secrets: Secrets,
     pub metrics: Metrics,
     pub draining: CancellationToken,
 }

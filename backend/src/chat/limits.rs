@@ -4,6 +4,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::refusal::Refusal;
+
 /// Longest `type` of a message, in bytes. It is a word such as `text`, kept with every message.
 pub const KIND_BYTES_MAX: usize = 64;
 
@@ -28,6 +30,23 @@ pub struct Limits {
     pub page_messages_max: u32,
     /// Messages in the answer to a join that does not say.
     pub join_messages_default: u32,
+}
+
+/// How many messages a page has for a client that asks for `wanted`.
+///
+/// # Errors
+/// The refusal to answer. A client that silently got less than it asked for would take it for everything.
+pub fn page_limit(wanted: Option<u64>, limits: &Limits) -> Result<u32, Refusal> {
+    let Some(wanted) = wanted else {
+        return Ok(limits.join_messages_default.min(limits.page_messages_max));
+    };
+    match u32::try_from(wanted) {
+        Ok(limit) if (1..=limits.page_messages_max).contains(&limit) => Ok(limit),
+        _ => {
+            let message = format!("limit is not from 1 to {}", limits.page_messages_max);
+            Err(Refusal::bad_request(message))
+        }
+    }
 }
 
 /// A token bucket: never admits more than `burst + rate × t` over any time `t`.

@@ -9,12 +9,12 @@ use super::auth::{Visitor, visitor};
 use super::{Site, refused, status_of};
 use crate::chat::refusal::{Code, Refusal};
 use crate::chat::room::RoomId;
-use crate::protocol::{self, Done, HistoryBody};
-use crate::socket::page;
+use crate::protocol::{Cursor, Done, HistoryBody};
+use crate::socket::{page, wanted};
 
 /// Texts, so that a wrong one is answered in our words.
 #[derive(Debug, Deserialize)]
-pub(super) struct Cursor {
+pub(super) struct Texts {
     before: Option<String>,
     after: Option<String>,
     limit: Option<String>,
@@ -23,10 +23,10 @@ pub(super) struct Cursor {
 pub(super) async fn messages(
     State(site): State<Site>,
     Path(room): Path<String>,
-    Query(cursor): Query<Cursor>,
+    Query(texts): Query<Texts>,
     headers: HeaderMap,
 ) -> Response {
-    match read(&site, &room, &cursor, &headers).await {
+    match read(&site, &room, &texts, &headers).await {
         Ok(response) => response,
         Err(refusal) => refused(status_of(refusal.code), &refusal),
     }
@@ -35,7 +35,7 @@ pub(super) async fn messages(
 async fn read(
     site: &Site,
     room: &str,
-    cursor: &Cursor,
+    texts: &Texts,
     headers: &HeaderMap,
 ) -> Result<Response, Refusal> {
     let app = &site.app;
@@ -43,16 +43,12 @@ async fn read(
         return Err(Refusal::new(Code::Unauthorized, "log in first"));
     }
     let room = RoomId::parse(room)?;
-    let before = number("before", cursor.before.as_deref())?;
-    let after = number("after", cursor.after.as_deref())?;
-    let limit = match number("limit", cursor.limit.as_deref())? {
-        Some(0) => return Err(Refusal::bad_request("limit is 0")),
-        Some(limit) => u32::try_from(limit)
-            .unwrap_or(u32::MAX)
-            .min(app.limits.page_messages_max),
-        None => app.limits.join_messages_default,
+    let cursor = Cursor {
+        before: number("before", texts.before.as_deref())?,
+        after: number("after", texts.after.as_deref())?,
+        limit: number("limit", texts.limit.as_deref())?,
     };
-    let history = page(app, &room, protocol::page(before, after, limit)).await?;
+    let history = page(app, &room, wanted(&cursor, app)?).await?;
     Ok(Json(Done::new(HistoryBody::from(&history))).into_response())
 }
 

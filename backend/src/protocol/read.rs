@@ -14,7 +14,7 @@ pub struct JoinRequest {
     pub last_seq: Option<u64>,
     /// The log that `last_seq` is of.
     pub epoch: Option<String>,
-    pub limit: Option<u32>,
+    pub limit: Option<u64>,
 }
 
 /// `leaveRoom(roomId)`, `({roomId})`.
@@ -34,9 +34,15 @@ pub struct SendRequest {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HistoryRequest {
     pub room: RoomId,
+    pub cursor: Cursor,
+}
+
+/// Where in a room's log, in seqs, and how many messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cursor {
     pub before: Option<u64>,
     pub after: Option<u64>,
-    pub limit: Option<u32>,
+    pub limit: Option<u64>,
 }
 
 /// The arguments of an event packet, `["name", …]`, without the name.
@@ -62,7 +68,7 @@ impl JoinRequest {
             room,
             last_seq: number(&fields, "lastSeq")?,
             epoch: text(&fields, "epoch")?,
-            limit: limit(&fields)?,
+            limit: number(&fields, "limit")?,
         })
     }
 }
@@ -97,12 +103,12 @@ impl HistoryRequest {
     /// The refusal to answer.
     pub fn read(arguments: Vec<Value>) -> Result<Self, Refusal> {
         let (room, fields) = room_and_fields(arguments)?;
-        Ok(Self {
-            room,
+        let cursor = Cursor {
             before: number(&fields, "before")?,
             after: number(&fields, "after")?,
-            limit: limit(&fields)?,
-        })
+            limit: number(&fields, "limit")?,
+        };
+        Ok(Self { room, cursor })
     }
 }
 
@@ -147,13 +153,5 @@ fn number(fields: &Map<String, Value>, key: &str) -> Result<Option<u64>, Refusal
             .as_u64()
             .map(Some)
             .ok_or_else(|| Refusal::bad_request(format!("{key} is not a whole number from 0"))),
-    }
-}
-
-fn limit(fields: &Map<String, Value>) -> Result<Option<u32>, Refusal> {
-    match number(fields, "limit")? {
-        None => Ok(None),
-        Some(0) => Err(Refusal::bad_request("limit is 0")),
-        Some(limit) => Ok(Some(u32::try_from(limit).unwrap_or(u32::MAX))),
     }
 }

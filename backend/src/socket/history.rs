@@ -4,9 +4,10 @@ use serde_json::Value;
 
 use super::reply::Reply;
 use super::{App, join};
+use crate::chat::limits::page_limit;
 use crate::chat::refusal::{Code, Refusal};
 use crate::chat::room::RoomId;
-use crate::protocol::{self, HistoryBody, HistoryRequest};
+use crate::protocol::{Cursor, HistoryBody, HistoryRequest};
 use crate::store::{History, Page, StoreError};
 
 pub(super) async fn get(app: &App, arguments: Vec<Value>, reply: Reply) {
@@ -19,21 +20,28 @@ pub(super) async fn get(app: &App, arguments: Vec<Value>, reply: Reply) {
         let refusal = Refusal::new(Code::NotMember, "join the room before reading it");
         return reply.refuse(&refusal, (Some(room.as_str()), None));
     }
-    let limits = &app.limits;
-    let limit = request
-        .limit
-        .unwrap_or(limits.join_messages_default)
-        .min(limits.page_messages_max);
-    match page(
-        app,
-        &room,
-        protocol::page(request.before, request.after, limit),
-    )
-    .await
-    {
+    let result = match wanted(&request.cursor, app) {
+        Ok(wanted) => page(app, &room, wanted).await,
+        Err(refusal) => Err(refusal),
+    };
+    match result {
         Ok(history) => reply.done(HistoryBody::from(&history)),
         Err(refusal) => reply.refuse(&refusal, (Some(room.as_str()), None)),
     }
+}
+
+/// The page that a cursor means.
+///
+/// # Errors
+/// `BAD_REQUEST` when it asks for more than a page.
+pub(crate) fn wanted(cursor: &Cursor, app: &App) -> Result<Page, Refusal> {
+    let limit = page_limit(cursor.limit, &app.limits)?;
+    Ok(match (cursor.before, cursor.after) {
+        // Both make a window; its end is asked for first.
+        (Some(before), _) => Page::Before { before, limit },
+        (None, Some(after)) => Page::After { after, limit },
+        (None, None) => Page::Latest { limit },
+    })
 }
 
 /// One page, within the time a client should wait.

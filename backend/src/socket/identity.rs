@@ -1,56 +1,26 @@
 //! Who a client is: the user of its session, or a guest. Decides from facts; reading cookies and stores is the caller's.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::chat::limits::NAME_BYTES_MAX;
 use crate::chat::message::Sender;
-use crate::session::Session;
+use crate::session::SessionUser;
 
-/// Where an application keeps the user in its session, tried in order.
-const USER_PATHS: [&[&str]; 2] = [&["user"], &["passport", "user"]];
-const ID_KEYS: [&str; 4] = ["id", "_id", "userId", "uid"];
-const NAME_KEYS: [&str; 5] = ["displayName", "name", "username", "nickname", "email"];
+/// Longest user id taken from a session, in bytes. It is kept with every message and is part of an index key.
+const ID_BYTES_MAX: usize = 128;
 
-/// The user that a session record names, if any.
+/// The sender that a session's user is. `None` when the id cannot be kept: the user is then nobody we know.
 #[must_use]
-pub fn user_of(session: &Session) -> Option<Sender> {
-    for path in USER_PATHS {
-        let user = path
-            .iter()
-            .try_fold(&Value::Null, |found, key| match found {
-                Value::Null => session.0.get(*key),
-                Value::Object(fields) => fields.get(*key),
-                Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => None,
-            });
-        match user {
-            Some(Value::Object(fields)) => {
-                if let Some(id) = first_text(fields, &ID_KEYS) {
-                    let name = first_text(fields, &NAME_KEYS).and_then(|name| clean_name(&name));
-                    return Some(Sender {
-                        name: name.unwrap_or_else(|| id.clone()),
-                        id,
-                    });
-                }
-            }
-            // Passport keeps only the id.
-            Some(value) => {
-                if let Some(id) = as_id(value) {
-                    return Some(Sender {
-                        name: id.clone(),
-                        id,
-                    });
-                }
-            }
-            None => {}
-        }
+pub fn user(user: &SessionUser) -> Option<Sender> {
+    if user.id.is_empty() || user.id.len() > ID_BYTES_MAX {
+        return None;
     }
-    let id = session.0.get("userId").and_then(as_id)?;
-    let name = first_text(&session.0, &NAME_KEYS).and_then(|name| clean_name(&name));
+    let name = user.name.as_deref().and_then(clean_name);
     Some(Sender {
-        name: name.unwrap_or_else(|| id.clone()),
-        id,
+        id: user.id.clone(),
+        name: name.unwrap_or_else(|| user.id.clone()),
     })
 }
 
@@ -100,57 +70,23 @@ pub fn clean_name(text: &str) -> Option<String> {
     (!name.is_empty()).then_some(name)
 }
 
-fn first_text(fields: &Map<String, Value>, keys: &[&str]) -> Option<String> {
-    keys.iter().find_map(|key| fields.get(*key).and_then(as_id))
-}
-
-fn as_id(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) if !text.is_empty() && text.len() <= ID_BYTES_MAX => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Null | Value::Bool(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
-            None
-        }
-    }
-}
-
-/// Longest user id taken from a session, in bytes. It is kept with every message and is part of an index key.
-const ID_BYTES_MAX: usize = 128;
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
-    #[track_caller]
-    fn check(session: Value, expected: Option<(&str, &str)>) {
-        let user = user_of(&Session(session.as_object().unwrap().clone()));
-        let user = user
-            .as_ref()
-            .map(|user| (user.id.as_str(), user.name.as_str()));
-        assert_eq!(user, expected);
-    }
-
     #[test]
-    fn the_user_is_found_where_applications_keep_it() {
-        check(
-            json!({"cookie": {}, "user": {"id": "7", "name": "Ann"}}),
-            Some(("7", "Ann")),
-        );
-        check(
-            json!({"user": {"_id": 7, "username": "ann"}}),
-            Some(("7", "ann")),
-        );
-        check(json!({"passport": {"user": {"id": "7"}}}), Some(("7", "7")));
-        check(json!({"passport": {"user": "7"}}), Some(("7", "7")));
-        check(
-            json!({"userId": "7", "displayName": " Ann\n"}),
-            Some(("7", "Ann")),
-        );
-        check(json!({"cookie": {}, "views": 3}), None);
-        check(json!({"user": {"name": "nobody"}}), None);
-        check(json!({"user": [1], "passport": 5, "userId": {}}), None);
+    fn a_user_is_taken_with_a_clean_name() {
+        let of = |id: &str, name: Option<&str>| {
+            user(&SessionUser {
+                id: id.to_owned(),
+                name: name.map(str::to_owned),
+                guest: false,
+            })
+        };
+        assert_eq!(of("7", Some(" Ann\n")).unwrap().name, "Ann");
+        assert_eq!(of("7", None).unwrap().name, "7");
+        assert_eq!(of(&"7".repeat(129), None), None);
+        assert_eq!(of("", None), None);
     }
 
     #[test]

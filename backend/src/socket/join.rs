@@ -6,6 +6,7 @@ use socketioxide::socket::Socket;
 use super::connect::Client;
 use super::reply::Reply;
 use super::{Adapter, App, history};
+use crate::chat::limits::page_limit;
 use crate::chat::refusal::{Code, Refusal};
 use crate::chat::room::RoomId;
 use crate::protocol::{HistoryBody, JoinRequest, Joined, RoomBody};
@@ -18,13 +19,16 @@ pub(super) async fn join(app: &App, client: &Client, arguments: Vec<Value>, repl
         Err(refusal) => return reply.refuse(&refusal, (None, None)),
     };
     let room = request.room.clone();
-    if let Err(refusal) = enter(app, client, &reply.socket, &room) {
-        return reply.refuse(&refusal, (Some(room.as_str()), None));
-    }
+    let entered = page_limit(request.limit, &app.limits)
+        .and_then(|limit| enter(app, client, &reply.socket, &room).map(|()| limit));
+    let limit = match entered {
+        Ok(limit) => limit,
+        Err(refusal) => return reply.refuse(&refusal, (Some(room.as_str()), None)),
+    };
     if !reply.is_awaited() {
         return;
     }
-    match catch_up(app, request).await {
+    match catch_up(app, request, limit).await {
         Ok((history, recovered)) => {
             let name = room.as_str();
             let room = RoomBody {
@@ -82,12 +86,7 @@ fn enter(
 }
 
 /// What the client missed, or the newest messages when it missed nothing we can name.
-async fn catch_up(app: &App, request: JoinRequest) -> Result<(History, bool), Refusal> {
-    let limits = &app.limits;
-    let limit = request
-        .limit
-        .unwrap_or(limits.join_messages_default)
-        .min(limits.page_messages_max);
+async fn catch_up(app: &App, request: JoinRequest, limit: u32) -> Result<(History, bool), Refusal> {
     if let Some(after) = request.last_seq {
         let history = history::page(app, &request.room, Page::After { after, limit }).await?;
         if is_same_log(&history, after, request.epoch.as_deref()) {

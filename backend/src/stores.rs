@@ -1,0 +1,156 @@
+//! Opens what the settings name: the message store, the sessions, the cluster and the session secret.
+//!
+//! The only place that knows the implementations behind the ports. Reaching a server that is down is not an error here: it is tried again.
+
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use berth_adapter::{Cluster, RedisOptions};
+
+use crate::session::cookie;
+use crate::session::memory::MemorySessions;
+use crate::session::redis::RedisSessions;
+use crate::session::sqlite::SqliteSessions;
+use crate::session::{SessionTtl, Sessions};
+use crate::settings::{Secret, Settings, StoreKind};
+use crate::store::Store;
+use crate::store::memory::MemoryStore;
+use crate::store::mongodb::MongoStore;
+use crate::store::sqlite::SqliteStore;
+
+/// The file in the data folder that keeps a made session secret.
+const SECRET_FILE: &str = "session-secret";
+
+/// # Errors
+/// When the data folder or the file in it cannot be used, or the URI makes no sense.
+pub async fn open_store(settings: &Settings) -> anyhow::Result<Arc<dyn Store>> {
+    match settings.store.kind {
+        StoreKind::MongoDb => {
+            let uri = settings
+                .store
+                .mongo_uri
+                .as_ref()
+                .context("store.mongo_uri is missing")?;
+            let store = MongoStore::connect(uri.reveal())
+                .await
+                .context("store.mongo_uri")?;
+            Ok(Arc::new(store))
+        }
+        StoreKind::Sqlite => {
+            let path = data_folder(settings)?.join("chat.db");
+            let store = SqliteStore::open(&path)
+                .with_context(|| format!("cannot open {}", path.display()))?;
+            Ok(Arc::new(store))
+        }
+        StoreKind::Memory => {
+            tracing::warn!(
+                "messages are kept in memory only; they are lost when this program ends"
+            );
+            Ok(Arc::new(MemoryStore::new()))
+        }
+    }
+}
+
+/// Redis, where Node keeps them too, when there is one; else beside the messages.
+///
+/// # Errors
+/// When the URL makes no sense, or the data folder or the file in it cannot be used.
+pub fn open_sessions(settings: &Settings) -> anyhow::Result<Arc<dyn Sessions>> {
+    let ttl = SessionTtl {
+        default_seconds: u32::try_from(settings.session.ttl.as_secs()).unwrap_or(u32::MAX),
+    };
+    if let Some(url) = &settings.redis.url {
+        let sessions = RedisSessions::connect(url.reveal(), ttl).context("redis.url")?;
+        return Ok(Arc::new(sessions));
+    }
+    if settings.store.kind == StoreKind::Memory {
+        return Ok(Arc::new(MemorySessions::new().with_ttl(ttl)));
+    }
+    let path = data_folder(settings)?.join("sessions.db");
+    let sessions =
+        SqliteSessions::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
+    Ok(Arc::new(sessions.with_ttl(ttl)))
+}
+
+/// # Errors
+/// When the URL makes no sense.
+pub fn join_cluster(settings: &Settings) -> anyhow::Result<Cluster> {
+    match &settings.redis.url {
+        Some(url) => Ok(Cluster::redis(RedisOptions::new(url.reveal())).context("redis.url")?),
+        None => Ok(Cluster::alone()),
+    }
+}
+
+/// Makes sure that cookies are signed by a secret that outlives this process, where one can be kept.
+///
+/// # Errors
+/// When the data folder or the file in it cannot be used.
+pub fn ensure_secret(settings: &mut Settings) -> anyhow::Result<()> {
+    if !settings.session.secrets.is_empty() {
+        return Ok(());
+    }
+    if settings.redis.url.is_some() || settings.store.kind != StoreKind::Sqlite {
+        tracing::warn!(
+            "SESSION_SECRET is not set: a random one is used until this program ends; other servers do not accept its cookies"
+        );
+        settings.session.secrets = vec![Secret::new(cookie::new_sid())];
+        return Ok(());
+    }
+    let path = data_folder(settings)?.join(SECRET_FILE);
+    let secret = kept_secret(&path).with_context(|| format!("cannot use {}", path.display()))?;
+    settings.session.secrets = vec![secret];
+    Ok(())
+}
+
+/// The secret in the file; made, for the owner's eyes only, when there is none.
+fn kept_secret(path: &Path) -> anyhow::Result<Secret> {
+    let made = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path);
+    match made {
+        Ok(mut file) => {
+            let secret = cookie::new_sid();
+            file.write_all(secret.as_bytes())?;
+            file.sync_all()?;
+            Ok(Secret::new(secret))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            let secret = std::fs::read_to_string(path)?;
+            anyhow::ensure!(!secret.trim().is_empty(), "it is empty; remove it");
+            Ok(Secret::new(secret.trim()))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn data_folder(settings: &Settings) -> anyhow::Result<&Path> {
+    let folder = settings.store.data.as_path();
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("cannot make the data folder {}", folder.display()))?;
+    Ok(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_made_secret_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut settings = Settings::default();
+        settings.store.data = folder.path().join("data");
+        ensure_secret(&mut settings).unwrap();
+        let first = settings.session.secrets.clone();
+        settings.session.secrets.clear();
+        ensure_secret(&mut settings).unwrap();
+        assert_eq!(settings.session.secrets, first);
+        settings.session.secrets = vec![Secret::new("given")];
+        ensure_secret(&mut settings).unwrap();
+        assert_eq!(settings.session.secrets, [Secret::new("given")]);
+    }
+}
