@@ -2,18 +2,18 @@
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage or a bad file (trying again cannot help).
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use berth_proxy::config;
 use berth_proxy::descriptors;
-use berth_proxy::logging;
 use berth_proxy::server::{self, Control, Source};
 use berth_proxy::settings::Settings;
 use clap::{Parser, Subcommand, ValueEnum};
 use nix::sys::signal::{Signal, kill};
+use tracing_subscriber::EnvFilter;
 
 use crate::pid_file::{self, PidFile};
 use crate::probe;
@@ -118,14 +118,7 @@ impl Cli {
         match verb {
             Verb::Run => {
                 let settings = load(&file, "nothing was started")?;
-                logging::start(&self.log_level, self.log_format == LogFormat::Json).map_err(
-                    |error| {
-                        let level = &self.log_level;
-                        Failure::usage(format!(
-                            "berth-proxy: --log-level {level:?}: {error:#}; write info"
-                        ))
-                    },
-                )?;
+                start_logging(&self.log_level, self.log_format)?;
                 run(&file, settings)
             }
             Verb::Check => check(&file),
@@ -225,6 +218,23 @@ fn health(file: &Path) -> Result<(), Failure> {
         ))
     })?;
     Ok(probe::liveness(address)?)
+}
+
+fn start_logging(level: &str, format: LogFormat) -> Result<(), Failure> {
+    let filter = EnvFilter::try_new(level).map_err(|error| {
+        Failure::usage(format!(
+            "berth-proxy: --log-level {level:?}: {error}; write info"
+        ))
+    })?;
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_target(false)
+        .with_ansi(io::stdout().is_terminal());
+    let started = match format {
+        LogFormat::Text => lines.try_init(),
+        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+    };
+    Ok(started.map_err(anyhow::Error::from_boxed)?)
 }
 
 fn say(text: &str) -> Result<(), Failure> {

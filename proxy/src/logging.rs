@@ -1,7 +1,6 @@
 //! One access line per request and per tunnel. Other modules log transitions; nobody else logs requests.
 
 use std::borrow::Cow;
-use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use crate::refusal::Refusal;
@@ -23,13 +22,12 @@ pub struct Access<'a> {
 /// Sends everything that is logged to stdout: for people, or as JSON for machines.
 ///
 /// # Errors
-/// When the directives make no sense, or the process already logs somewhere.
+/// When the process already logs somewhere.
 pub fn start(directives: &str, is_json: bool) -> anyhow::Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_new(directives)?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_target(false)
-        .with_ansi(std::io::stdout().is_terminal());
+        .with_target(false);
     let started = if is_json {
         builder.json().flatten_event(true).try_init()
     } else {
