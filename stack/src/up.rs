@@ -1,0 +1,134 @@
+//! `berth up`: open the stores, start the backends, start the proxy, show the screen, wait, stop. In that order.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use berth_adapter::{Cluster, Hub};
+use berth_backend::server::{Parts, serve};
+use berth_backend::session::Sessions;
+use berth_backend::session::sqlite::SqliteSessions;
+use berth_backend::settings::Settings;
+use berth_backend::store::Store;
+use berth_backend::store::sqlite::SqliteStore;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::Up;
+use crate::ports::bind_backends;
+use crate::proxy::Proxy;
+use crate::screen::Screen;
+
+/// A stop that takes longer is cut off: the promise is 5 s, and every acknowledged message is already on disk.
+const STOP_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// What all backends of the stack share.
+struct Shared {
+    store: Arc<dyn Store>,
+    sessions: Arc<dyn Sessions>,
+    hub: Hub,
+    settings: Settings,
+}
+
+/// Runs the whole stack until Ctrl-C, SIGTERM, or a part of it ends.
+///
+/// # Errors
+/// When the data folder or an address cannot be had, or when a part ends by itself.
+pub(crate) fn run(up: &Up) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let outcome = runtime.block_on(live(up));
+    runtime.shutdown_timeout(Duration::from_millis(500));
+    outcome
+}
+
+async fn live(up: &Up) -> anyhow::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    // The screen is read in any folder, so it names the place in full.
+    let database = std::path::absolute(&up.data)?.join("chat.db");
+    let shared = Shared::open(&up.data, &database)?;
+    let listeners = bind_backends(up.listen.port(), up.instances)
+        .await
+        .context("cannot bind a port for each backend")?;
+    let stop = CancellationToken::new();
+    let mut backends = JoinSet::new();
+    let mut names = Vec::with_capacity(listeners.len());
+    for (number, listener) in listeners.into_iter().enumerate() {
+        let name = format!("berth-{}", number + 1);
+        names.push((name.clone(), listener.local_addr()?));
+        backends.spawn(serve(listener, shared.parts(name), stop.clone()));
+    }
+    let addresses: Vec<SocketAddr> = names.iter().map(|(_, address)| *address).collect();
+    let mut proxy = Proxy::start(up.listen, &addresses).await?;
+    show(&Screen {
+        proxy: proxy.address,
+        backends: names,
+        database,
+    })?;
+
+    let ended_by_itself = tokio::select! {
+        _ = interrupt.recv() => None,
+        _ = terminate.recv() => None,
+        end = proxy.ended() => return end.and(Err(anyhow!("the proxy ended by itself"))),
+        Some(end) = backends.join_next() => Some(end),
+    };
+    if let Some(end) = ended_by_itself {
+        end.context("a backend died")??;
+        return Err(anyhow!("a backend ended by itself"));
+    }
+    tokio::select! {
+        outcome = stop_all(proxy, stop, backends) => outcome,
+        () = tokio::time::sleep(STOP_TIMEOUT) => Err(anyhow!("gave up waiting after {} s", STOP_TIMEOUT.as_secs())),
+        _ = interrupt.recv() => Err(anyhow!("stopped at once, as asked by the second Ctrl-C")),
+    }
+}
+
+/// The way in closes first, so that no client meets a backend that is already gone.
+async fn stop_all(
+    proxy: Proxy,
+    stop: CancellationToken,
+    mut backends: JoinSet<anyhow::Result<()>>,
+) -> anyhow::Result<()> {
+    proxy.stop().await?;
+    stop.cancel();
+    while let Some(end) = backends.join_next().await {
+        end.context("a backend died")??;
+    }
+    Ok(())
+}
+
+impl Shared {
+    fn open(data: &Path, database: &Path) -> anyhow::Result<Self> {
+        let mut settings = Settings::default();
+        settings.store.data = data.to_owned();
+        Ok(Self {
+            store: Arc::new(SqliteStore::open(database)?),
+            sessions: Arc::new(SqliteSessions::open(&data.join("sessions.db"))?),
+            hub: Hub::new(),
+            settings,
+        })
+    }
+
+    fn parts(&self, instance: String) -> Parts {
+        Parts {
+            settings: self.settings.clone(),
+            instance,
+            store: Arc::clone(&self.store),
+            sessions: Arc::clone(&self.sessions),
+            cluster: Cluster::hub(&self.hub),
+        }
+    }
+}
+
+fn show(screen: &Screen) -> anyhow::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "{screen}")?;
+    stdout.flush()?;
+    Ok(())
+}
