@@ -1,0 +1,235 @@
+//! HTTP by hand, and what the server says over it.
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::client::Client;
+use crate::place::Place;
+
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
+    /// What a browser would send back.
+    pub(crate) cookie: Option<String>,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+}
+
+pub(crate) async fn get(url: &str, cookie: Option<&str>) -> Answer {
+    ask(url, "GET", cookie, "", "").await
+}
+
+pub(crate) async fn post(url: &str, body: &Value, cookie: Option<&str>) -> Answer {
+    ask(
+        url,
+        "POST",
+        cookie,
+        "Content-Type: application/json\r\n",
+        &body.to_string(),
+    )
+    .await
+}
+
+pub(crate) async fn ask(
+    url: &str,
+    method: &str,
+    cookie: Option<&str>,
+    more: &str,
+    body: &str,
+) -> Answer {
+    let rest = url.strip_prefix("http://").unwrap();
+    let (authority, path) = rest.split_once('/').unwrap();
+    let cookie = cookie
+        .map(|cookie| format!("Cookie: {cookie}\r\n"))
+        .unwrap_or_default();
+    let length = body.len();
+    let mut stream = TcpStream::connect(authority).await.unwrap();
+    let request = format!(
+        "{method} /{path} HTTP/1.1\r\nHost: {authority}\r\n{cookie}{more}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    let cookie = head
+        .lines()
+        .find_map(|line| line.strip_prefix("set-cookie: "))
+        .map(|line| line.split(';').next().unwrap().to_owned());
+    Answer {
+        status,
+        head: head.to_ascii_lowercase(),
+        body: body.to_owned(),
+        cookie,
+    }
+}
+
+#[tokio::test]
+async fn every_answer_names_the_instance() {
+    let mut place = Place::new();
+    let backend = place.backend().await;
+    for (path, status) in [
+        ("/", 200),
+        ("/metrics", 200),
+        ("/health/liveness", 200),
+        ("/health/readiness", 200),
+        ("/api/instance", 200),
+        ("/api/auth/me", 401),
+        ("/api/rooms/r/messages", 200),
+        ("/socket.io/?EIO=4&transport=polling", 200),
+        ("/socket.io/?EIO=4&transport=pigeon", 400),
+        ("/nowhere", 404),
+    ] {
+        let answer = get(&backend.url(path), None).await;
+        assert_eq!(answer.status, status, "{path}: {}", answer.body);
+        assert!(
+            answer.head.contains("x-berth-instance: backend-1"),
+            "{path}: {}",
+            answer.head
+        );
+    }
+}
+
+#[tokio::test]
+async fn rooms_can_be_read_over_http() {
+    let mut place = Place::new();
+    let backend = place.backend().await;
+    let mut client = Client::guest(backend.address).await;
+    client.call(&json!(["joinRoom", "a room"])).await;
+    for number in 1..=5 {
+        client
+            .call(&json!(["sendMessage", "a room", number.to_string()]))
+            .await;
+    }
+    let page = get(
+        &backend.url("/api/rooms/a%20room/messages?after=2&limit=2"),
+        None,
+    )
+    .await
+    .json();
+    let seqs: Vec<_> = page["messages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|message| &message["seq"])
+        .collect();
+    assert_eq!(
+        (seqs, &page["hasMore"]),
+        (vec![&json!(3), &json!(4)], &json!(true))
+    );
+    for query in [
+        "limit=x",
+        "limit=0",
+        "limit=100000",
+        "before=-1",
+        "after=1.5",
+    ] {
+        let answer = get(
+            &backend.url(&format!("/api/rooms/r/messages?{query}")),
+            None,
+        )
+        .await;
+        assert_eq!(
+            (answer.status, &answer.json()["error"]["code"]),
+            (400, &json!("BAD_REQUEST")),
+            "{query}"
+        );
+    }
+    assert_eq!(
+        get(&backend.url("/api/rooms/%00/messages"), None)
+            .await
+            .status,
+        400
+    );
+}
+
+#[tokio::test]
+async fn the_guides_metrics_are_there() {
+    let mut place = Place::new();
+    let backend = place.backend().await;
+    let _client = Client::guest(backend.address).await;
+    let page = get(&backend.url("/metrics"), None).await.body;
+    for line in [
+        "redis_connection_status 0",
+        "http_active_connections 2",
+        "http_requests_total 2",
+        "chat_connections{transport=\"websocket\"} 1",
+        "chat_mode{mode=\"cluster\"} 1",
+    ] {
+        assert!(
+            page.lines().any(|found| found == line),
+            "{line} is not in\n{page}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn other_origins_are_answered_as_configured() {
+    let mut place = Place::new();
+    let open = place.backend().await;
+    let origin = "Origin: https://app.example\r\n";
+    let handshake = "/socket.io/?EIO=4&transport=polling";
+    let answer = ask(&open.url(handshake), "GET", None, origin, "").await;
+    assert!(
+        answer
+            .head
+            .contains("access-control-allow-origin: https://app.example"),
+        "{}",
+        answer.head
+    );
+    assert!(
+        answer
+            .head
+            .contains("access-control-allow-credentials: true"),
+        "{}",
+        answer.head
+    );
+    let own = vec!["https://chat.example".to_owned()];
+    place.settings.server.cors_origins = berth_backend::settings::Origins::Only(own);
+    let strict = place.backend().await;
+    assert_eq!(
+        ask(&strict.url(handshake), "GET", None, origin, "")
+            .await
+            .status,
+        403
+    );
+    for fine in [
+        "",
+        "Origin: https://chat.example\r\n",
+        &format!("Origin: http://{}\r\n", strict.address),
+    ] {
+        assert_eq!(
+            ask(&strict.url(handshake), "GET", None, fine, "")
+                .await
+                .status,
+            200,
+            "{fine}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn bodies_have_a_limit() {
+    let mut place = Place::new();
+    let backend = place.backend().await;
+    let large = json!({"displayName": "x".repeat(70_000)});
+    assert_eq!(
+        post(&backend.url("/api/auth/guest"), &large, None)
+            .await
+            .status,
+        413
+    );
+    let name = json!({"displayName": 7});
+    assert_eq!(
+        post(&backend.url("/api/auth/guest"), &name, None)
+            .await
+            .status,
+        400
+    );
+}

@@ -1,0 +1,17 @@
+//! Backends as clients meet them: real sockets, in this process, on a memory store.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests fail as tests do; clippy exempts only the test functions themselves"
+)]
+
+mod bad_input;
+mod chat;
+mod client;
+mod http;
+mod identity;
+mod place;
+mod stop;
+mod trouble;

@@ -1,0 +1,150 @@
+//! Backends in this process, on free ports, on one store: where the tests take place.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use berth_adapter::{Cluster, Hub};
+use berth_backend::chat::message::Draft;
+use berth_backend::chat::room::RoomId;
+use berth_backend::server::{Parts, serve};
+use berth_backend::session::memory::MemorySessions;
+use berth_backend::session::{Session, SessionError, Sessions};
+use berth_backend::settings::{Secret, Settings};
+use berth_backend::store::memory::MemoryStore;
+use berth_backend::store::{Appended, History, Page, Store, StoreError};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) const SECRET: &str = "a secret for tests";
+
+/// The memory store, and a switch that takes it away.
+pub(crate) struct Switched {
+    store: MemoryStore,
+    pub(crate) is_down: AtomicBool,
+}
+
+impl Switched {
+    fn check(&self) -> Result<(), StoreError> {
+        if self.is_down.load(Ordering::SeqCst) {
+            return Err(StoreError::Unavailable("switched off".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Store for Switched {
+    async fn append(&self, room: &RoomId, drafts: Vec<Draft>) -> Vec<Result<Appended, StoreError>> {
+        match self.check() {
+            Ok(()) => self.store.append(room, drafts).await,
+            Err(error) => vec![Err(error); drafts.len()],
+        }
+    }
+
+    async fn page(&self, room: &RoomId, page: Page) -> Result<History, StoreError> {
+        self.check()?;
+        self.store.page(room, page).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.check()
+    }
+
+    fn name(&self) -> &'static str {
+        "memory"
+    }
+}
+
+/// Sessions that cannot be asked.
+pub(crate) struct NoSessions;
+
+#[async_trait]
+impl Sessions for NoSessions {
+    async fn load(&self, _: &str) -> Result<Option<Session>, SessionError> {
+        Err(SessionError::Unavailable("switched off".to_owned()))
+    }
+
+    async fn save(&self, _: &str, _: &Session) -> Result<(), SessionError> {
+        Err(SessionError::Unavailable("switched off".to_owned()))
+    }
+
+    async fn touch(&self, _: &str, _: &Session) -> Result<(), SessionError> {
+        Err(SessionError::Unavailable("switched off".to_owned()))
+    }
+
+    async fn destroy(&self, _: &str) -> Result<(), SessionError> {
+        Err(SessionError::Unavailable("switched off".to_owned()))
+    }
+}
+
+/// One running backend.
+pub(crate) struct Backend {
+    pub(crate) address: SocketAddr,
+    stop: CancellationToken,
+    task: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Backend {
+    /// Stops it as a signal would, and waits for its end.
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        self.task.await.unwrap().unwrap();
+    }
+
+    pub(crate) fn begin_stop(&self) {
+        self.stop.cancel();
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+}
+
+/// Makes backends that share what servers of one cluster share.
+pub(crate) struct Place {
+    pub(crate) store: Arc<Switched>,
+    pub(crate) sessions: Arc<dyn Sessions>,
+    pub(crate) settings: Settings,
+    hub: Hub,
+    count: usize,
+}
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        let mut settings = Settings::default();
+        settings.session.secrets = vec![Secret::new(SECRET)];
+        Self {
+            store: Arc::new(Switched {
+                store: MemoryStore::new(),
+                is_down: AtomicBool::new(false),
+            }),
+            sessions: Arc::new(MemorySessions::new()),
+            settings,
+            hub: Hub::new(),
+            count: 0,
+        }
+    }
+
+    pub(crate) async fn backend(&mut self) -> Backend {
+        self.count += 1;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let parts = Parts {
+            settings: self.settings.clone(),
+            instance: format!("backend-{}", self.count),
+            store: Arc::clone(&self.store) as Arc<dyn Store>,
+            sessions: Arc::clone(&self.sessions),
+            cluster: Cluster::hub(&self.hub),
+        };
+        let task = tokio::spawn(serve(listener, parts, stop.clone()));
+        Backend {
+            address,
+            stop,
+            task,
+        }
+    }
+}
