@@ -95,16 +95,15 @@ impl Edge {
         let mut bytes = BytesMut::new();
         let mut is_first = true;
         loop {
-            let snapshot = self.context.shared.registry.current();
-            let came = self
-                .read_head(&mut socket, &mut bytes, &snapshot, is_first)
-                .await;
+            let came = self.read_head(&mut socket, &mut bytes, is_first).await;
             is_first = false;
             let end = match came {
                 Came::Head(end) => end,
                 Came::Nothing => return,
                 Came::Refused(refusal) => return self.refuse(socket, peer, refusal).await,
             };
+            // Taken only now: the wait for the head may have lasted over a reload.
+            let snapshot = self.context.shared.registry.current();
             match decide(&snapshot, peer, &mut bytes, end) {
                 Step::Forward {
                     request,
@@ -127,23 +126,8 @@ impl Edge {
     }
 
     /// Reads the next head. An idle connection ends when the proxy drains; one that is inside a head may finish it.
-    async fn read_head(
-        &self,
-        socket: &mut Socket,
-        bytes: &mut BytesMut,
-        snapshot: &Snapshot,
-        is_first: bool,
-    ) -> Came {
-        let limits = &snapshot.limits;
-        let bounds = Bounds {
-            bytes_max: limits.head_bytes_max,
-            idle_timeout: if is_first {
-                limits.head_timeout
-            } else {
-                limits.client_keepalive_timeout
-            },
-            head_timeout: limits.head_timeout,
-        };
+    async fn read_head(&self, socket: &mut Socket, bytes: &mut BytesMut, is_first: bool) -> Came {
+        let bounds = self.bounds(is_first);
         let mut life = self.context.life.clone();
         tokio::select! {
             biased;
@@ -156,6 +140,20 @@ impl Edge {
         tokio::select! {
             came = read(socket, bytes, bounds) => came,
             () = life.reached(Phase::Closing) => Came::Nothing,
+        }
+    }
+
+    fn bounds(&self, is_first: bool) -> Bounds {
+        let limits = &self.context.shared.registry.current().limits;
+        let idle_timeout = if is_first {
+            limits.head_timeout
+        } else {
+            limits.client_keepalive_timeout
+        };
+        Bounds {
+            bytes_max: limits.head_bytes_max,
+            idle_timeout,
+            head_timeout: limits.head_timeout,
         }
     }
 

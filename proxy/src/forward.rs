@@ -196,13 +196,10 @@ impl ProxyHttp for Forward {
             };
         };
         self.shared.metrics.refused(refusal);
-        if session.response_written().is_none() {
-            let written = session
-                .respond_error_with_body(refusal.status(), Bytes::from(refusal.body()))
-                .await;
-            if let Err(error) = written {
-                tracing::debug!(%error, "the client left before its answer");
-            }
+        if session.response_written().is_none()
+            && let Err(error) = answer(session, refusal).await
+        {
+            tracing::debug!(%error, "the client left before its answer");
         }
         FailToProxy {
             error_code: refusal.status(),
@@ -276,6 +273,15 @@ impl Forward {
             "try failed"
         );
     }
+}
+
+/// The same answer as `Refusal::to_bytes`, in Pingora's hands.
+async fn answer(session: &mut Session, refusal: Refusal) -> pingora::Result<()> {
+    let body = Bytes::from(refusal.body());
+    let mut head = ResponseHeader::build(refusal.status(), Some(3))?;
+    head.insert_header("Content-Type", "text/plain")?;
+    head.insert_header("Content-Length", body.len())?;
+    session.write_error_response(head, body).await
 }
 
 fn peer(endpoint: &Endpoint, upstream: &Upstream) -> pingora::Result<HttpPeer> {

@@ -7,16 +7,16 @@ use crate::refusal::Refusal;
 
 /// What is known about a request when it ends.
 #[derive(Clone, Debug)]
-pub struct Access<'a> {
-    pub client: &'a str,
-    pub method: &'a str,
-    pub host: Cow<'a, str>,
-    pub target: Cow<'a, str>,
-    pub upstream: &'a str,
+pub(crate) struct Access<'a> {
+    pub(crate) client: &'a str,
+    pub(crate) method: &'a str,
+    pub(crate) host: Cow<'a, str>,
+    pub(crate) target: Cow<'a, str>,
+    pub(crate) upstream: &'a str,
     /// Empty: no server was reached.
-    pub server: &'a str,
-    pub tries: u32,
-    pub duration: Duration,
+    pub(crate) server: &'a str,
+    pub(crate) tries: u32,
+    pub(crate) duration: Duration,
 }
 
 /// Sends everything that is logged to stdout: for people, or as JSON for machines.
@@ -37,7 +37,12 @@ pub fn start(directives: &str, is_json: bool) -> anyhow::Result<()> {
 }
 
 /// A request was answered; `refusal` says why if the proxy did it.
-pub fn request(access: &Access<'_>, status: u16, bytes_sent: usize, refusal: Option<Refusal>) {
+pub(crate) fn request(
+    access: &Access<'_>,
+    status: u16,
+    bytes_sent: usize,
+    refusal: Option<Refusal>,
+) {
     tracing::info!(
         client = access.client,
         method = access.method,
@@ -55,7 +60,7 @@ pub fn request(access: &Access<'_>, status: u16, bytes_sent: usize, refusal: Opt
 }
 
 /// A request was refused before it was known what it asks for, or whom.
-pub fn refused(client: &str, refusal: Refusal) {
+pub(crate) fn refused(client: &str, refusal: Refusal) {
     tracing::info!(
         client,
         status = refusal.status(),
@@ -65,7 +70,7 @@ pub fn refused(client: &str, refusal: Refusal) {
 }
 
 /// A tunnel ended.
-pub fn tunnel(access: &Access<'_>, bytes: (u64, u64), reason: &'static str) {
+pub(crate) fn tunnel(access: &Access<'_>, bytes: (u64, u64), reason: &'static str) {
     let (bytes_received, bytes_sent) = bytes;
     tracing::info!(
         client = access.client,

@@ -1,1 +1,8 @@
-//! Whole proxies over real sockets.
+//! Whole proxies over real sockets on free ports. Nothing here sleeps: everything waits for what it expects.
+
+mod cluster;
+mod edge;
+mod forward;
+mod reload;
+mod stop;
+mod tunnel;

@@ -1,0 +1,247 @@
+use std::time::Duration;
+
+use super::cluster::{Does, Proxy, Server, settings};
+use crate::settings::{Cookie, Route, Settings, Sticky};
+
+pub(super) fn sticky(servers: &[&str]) -> Settings {
+    let mut settings = settings(servers);
+    settings.upstreams[0].sticky = vec![Sticky::Cookie(Cookie {
+        name: "srv_id".to_owned(),
+        expires: Some(Duration::from_secs(3600)),
+        domain: None,
+        path: Some("/".to_owned()),
+        secure: false,
+        httponly: true,
+        samesite: None,
+        partitioned: false,
+    })];
+    settings
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_is_told_who_asks() {
+    let server = Server::start(Does::Echo).await;
+    let proxy = Proxy::start(settings(&[&server.address])).await;
+    let answer = proxy
+        .get("X-Real-IP: 6.6.6.6\r\nX-Forwarded-For: 1.1.1.1\r\nX-Forwarded-Proto: https\r\n")
+        .await;
+    assert_eq!(answer.status, 200);
+    let told = answer.body.to_lowercase();
+    for line in [
+        "host: a",
+        "x-real-ip: 127.0.0.1",
+        "x-forwarded-for: 1.1.1.1, 127.0.0.1",
+        "x-forwarded-proto: http",
+    ] {
+        assert!(told.lines().any(|found| found == line), "{line} in {told}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_carries_requests_of_every_shape() {
+    let server = Server::start(Does::Echo).await;
+    let proxy = Proxy::start(settings(&[&server.address])).await;
+    let mut client = proxy.connect().await;
+    client
+        .send("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello")
+        .await;
+    assert!(client.answer().await.body.ends_with("\r\n\r\nhello"));
+    client.send("POST /b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n").await;
+    assert!(client.answer().await.body.ends_with("\r\n\r\nhello"));
+    client.send("HEAD /c HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert!(client.head().await.starts_with("HTTP/1.1 200"));
+    client.send("OPTIONS /d HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert!(client.answer().await.body.starts_with("OPTIONS /d "));
+    assert_eq!(
+        server.connections(),
+        1,
+        "the connection to the server is kept"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pipelined_requests_are_answered_in_turn() {
+    let server = Server::start(Does::Echo).await;
+    let proxy = Proxy::start(settings(&[&server.address])).await;
+    let mut client = proxy.connect().await;
+    client.send("GET /1 HTTP/1.1\r\nHost: a\r\n\r\nPOST /2 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhiGET /3 HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    for path in ["GET /1 ", "POST /2 ", "GET /3 "] {
+        assert!(client.answer().await.body.starts_with(path));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_server_is_skipped_for_every_method() {
+    let (dead, server) = (Server::dead().await, Server::start(Does::Echo).await);
+    let proxy = Proxy::start(settings(&[&dead, &server.address])).await;
+    let mut client = proxy.connect().await;
+    client
+        .send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi")
+        .await;
+    assert_eq!(client.answer().await.status, 200);
+    for _ in 0..4 {
+        assert_eq!(proxy.get("").await.status, 200);
+    }
+    proxy
+        .wait_for_metric(&format!(
+            "berth_upstream_server_fails_total{{reason=\"connect_refused\",server=\"{dead}\",upstream=\"app\"}} 1"
+        ))
+        .await;
+    proxy
+        .wait_for_metric(&format!(
+            "berth_upstream_server_up{{server=\"{dead}\",upstream=\"app\"}} 0"
+        ))
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_hangs_up_is_skipped_only_if_repeating_is_safe() {
+    let (hangs, server) = (
+        Server::start(Does::Hangs).await,
+        Server::start(Does::Echo).await,
+    );
+    let mut settings = settings(&[&hangs.address, &server.address]);
+    settings.upstreams[0].servers[0].max_fails = 0;
+    let proxy = Proxy::start(settings).await;
+    let mut client = proxy.connect().await;
+    client
+        .send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi")
+        .await;
+    assert_eq!(client.answer().await.status, 502);
+    assert_eq!(server.seen(), 0, "a POST that was sent is not sent again");
+    for _ in 0..4 {
+        assert_eq!(proxy.get("").await.status, 200);
+    }
+    assert!(hangs.seen() > 1, "GETs met the server that hangs up, too");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_left_is_a_bad_gateway() {
+    let (first, second) = (Server::dead().await, Server::dead().await);
+    let proxy = Proxy::start(settings(&[&first, &second])).await;
+    assert_eq!(proxy.get("").await.status, 502);
+    assert_eq!(proxy.get("").await.status, 502);
+    proxy
+        .wait_for_metric("berth_refusals_total{reason=\"no_live_upstreams\"} 1")
+        .await;
+    let readiness = proxy.admin("/health/readiness").await;
+    assert_eq!(
+        (readiness.status, readiness.body.as_str()),
+        (503, "upstream app: no live server\n")
+    );
+    assert_eq!(proxy.admin("/health/liveness").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_server_is_a_gateway_timeout() {
+    let server = Server::start(Does::Sleeps).await;
+    let mut settings = settings(&[&server.address]);
+    settings.upstreams[0].read_timeout = Duration::from_millis(50);
+    let proxy = Proxy::start(settings).await;
+    let answer = proxy.get("").await;
+    assert_eq!(answer.status, 504);
+    assert_eq!(answer.field("Server"), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nonsense_from_a_server_is_a_bad_gateway() {
+    let server = Server::start(Does::Say("SSH-2.0-OpenSSH\r\n\r\n")).await;
+    let proxy = Proxy::start(settings(&[&server.address])).await;
+    assert_eq!(proxy.get("").await.status, 502);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_is_too_large_is_refused() {
+    let server = Server::start(Does::Echo).await;
+    let mut settings = settings(&[&server.address]);
+    settings.limits.body_bytes_max = 10;
+    let proxy = Proxy::start(settings).await;
+    let mut client = proxy.connect().await;
+    client
+        .send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\nhello world")
+        .await;
+    assert_eq!(client.answer().await.status, 413);
+    let mut client = proxy.connect().await;
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nb\r\nhello world\r\n0\r\n\r\n").await;
+    assert_eq!(client.answer().await.status, 413);
+    proxy
+        .wait_for_metric("berth_refusals_total{reason=\"body_too_large\"} 2")
+        .await;
+    proxy
+        .wait_for_metric(&format!(
+            "berth_upstream_server_up{{server=\"{}\",upstream=\"app\"}} 1",
+            server.address
+        ))
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cookie_is_set_once_and_honoured() {
+    let (first, second) = (
+        Server::start(Does::EchoWithCookie).await,
+        Server::start(Does::EchoWithCookie).await,
+    );
+    let proxy = Proxy::start(sticky(&[&first.address, &second.address])).await;
+    let answer = proxy.get("").await;
+    let (cookie, server) = (
+        answer.cookie("srv_id").unwrap(),
+        answer.field("X-Server").unwrap().to_owned(),
+    );
+    assert_eq!(
+        answer.cookie("app").as_deref(),
+        Some("app=1"),
+        "the app's cookie passes"
+    );
+    for _ in 0..5 {
+        let answer = proxy.get(&format!("Cookie: app=1; {cookie}\r\n")).await;
+        assert_eq!(answer.field("X-Server"), Some(server.as_str()));
+        assert_eq!(
+            answer.cookie("srv_id"),
+            None,
+            "it is set only when it changes"
+        );
+    }
+    let forged = proxy.get("Cookie: srv_id=forged\r\n").await;
+    assert!(forged.cookie("srv_id").is_some());
+    assert_eq!(forged.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_of_a_dead_server_moves_and_is_told_so() {
+    let (dead, server) = (Server::dead().await, Server::start(Does::Echo).await);
+    let proxy = Proxy::start(sticky(&[&dead, &server.address])).await;
+    let mark = crate::affinity::cookie::mark_of(&dead);
+    let answer = proxy.get(&format!("Cookie: srv_id={mark}\r\n")).await;
+    let own = crate::affinity::cookie::mark_of(&server.address);
+    assert_eq!(answer.cookie("srv_id"), Some(format!("srv_id={own}")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_host_is_not_found() {
+    let server = Server::start(Does::Echo).await;
+    let mut settings = settings(&[&server.address]);
+    settings.routes = vec![Route {
+        host: Some("chat".to_owned()),
+        path: "/x".to_owned(),
+        upstream: 0,
+    }];
+    let proxy = Proxy::start(settings).await;
+    assert_eq!(proxy.get("").await.status, 404);
+    let mut client = proxy.connect().await;
+    client
+        .send("GET /x HTTP/1.1\r\nHost: Chat:80\r\n\r\n")
+        .await;
+    assert_eq!(client.answer().await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upgrade_that_is_no_websocket_is_a_plain_request() {
+    let server = Server::start(Does::Echo).await;
+    let proxy = Proxy::start(settings(&[&server.address])).await;
+    let answer = proxy.get("Upgrade: h2c\r\nConnection: Upgrade\r\n").await;
+    assert!(
+        !answer.body.to_lowercase().contains("upgrade"),
+        "{}",
+        answer.body
+    );
+}
