@@ -1,23 +1,28 @@
 //! What this server does to sockets wherever they are: local sockets at once, the others by message.
 //! Owns the outgoing half of [`ClusterAdapter`]; the incoming half is `receive`.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use socketioxide_core::Value;
+use futures_util::stream::{FusedStream, Stream, empty, select};
+
 use socketioxide_core::adapter::errors::BroadcastError;
 use socketioxide_core::adapter::{
-    BroadcastFlags, BroadcastOptions, CoreAdapter, CoreLocalAdapter, DefinedAdapter,
+    AckStreamItem, BroadcastFlags, BroadcastOptions, CoreAdapter, CoreLocalAdapter, DefinedAdapter,
     RemoteSocketData, Room, RoomParam, SocketEmitter,
 };
 use socketioxide_core::packet::{Packet, PacketData};
 use socketioxide_core::parser::Parse;
+use socketioxide_core::{Uid, Value};
 
 use crate::ClusterError;
+use crate::ask::OpenQuestions;
 use crate::channels::{self, Channels};
 use crate::cluster::Cluster;
 use crate::codec::broadcast::{self, Audience};
-use crate::codec::request::{self, Change};
+use crate::codec::request::{self, Asker, Change, Question};
+use crate::codec::response::Answer;
 use crate::dispatch::Member;
 
 /// Makes a Socket.IO server part of a [`Cluster`]: one per namespace, made by the server itself.
@@ -28,6 +33,7 @@ pub struct ClusterAdapter<E> {
     pub(crate) cluster: Cluster,
     pub(crate) channels: Channels,
     pub(crate) local: CoreLocalAdapter<E>,
+    pub(crate) open_questions: Arc<OpenQuestions>,
     /// The parser keeps arguments as MessagePack, not as JSON.
     pub(crate) keeps_msgpack: bool,
 }
@@ -50,6 +56,46 @@ impl<E: SocketEmitter> ClusterAdapter<E> {
                 self.cluster.publish(channel, payload);
             }
             Err(why) => self.count_unencodable(&why),
+        }
+    }
+
+    /// Sends an event that wants answers to the other servers; `None` when there are none.
+    async fn publish_acked(
+        &self,
+        packet: &Packet,
+        audience: &Audience,
+        timeout: Duration,
+    ) -> Option<impl Stream<Item = AckStreamItem<E::AckError>> + Send + use<E>> {
+        let (PacketData::Event(data, _) | PacketData::BinaryEvent(data, _)) = &packet.inner else {
+            return None;
+        };
+        let servers = match self.other_servers().await {
+            Ok(servers) => servers,
+            Err(why) => {
+                tracing::debug!(%why, "only local clients are asked for acknowledgements");
+                return None;
+            }
+        };
+        if servers == 0 {
+            return None;
+        }
+        let question = self.open_questions.open();
+        let uid = self.cluster.uid();
+        let asker = Asker {
+            uid: uid.as_str(),
+            id: &question.id,
+            timeout_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
+        };
+        match request::encode_acked_broadcast(asker, self.local.path(), data, audience) {
+            Ok(payload) => {
+                self.cluster
+                    .publish(self.channels.request.clone(), payload.into());
+                Some(self.remote_acks(question, servers, timeout))
+            }
+            Err(why) => {
+                self.count_unencodable(&why);
+                None
+            }
         }
     }
 
@@ -89,6 +135,11 @@ impl<E: SocketEmitter> ClusterAdapter<E> {
     }
 }
 
+/// Acknowledgements, the local ones with the ids of their sockets.
+pub(crate) type AckStream<E> = Pin<
+    Box<dyn FusedStream<Item = AckStreamItem<<E as SocketEmitter>::AckError>> + Send + 'static>,
+>;
+
 /// The wire's words for the server's options. `None` when they match nobody: on the wire, no rooms
 /// would mean everybody.
 fn audience(options: &BroadcastOptions) -> Option<Audience> {
@@ -110,7 +161,7 @@ fn audience(options: &BroadcastOptions) -> Option<Audience> {
 impl<E: SocketEmitter> CoreAdapter<E> for ClusterAdapter<E> {
     type Error = ClusterError;
     type State = Cluster;
-    type AckStream = E::AckStream;
+    type AckStream = AckStream<E>;
     type InitRes = ();
 
     fn new(cluster: &Cluster, local: CoreLocalAdapter<E>) -> Self {
@@ -118,6 +169,7 @@ impl<E: SocketEmitter> CoreAdapter<E> for ClusterAdapter<E> {
         Self {
             cluster: cluster.clone(),
             channels: Channels::new(local.path()),
+            open_questions: Arc::default(),
             keeps_msgpack: matches!(sample, Ok(Value::Bytes(_))),
             local,
         }
@@ -158,15 +210,26 @@ impl<E: SocketEmitter> CoreAdapter<E> for ClusterAdapter<E> {
         Ok(delivered?)
     }
 
-    /// Reaches local sockets only, for now: other servers neither get the event nor acknowledge it.
+    /// Acknowledgements of local clients and of the other servers' clients, as they come.
     async fn broadcast_with_ack(
         &self,
         packet: Packet,
         options: BroadcastOptions,
         timeout: Option<Duration>,
     ) -> Result<Self::AckStream, ClusterError> {
-        let (acks, _count) = self.local.broadcast_with_ack(packet, options, timeout);
-        Ok(acks)
+        let audience = self.audience(&options);
+        let to_others = audience.is_some().then(|| packet.clone());
+        let (local, _count) = self.local.broadcast_with_ack(packet, options, timeout);
+        let (Some(audience), Some(packet)) = (audience, to_others) else {
+            return Ok(Box::pin(select(local, empty())));
+        };
+        let timeout = timeout.unwrap_or_else(|| self.local.ack_timeout());
+        Ok(
+            match self.publish_acked(&packet, &audience, timeout).await {
+                Some(remote) => Box::pin(select(local, remote)),
+                None => Box::pin(select(local, empty())),
+            },
+        )
     }
 
     async fn add_sockets(
@@ -206,17 +269,52 @@ impl<E: SocketEmitter> CoreAdapter<E> for ClusterAdapter<E> {
         Ok(disconnected?)
     }
 
-    /// Rooms of local sockets, for now.
     async fn rooms(&self, options: BroadcastOptions) -> Result<Vec<Room>, ClusterError> {
-        Ok(self.local.rooms(options).into_iter().collect())
+        let audience = self.audience(&options);
+        let mut rooms = self.local.rooms(options);
+        if let Some(audience) = audience {
+            let is_everybody = audience == Audience::default();
+            let question = if is_everybody {
+                Question::AllRooms
+            } else {
+                Question::Sockets
+            };
+            for answer in self.ask(question, &audience).await? {
+                match answer {
+                    Answer::Rooms(names) => rooms.extend(names.into_iter().map(Room::Owned)),
+                    Answer::Sockets(sockets) => {
+                        let names = sockets.into_iter().flat_map(|socket| socket.rooms);
+                        rooms.extend(names.map(Room::Owned));
+                    }
+                    Answer::Clients(_) | Answer::Acknowledgement(_) => {}
+                }
+            }
+        }
+        Ok(rooms.into_iter().collect())
     }
 
-    /// Local sockets, for now. Node's ids would not fit into [`RemoteSocketData`] anyway.
+    /// Sockets of Node servers are left out: their ids do not fit into [`RemoteSocketData`].
     async fn fetch_sockets(
         &self,
         options: BroadcastOptions,
     ) -> Result<Vec<RemoteSocketData>, ClusterError> {
-        Ok(self.local.fetch_sockets(options))
+        let audience = self.audience(&options);
+        let mut sockets = self.local.fetch_sockets(options);
+        if let Some(audience) = audience {
+            for answer in self.ask(Question::Sockets, &audience).await? {
+                let Answer::Sockets(found) = answer else {
+                    continue;
+                };
+                let ids = found.iter().filter_map(|socket| socket.id.parse().ok());
+                sockets.extend(ids.map(|id| RemoteSocketData {
+                    id,
+                    // Answers do not say whose they are; zero is nobody's, so never taken for local.
+                    server_id: Uid::ZERO,
+                    ns: self.local.path().clone(),
+                }));
+            }
+        }
+        Ok(sockets)
     }
 
     fn get_local(&self) -> &CoreLocalAdapter<E> {

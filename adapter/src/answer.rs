@@ -10,7 +10,8 @@ use socketioxide_core::adapter::{BroadcastFlags, BroadcastOptions, SocketEmitter
 
 use crate::adapter::ClusterAdapter;
 use crate::codec::broadcast::Audience;
-use crate::codec::request::{self, AckedBroadcast, Kind, Request};
+use crate::codec::request::{AckedBroadcast, Kind, Request};
+use crate::codec::response;
 use crate::dispatch::Malformed;
 use crate::receive::options;
 
@@ -64,7 +65,7 @@ impl<E: SocketEmitter> ClusterAdapter<E> {
         let timeout = request.timeout_ms.map(Duration::from_millis);
         let audience = options(request.audience.clone());
         let (acks, clients) = self.local.broadcast_with_ack(packet, audience, timeout);
-        let count = request::encode_client_count(request.id, clients)
+        let count = response::encode_client_count(request.id, clients)
             .map_err(|error| Malformed::new(error.to_string()))?;
         self.respond(count.into());
         if clients == 0 {
@@ -74,7 +75,7 @@ impl<E: SocketEmitter> ClusterAdapter<E> {
         let channel = self.channels.response.clone();
         // Ends with the acknowledgements' own timeout.
         tokio::spawn(acks.for_each(move |(_, ack)| {
-            match ack.map(|ack| request::encode_ack(&id, &ack)) {
+            match ack.map(|ack| response::encode_ack(&id, &ack)) {
                 Ok(Ok(payload)) => cluster.publish(channel.clone(), payload.into()),
                 Ok(Err(why)) => tracing::warn!(%why, "an acknowledgement was not passed on"),
                 // The asking server's own timeout tells its caller.

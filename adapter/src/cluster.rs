@@ -70,6 +70,14 @@ pub enum ClusterError {
     /// The bus did not answer; the text says what it said last.
     #[error("the cluster bus is not available: {0}")]
     Unavailable(String),
+    /// Not all servers answered a question in time.
+    #[error("{answered} of {asked} other servers answered in time")]
+    Unanswered {
+        /// Servers that answered.
+        answered: usize,
+        /// Servers that there are, this one not counted.
+        asked: usize,
+    },
 }
 
 impl From<ClusterError> for socketioxide_core::adapter::errors::AdapterError {

@@ -7,6 +7,7 @@ pub(crate) mod broadcast;
 pub(crate) mod date;
 pub(crate) mod reader;
 pub(crate) mod request;
+pub(crate) mod response;
 
 /// Nesting deeper than this is refused in both directions. `serde_json` refuses the same depth, so
 /// what one side can read the other can write.

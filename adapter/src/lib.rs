@@ -27,8 +27,8 @@
 //! ```
 //!
 //! # What holds
-//! - Local clients are served first. No operation waits for the bus or fails because of it; when
-//!   the bus is gone, the server goes on alone and joins again by itself.
+//! - Local clients are served first. No event, and no change of rooms, waits for the bus or fails
+//!   because of it; when the bus is gone, the server goes on alone and joins again by itself.
 //! - Broadcasts made one after another on one server arrive everywhere in that order.
 //! - A broadcast reaches a client at most once. One that is made while Redis is away is published
 //!   when it is back within [five seconds](RedisOptions::publish_age_max), and is dropped
@@ -42,8 +42,11 @@
 //! - Every queue is bounded in messages and in bytes, and what is lost is counted.
 //!
 //! # What is not there yet
-//! - `emit_with_ack`, `fetch_sockets` and `rooms` of a broadcast see this server's sockets only.
-//!   When Node servers ask the same of this one, it answers.
+//! - `fetch_sockets` shows sockets of servers on socketioxide only: the ids of Node's sockets are
+//!   longer than this server's type for them.
+//! - `emit_with_ack` collects the acknowledgements of all servers' clients. Those of other servers
+//!   come without their ids and, as the protocol has it, with the first argument only; the ones
+//!   that do not come in time are left out.
 //! - Events between servers (`serverSideEmit`) are ignored.
 //! - `fetchSockets` on Node shows this server's sockets with their rooms, without handshake and
 //!   data.
@@ -52,6 +55,7 @@
 
 mod adapter;
 mod answer;
+mod ask;
 mod bus;
 mod channels;
 mod cluster;

@@ -9,9 +9,9 @@ use socketioxide_core::packet::Packet;
 use socketioxide_core::{Sid, Str, Value};
 
 use crate::adapter::ClusterAdapter;
-use crate::codec::args;
 use crate::codec::broadcast::{self, Audience, Event};
 use crate::codec::request::{self, Change, Kind, Request};
+use crate::codec::{args, response};
 use crate::dispatch::{Malformed, Member};
 
 impl<E: SocketEmitter> Member for ClusterAdapter<E> {
@@ -59,8 +59,14 @@ impl<E: SocketEmitter> Member for ClusterAdapter<E> {
         }
     }
 
-    /// This server asks nothing yet, so no answer is awaited.
-    fn on_response(&self, _payload: Bytes) -> Result<(), Malformed> {
+    fn on_response(&self, payload: Bytes) -> Result<(), Malformed> {
+        if self.open_questions.is_empty() {
+            return Ok(());
+        }
+        if let Some((id, answer)) = response::decode(&payload)? {
+            self.open_questions
+                .answer(&id, answer, self.cluster.counters());
+        }
         Ok(())
     }
 }

@@ -69,28 +69,49 @@ pub(crate) fn encode(
     let mut out = ByteBuf::with_capacity(arguments.len() + 128);
     encode::write_array_len(&mut out, 3)?;
     encode::write_str(&mut out, uid)?;
-    encode::write_map_len(&mut out, 3)?;
-    encode::write_str(&mut out, "type")?;
-    encode::write_uint(&mut out, EVENT.into())?;
-    encode::write_str(&mut out, "data")?;
-    out.as_mut_vec().extend_from_slice(&arguments);
-    encode::write_str(&mut out, "nsp")?;
-    encode::write_str(&mut out, namespace)?;
-    encode_audience(&mut out, audience)?;
+    encode_packet(&mut out, namespace, &arguments)?;
+    encode_options(&mut out, audience, None)?;
     Ok(out.into_vec().into())
 }
 
-fn encode_audience(out: &mut ByteBuf, audience: &Audience) -> Result<(), Unencodable> {
+pub(crate) fn encode_packet(
+    out: &mut ByteBuf,
+    namespace: &str,
+    arguments: &[u8],
+) -> Result<(), Unencodable> {
+    encode::write_map_len(out, 3)?;
+    encode::write_str(out, "type")?;
+    encode::write_uint(out, EVENT.into())?;
+    encode::write_str(out, "data")?;
+    out.as_mut_vec().extend_from_slice(arguments);
+    encode::write_str(out, "nsp")?;
+    encode::write_str(out, namespace)?;
+    Ok(())
+}
+
+/// `timeout_ms` is how long answers are waited for, if any are.
+pub(crate) fn encode_options(
+    out: &mut ByteBuf,
+    audience: &Audience,
+    timeout_ms: Option<u64>,
+) -> Result<(), Unencodable> {
     encode::write_map_len(out, 3)?;
     encode::write_str(out, "rooms")?;
     encode_names(out, &audience.rooms)?;
     encode::write_str(out, "except")?;
     encode_names(out, &audience.except)?;
     encode::write_str(out, "flags")?;
-    encode::write_map_len(out, u32::from(audience.volatile))?;
+    encode::write_map_len(
+        out,
+        u32::from(audience.volatile) + u32::from(timeout_ms.is_some()),
+    )?;
     if audience.volatile {
         encode::write_str(out, "volatile")?;
         let Ok(()) = encode::write_bool(out, true);
+    }
+    if let Some(milliseconds) = timeout_ms {
+        encode::write_str(out, "timeout")?;
+        encode::write_uint(out, milliseconds)?;
     }
     Ok(())
 }

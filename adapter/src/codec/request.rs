@@ -1,10 +1,11 @@
 //! What servers ask of each other: JSON, except a broadcast that wants answers, which is MessagePack.
 //! Owns the shapes; acting on them is `receive`'s and `answer`'s business.
 
+use rmp::encode::{self, ByteBuf};
 use serde::{Deserialize, Serialize};
 use socketioxide_core::Value;
 
-use crate::codec::broadcast::{Audience, Event, decode_audience, decode_event};
+use crate::codec::broadcast::{self, Audience, Event, Unencodable, decode_audience, decode_event};
 use crate::codec::reader::{Reader, Token, unexpected};
 use crate::dispatch::Malformed;
 
@@ -92,6 +93,79 @@ pub(crate) fn encode_change(
     })
 }
 
+/// Something to be told about the sockets of all servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Question {
+    /// Every room that there is.
+    AllRooms,
+    /// The sockets of an audience, with their rooms.
+    Sockets,
+}
+
+#[derive(Serialize)]
+struct OutgoingQuestion<'a> {
+    uid: &'a str,
+    #[serde(rename = "requestId")]
+    request_id: &'a str,
+    #[serde(rename = "type")]
+    kind: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    opts: Option<OutgoingOptions<'a>>,
+}
+
+pub(crate) fn encode_question(
+    uid: &str,
+    id: &str,
+    question: Question,
+    audience: &Audience,
+) -> serde_json::Result<Vec<u8>> {
+    let opts = OutgoingOptions {
+        rooms: &audience.rooms,
+        except: &audience.except,
+    };
+    let (kind, opts) = match question {
+        Question::AllRooms => (Kind::AllRooms, None),
+        Question::Sockets => (Kind::FetchSockets, Some(opts)),
+    };
+    serde_json::to_vec(&OutgoingQuestion {
+        uid,
+        request_id: id,
+        kind: kind as u8,
+        opts,
+    })
+}
+
+/// Who asks, and what the answers have to name.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asker<'a> {
+    pub(crate) uid: &'a str,
+    pub(crate) id: &'a str,
+    /// How long it waits for answers, in milliseconds.
+    pub(crate) timeout_ms: u64,
+}
+
+pub(crate) fn encode_acked_broadcast(
+    asker: Asker<'_>,
+    namespace: &str,
+    data: &Value,
+    audience: &Audience,
+) -> Result<Vec<u8>, Unencodable> {
+    let arguments = broadcast::encode_arguments(data)?;
+    let mut out = ByteBuf::with_capacity(arguments.len() + 192);
+    encode::write_map_len(&mut out, 5)?;
+    encode::write_str(&mut out, "uid")?;
+    encode::write_str(&mut out, asker.uid)?;
+    encode::write_str(&mut out, "requestId")?;
+    encode::write_str(&mut out, asker.id)?;
+    encode::write_str(&mut out, "type")?;
+    encode::write_uint(&mut out, u64::from(Kind::BroadcastWithAck as u8))?;
+    encode::write_str(&mut out, "packet")?;
+    broadcast::encode_packet(&mut out, namespace, &arguments)?;
+    encode::write_str(&mut out, "opts")?;
+    broadcast::encode_options(&mut out, audience, Some(asker.timeout_ms))?;
+    Ok(out.into_vec())
+}
+
 /// A JSON request as it came.
 #[derive(Debug)]
 pub(crate) struct Request {
@@ -110,7 +184,7 @@ pub(crate) struct Request {
 /// A room, or a number used as one.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum RoomName {
+pub(crate) enum RoomName {
     Text(String),
     Number(serde_json::Number),
 }
@@ -244,36 +318,6 @@ fn decode_timeout(options: &mut Reader<'_>) -> Result<Option<u64>, Malformed> {
         }
     }
     Ok(timeout_ms)
-}
-
-/// How many clients of this server were sent the broadcast.
-pub(crate) fn encode_client_count(id: &str, clients: u32) -> serde_json::Result<Vec<u8>> {
-    serde_json::to_vec(&serde_json::json!({
-        "type": 8, "requestId": id, "clientCount": clients
-    }))
-}
-
-/// One client's acknowledgement: the first of its arguments, as Node sends it.
-pub(crate) fn encode_ack(
-    id: &str,
-    ack: &Value,
-) -> Result<Vec<u8>, crate::codec::broadcast::Unencodable> {
-    const NIL: &[u8] = &[0xc0];
-    let arguments = crate::codec::broadcast::encode_arguments(ack)?;
-    let mut reader = Reader::new(&arguments);
-    let first = match reader.array_length("the acknowledgement")? {
-        0 => NIL,
-        _ => reader.skip()?,
-    };
-    let mut out = rmp::encode::ByteBuf::with_capacity(first.len() + 48);
-    rmp::encode::write_map_len(&mut out, 3)?;
-    rmp::encode::write_str(&mut out, "type")?;
-    rmp::encode::write_uint(&mut out, 9)?;
-    rmp::encode::write_str(&mut out, "requestId")?;
-    rmp::encode::write_str(&mut out, id)?;
-    rmp::encode::write_str(&mut out, "packet")?;
-    out.as_mut_vec().extend_from_slice(first);
-    Ok(out.into_vec())
 }
 
 #[cfg(test)]

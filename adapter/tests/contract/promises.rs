@@ -1,12 +1,15 @@
 //! The promises themselves; each is a test over the hub and one over Redis.
 
 use berth_adapter::{Cluster, Hub, RedisOptions};
+use futures_util::StreamExt;
+use futures_util::future::join;
 use serde_json::json;
 use socketioxide::extract::SocketRef;
 use socketioxide_core::Uid;
 
 use crate::client::Event;
 use crate::server::{Adapter, Server};
+use crate::soon;
 
 /// Makes clusters that are connected to each other, in a namespace that nobody else uses.
 pub(crate) struct Buses {
@@ -71,6 +74,9 @@ promises! {
     any_payload_survives, needs_redis_any_payload_survives;
     namespaces_are_separate, needs_redis_namespaces_are_separate;
     a_local_broadcast_stays, needs_redis_a_local_broadcast_stays;
+    sockets_and_rooms_are_found_everywhere, needs_redis_sockets_and_rooms_are_found_everywhere;
+    a_found_socket_is_reached_wherever_it_is, needs_redis_a_found_socket_is_reached_wherever_it_is;
+    acknowledgements_come_from_everywhere, needs_redis_acknowledgements_come_from_everywhere;
     a_namespace_can_be_deleted_and_made_again, needs_redis_a_namespace_can_be_deleted_and_made_again;
     glob_characters_in_a_namespace_are_only_characters, needs_redis_glob_characters_in_a_namespace_are_only_characters;
 }
@@ -315,6 +321,106 @@ mod on {
             .unwrap();
         assert_eq!(near.next().await.data[0], "local");
         assert_eq!(far.next().await.data[0], "end");
+    }
+
+    pub(crate) async fn sockets_and_rooms_are_found_everywhere(buses: Buses) {
+        let [first, second, third] = buses.servers().await;
+        let near = first.client_in("lobby").await;
+        let mut far = second.client_in("lobby").await;
+        far.join("attic").await;
+        let other = second.client_in("garage").await;
+
+        let sorted = |ids: &[&str]| {
+            let mut ids: Vec<_> = ids.iter().map(|&id| id.to_owned()).collect();
+            ids.sort();
+            ids
+        };
+        for server in [&first, &second, &third] {
+            let found = server
+                .namespace()
+                .to("lobby")
+                .fetch_sockets()
+                .await
+                .unwrap();
+            let found: Vec<_> = found
+                .iter()
+                .map(|socket| socket.data().id.to_string())
+                .collect();
+            let found: Vec<_> = found.iter().map(String::as_str).collect();
+            assert_eq!(sorted(&found), sorted(&[&near.id, &far.id]));
+
+            let rooms = server.namespace().broadcast().rooms().await.unwrap();
+            let rooms: Vec<_> = rooms.iter().map(|room| &**room).collect();
+            let all = ["attic", "garage", "lobby", &near.id, &far.id, &other.id];
+            assert_eq!(sorted(&rooms), sorted(&all));
+
+            let rooms = server.namespace().within("attic").rooms().await.unwrap();
+            let rooms: Vec<_> = rooms.iter().map(|room| &**room).collect();
+            assert_eq!(sorted(&rooms), sorted(&["attic", "lobby", &far.id]));
+        }
+    }
+
+    pub(crate) async fn a_found_socket_is_reached_wherever_it_is(buses: Buses) {
+        let [first, second] = buses.servers().await;
+        let mut far = second.client_in("lobby").await;
+        let found = first
+            .namespace()
+            .within("lobby")
+            .fetch_sockets()
+            .await
+            .unwrap();
+        let [socket] = &found[..] else {
+            panic!("{} sockets instead of one", found.len());
+        };
+        socket.join("attic").await.unwrap();
+        socket.emit("hello", &()).await.unwrap();
+        assert_eq!(far.next().await.data[0], "hello");
+        first
+            .namespace()
+            .to("attic")
+            .emit("in the attic", &())
+            .await
+            .unwrap();
+        assert_eq!(far.next().await.data[0], "in the attic");
+        // Nothing of the remote socket stays on the first server.
+        assert_eq!(
+            first
+                .namespace()
+                .local()
+                .within("attic")
+                .rooms()
+                .await
+                .unwrap()
+                .len(),
+            0
+        );
+    }
+
+    pub(crate) async fn acknowledgements_come_from_everywhere(buses: Buses) {
+        let [first, second, third] = buses.servers().await;
+        let mut clients = [
+            first.client_in("lobby").await,
+            second.client_in("lobby").await,
+            second.client_in("lobby").await,
+        ];
+        let room = third.namespace().to("lobby");
+        let acks = room.emit_with_ack::<_, u8>("ask", "?").await.unwrap();
+        let answering = async {
+            for (client, answer) in clients.iter_mut().zip(1..) {
+                client.acknowledge(&json!([answer])).await;
+            }
+        };
+        let collecting = acks.map(|(_id, ack)| ack.unwrap()).collect::<Vec<_>>();
+        let (mut acks, ()) = soon("all acknowledgements", join(collecting, answering)).await;
+        acks.sort();
+        assert_eq!(acks, [1, 2, 3]);
+
+        let nobody = third.namespace().to("nowhere");
+        let acks = nobody.emit_with_ack::<_, ()>("ask", "?").await.unwrap();
+        assert_eq!(
+            soon("the end of no acknowledgements", acks.count()).await,
+            0
+        );
     }
 
     pub(crate) async fn a_namespace_can_be_deleted_and_made_again(buses: Buses) {

@@ -70,24 +70,44 @@ fn nonsense_is_refused() {
     assert!(decode_acked_broadcast(b"\x80").is_err());
 }
 
+/// Captured from Node.
 #[test]
-fn an_acknowledgement_is_its_first_argument() {
-    let text = |json: &'static str| Value::Str(json.into(), None);
-    let head = b"\x83\xa4type\x09\xa9requestId\xa1r\xa6packet";
-    for (ack, packet) in [
-        (r#"["pong",2]"#, &b"\xa4pong"[..]),
-        (r#"[{"a":1}]"#, b"\x81\xa1a\x01"),
-        ("[]", b"\xc0"),
-    ] {
-        assert_eq!(
-            encode_ack("r", &text(ack)).unwrap(),
-            [head, packet].concat(),
-            "{ack}"
-        );
-    }
+fn questions_are_written_as_node_writes_them() {
+    let lobby = audience(&["lobby"], &[]);
+    let text = |question| {
+        String::from_utf8(encode_question("neW5e6", "DMMdVK", question, &lobby).unwrap()).unwrap()
+    };
     assert_eq!(
-        encode_client_count("jaCOpe", 1).unwrap(),
-        br#"{"type":8,"requestId":"jaCOpe","clientCount":1}"#
+        text(Question::AllRooms),
+        r#"{"uid":"neW5e6","requestId":"DMMdVK","type":1}"#
+    );
+    assert_eq!(
+        text(Question::Sockets),
+        r#"{"uid":"neW5e6","requestId":"DMMdVK","type":5,"opts":{"rooms":["lobby"],"except":[]}}"#
+    );
+}
+
+/// Captured from Node: `io.timeout(800).emitWithAck("ping")`
+#[test]
+fn a_broadcast_that_wants_answers_is_written_as_node_writes_it() {
+    let asker = Asker {
+        uid: "neW5e6",
+        id: "jaCOpe",
+        timeout_ms: 800,
+    };
+    let data = Value::Str(r#"["q","ping"]"#.into(), None);
+    let encoded = encode_acked_broadcast(asker, "/", &data, &Audience::default()).unwrap();
+    let hex: String = encoded.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(
+        hex,
+        "85a3756964a66e6557356536a9726571756573744964a66a61434f7065a47479706507a67061636b657483a474\
+         79706502a46461746192a171a470696e67a36e7370a12fa46f70747383a5726f6f6d7390a665786365707490a5\
+         666c61677381a774696d656f7574cd0320"
+    );
+    let decoded = decode_acked_broadcast(&encoded).unwrap();
+    assert_eq!(
+        (decoded.uid, decoded.id, decoded.timeout_ms),
+        (Some("neW5e6"), "jaCOpe", Some(800))
     );
 }
 
