@@ -1,4 +1,3 @@
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,13 +26,21 @@ fn uri() -> String {
     )
 }
 
-/// The tests' server with another database, and at another address when one is given.
-async fn uri_of(database: &str, address: Option<SocketAddr>) -> String {
-    let server = match address {
-        Some(address) => address.to_string(),
-        None => server().await,
-    };
-    format!("mongodb://{server}/{database}?directConnection=true")
+/// The tests' server with another database.
+async fn uri_of(database: &str) -> String {
+    let options = ClientOptions::parse(uri()).await.unwrap();
+    match options.repl_set_name {
+        Some(name) => format!("mongodb://{}/{database}?replicaSet={name}", server().await),
+        None => format!("mongodb://{}/{database}", server().await),
+    }
+}
+
+/// The same through a relay, which a replica set must not tell to go elsewhere.
+fn uri_through(relay: &Relay, database: &str) -> String {
+    format!(
+        "mongodb://{}/{database}?directConnection=true",
+        relay.address
+    )
 }
 
 async fn server() -> String {
@@ -49,14 +56,12 @@ impl OwnDatabase {
     }
 
     async fn store(&self) -> MongoStore {
-        MongoStore::connect(&uri_of(&self.0, None).await)
-            .await
-            .unwrap()
+        MongoStore::connect(&uri_of(&self.0).await).await.unwrap()
     }
 
     /// The driver's own view of the data.
     async fn database(&self) -> Database {
-        Client::with_uri_str(uri_of(&self.0, None).await)
+        Client::with_uri_str(uri_of(&self.0).await)
             .await
             .unwrap()
             .database(&self.0)
@@ -139,7 +144,7 @@ async fn needs_mongo_documents_have_the_documented_shape() {
 async fn needs_mongo_an_answer_that_was_lost_is_not_a_second_message() {
     let own = OwnDatabase::named();
     let relay = Relay::start(&server().await).await;
-    let store = MongoStore::connect(&uri_of(&own.0, Some(relay.address)).await)
+    let store = MongoStore::connect(&uri_through(&relay, &own.0))
         .await
         .unwrap();
     let lobby = room("lobby");
@@ -176,7 +181,7 @@ async fn needs_mongo_an_answer_that_was_lost_is_not_a_second_message() {
 async fn needs_mongo_a_server_that_hangs_is_unavailable_in_time() {
     let own = OwnDatabase::named();
     let relay = Relay::start(&server().await).await;
-    let uri = uri_of(&own.0, Some(relay.address)).await;
+    let uri = uri_through(&relay, &own.0);
     let store = MongoStore::answering_within(&uri, Duration::from_secs(1)).unwrap();
     let lobby = room("lobby");
     own.store().await.ping().await.unwrap();
@@ -206,7 +211,7 @@ async fn needs_mongo_a_server_that_comes_up_later_is_used() {
     let relay = Relay::reserve().await;
     let uri = format!(
         "{}&serverSelectionTimeoutMS=200",
-        uri_of(&own.0, Some(relay.address)).await
+        uri_through(&relay, &own.0)
     );
     let store = MongoStore::connect(&uri).await.unwrap();
     let lobby = room("lobby");

@@ -1,6 +1,8 @@
+use std::collections::HashSet;
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -263,4 +265,87 @@ async fn the_shell_reads_the_file() {
         Err(_) => return assert_eq!(count(&path), 1),
     };
     assert_eq!(line.trim_end(), "lobby|1|message|text|ann|grüß dich");
+}
+
+/// What a child process of the test below appends to; unset in every other run.
+const CHILD_FILE: &str = "BERTH_TEST_CHILD_FILE";
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "how the parent test reaches its child"
+)]
+fn child_file() -> Option<PathBuf> {
+    std::env::var(CHILD_FILE).ok().map(PathBuf::from)
+}
+
+/// The child's part: appends for ever and prints each acked seq. Does nothing when run as a test.
+#[tokio::test]
+async fn child_appends_until_killed() {
+    let Some(path) = child_file() else { return };
+    let store = SqliteStore::open(&path).unwrap();
+    let sender = std::process::id().to_string();
+    for n in 0_u64.. {
+        let batch = vec![
+            draft(&sender, &format!("{n}a"), "x"),
+            draft(&sender, &format!("{n}b"), "y"),
+        ];
+        let acked = append(&store, &room("lobby"), batch).await;
+        let line = format!("acked {} {}\n", acked[0].message.seq, acked[1].message.seq);
+        std::io::stderr().write_all(line.as_bytes()).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_several_processes_acked_survives_their_death() {
+    const PROCESSES: usize = 3;
+    const ACKS_EACH: usize = 20;
+    let fixture = OwnFile::fresh().await;
+    let mut children: Vec<Child> = (0..PROCESSES)
+        .map(|_| {
+            Command::new(std::env::current_exe().unwrap())
+                .args([
+                    "--exact",
+                    "--nocapture",
+                    "store::sqlite::tests::child_appends_until_killed",
+                ])
+                .env(CHILD_FILE, fixture.path())
+                .stdout(Stdio::null())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    let mut acked = HashSet::new();
+    for child in &mut children {
+        let mut lines = BufReader::new(child.stderr.take().unwrap())
+            .lines()
+            .map(Result::unwrap);
+        let acks = lines
+            .by_ref()
+            .filter(|line| line.starts_with("acked "))
+            .take(ACKS_EACH);
+        let before: Vec<String> = acks.collect();
+        // SIGKILL, in the middle of whatever it does; what it still said before counts too.
+        child.kill().unwrap();
+        for line in before
+            .into_iter()
+            .chain(lines.filter(|line| line.starts_with("acked ")))
+        {
+            let mut seqs = line
+                .split(' ')
+                .skip(1)
+                .map(|seq| seq.parse::<u64>().unwrap());
+            assert!(seqs.all(|seq| acked.insert(seq)), "each seq is given once");
+        }
+        child.wait().unwrap();
+    }
+    assert!(acked.len() >= 2 * PROCESSES * ACKS_EACH);
+    let store = SqliteStore::open(&fixture.path()).unwrap();
+    let kept = seqs(&walk_forth(&store, &room("lobby"), 500).await);
+    assert_eq!(kept, (1..=kept.len() as u64).collect::<Vec<_>>(), "no gap");
+    assert!(
+        acked.iter().all(|seq| kept.contains(seq)),
+        "nothing acked is lost"
+    );
+    assert_eq!(kept.len() % 2, 0, "a batch is stored as a whole");
 }
