@@ -16,9 +16,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let up = cli::Cli::parse().into_up();
+    // Log lines go to stderr: stdout carries the screen.
     tracing_subscriber::fmt()
         .with_max_level(up.log_level)
         .with_target(false)
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(io::stderr)
         .init();
     match up::run(&up) {
         Ok(()) => ExitCode::SUCCESS,

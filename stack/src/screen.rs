@@ -10,7 +10,8 @@ pub(crate) struct Screen {
     pub(crate) proxy: SocketAddr,
     /// Name and address of each backend, in order.
     pub(crate) backends: Vec<(String, SocketAddr)>,
-    pub(crate) database: PathBuf,
+    /// The folder with messages and sessions.
+    pub(crate) data: PathBuf,
 }
 
 impl fmt::Display for Screen {
@@ -29,7 +30,7 @@ impl fmt::Display for Screen {
             writeln!(f, "  {label:<10} {name:<8} {address}")?;
         }
         writeln!(f)?;
-        writeln!(f, "  Data       {}", self.database.display())?;
+        writeln!(f, "  Data       {}", self.data.display())?;
         writeln!(f, "  Stop       Ctrl-C")
     }
 }
@@ -56,7 +57,7 @@ mod tests {
                 ("berth-1".to_owned(), "127.0.0.1:8081".parse().unwrap()),
                 ("berth-2".to_owned(), "127.0.0.1:8082".parse().unwrap()),
             ],
-            database: PathBuf::from("data/chat.db"),
+            data: PathBuf::from("/srv/berth"),
         };
 
         let text = screen.to_string();
@@ -65,7 +66,7 @@ mod tests {
             "http://127.0.0.1:8080/",
             "127.0.0.1:8081",
             "127.0.0.1:8082",
-            "data/chat.db",
+            "/srv/berth",
             "Ctrl-C",
         ] {
             assert!(text.contains(fact), "{fact} is missing from:\n{text}");

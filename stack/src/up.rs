@@ -10,10 +10,9 @@ use anyhow::{Context, anyhow};
 use berth_adapter::{Cluster, Hub};
 use berth_backend::server::{Parts, serve};
 use berth_backend::session::Sessions;
-use berth_backend::session::sqlite::SqliteSessions;
 use berth_backend::settings::Settings;
 use berth_backend::store::Store;
-use berth_backend::store::sqlite::SqliteStore;
+use berth_backend::stores;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -51,8 +50,9 @@ async fn live(up: &Up) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     // The screen is read in any folder, so it names the place in full.
-    let database = std::path::absolute(&up.data)?.join("chat.db");
-    let shared = Shared::open(&up.data, &database)?;
+    let data = std::path::absolute(&up.data)?;
+    raise_descriptors();
+    let shared = Shared::open(&data).await?;
     let listeners = bind_backends(up.listen.port(), up.instances)
         .await
         .context("cannot bind a port for each backend")?;
@@ -69,7 +69,7 @@ async fn live(up: &Up) -> anyhow::Result<()> {
     show(&Screen {
         proxy: proxy.address,
         backends: names,
-        database,
+        data,
     })?;
 
     let ended_by_itself = tokio::select! {
@@ -104,12 +104,13 @@ async fn stop_all(
 }
 
 impl Shared {
-    fn open(data: &Path, database: &Path) -> anyhow::Result<Self> {
+    async fn open(data: &Path) -> anyhow::Result<Self> {
         let mut settings = Settings::default();
-        settings.store.data = data.to_owned();
+        data.clone_into(&mut settings.store.data);
+        stores::ensure_secret(&mut settings)?;
         Ok(Self {
-            store: Arc::new(SqliteStore::open(database)?),
-            sessions: Arc::new(SqliteSessions::open(&data.join("sessions.db"))?),
+            store: stores::open_store(&settings).await?,
+            sessions: stores::open_sessions(&settings)?,
             hub: Hub::new(),
             settings,
         })
@@ -123,6 +124,13 @@ impl Shared {
             sessions: Arc::clone(&self.sessions),
             cluster: Cluster::hub(&self.hub),
         }
+    }
+}
+
+/// The proxy and every backend share this process's descriptors: a WebSocket takes three here.
+fn raise_descriptors() {
+    if let Err(why) = berth_proxy::descriptors::raise() {
+        tracing::warn!(%why, "the limit of open files stays as it is");
     }
 }
 
