@@ -4,6 +4,7 @@
 //! not know whether the try went well: see `outcome`. Invariant: **no request is given to the same server twice**,
 //! unless that try is forgiven because nothing can be held against the server.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::balance::{ip_hash, least_conn, round_robin};
@@ -112,42 +113,50 @@ pub fn choose(
         affinity = Affinity::Invalid;
         for (index, server) in marked(pool, mark) {
             affinity = Affinity::Rebound;
-            if !attempt.tried.contains(index) && health::may_serve(server, now) {
-                return Ok(take(index, server, Affinity::Hit, attempt, now));
+            let is_free = !attempt.tried.contains(index) && health::may_serve(server, now);
+            if is_free && take(index, server, attempt, now) {
+                return Ok(Choice {
+                    server: index,
+                    affinity: Affinity::Hit,
+                });
             }
         }
     }
-    let index = balance(pool, policy.balance, asking.address, attempt, now);
-    match index.and_then(|index| Some((index, pool.get(index)?))) {
-        Some((index, server)) => Ok(take(index, server, affinity, attempt, now)),
-        None if attempt.tries == 0 => Err(NoServer::NoneLive),
-        None => Err(NoServer::AllTried),
+    let had_tried = attempt.tries > 0;
+    while let Some(index) = balance(pool, policy.balance, asking.address, attempt, now)
+        && let Some(server) = pool.get(index)
+    {
+        if take(index, server, attempt, now) {
+            return Ok(Choice {
+                server: index,
+                affinity,
+            });
+        }
     }
+    Err(if had_tried {
+        NoServer::AllTried
+    } else {
+        NoServer::NoneLive
+    })
 }
 
 /// All servers with this mark: the addresses of one name share a configured one.
-fn marked<'a>(pool: &'a Pool, mark: &'a [u8]) -> impl Iterator<Item = (usize, &'a Server)> {
+fn marked<'a>(pool: &'a Pool, mark: &'a [u8]) -> impl Iterator<Item = (usize, &'a Arc<Server>)> {
     pool.servers()
         .iter()
         .enumerate()
         .filter(move |(_, server)| server.mark.as_bytes() == mark)
 }
 
-fn take(
-    index: usize,
-    server: &Server,
-    affinity: Affinity,
-    attempt: &mut Attempt,
-    now: Seconds,
-) -> Choice {
-    health::picked(server, now);
-    server.state.connections.fetch_add(1, Relaxed);
+/// Gives the request to the server, unless somebody else just took its only probe.
+fn take(index: usize, server: &Server, attempt: &mut Attempt, now: Seconds) -> bool {
     attempt.tried.insert(index);
-    attempt.tries += 1;
-    Choice {
-        server: index,
-        affinity,
+    let is_taken = health::pick(server, now);
+    if is_taken {
+        server.state.connections.fetch_add(1, Relaxed);
+        attempt.tries += 1;
     }
+    is_taken
 }
 
 fn balance(

@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
+use pingora::protocols::{Digest, UniqueIDType};
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
 use pingora::{Error, ErrorSource, ErrorType};
@@ -24,6 +25,7 @@ use crate::refusal::Refusal;
 use crate::registry::Upstream;
 use crate::request::{Request, Tries};
 use crate::shared::Shared;
+use crate::uses::Uses;
 
 /// How long a client may pause inside a body it sends, or a body it takes (nginx's defaults).
 const CLIENT_STALL_TIMEOUT: Duration = Duration::from_secs(60);
@@ -32,7 +34,8 @@ const CLIENT_DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
 pub(crate) struct Forward {
-    pub(crate) shared: Arc<Shared>,
+    shared: Arc<Shared>,
+    uses: Uses,
 }
 
 /// One request on its way.
@@ -41,6 +44,8 @@ pub(crate) struct Passage {
     request: Option<Box<Request>>,
     tries: Tries,
     body_bytes: u64,
+    /// The connection to the server ends with this request.
+    is_last_use: bool,
     refusal: Option<Refusal>,
 }
 
@@ -121,6 +126,20 @@ impl ProxyHttp for Forward {
         error
     }
 
+    async fn connected_to_upstream(
+        &self,
+        _session: &mut Session,
+        was_kept: bool,
+        _peer: &HttpPeer,
+        connection: UniqueIDType,
+        _digest: Option<&Digest>,
+        passage: &mut Passage,
+    ) -> pingora::Result<()> {
+        let uses = self.uses.count(connection, was_kept);
+        passage.is_last_use = uses >= passage.request()?.upstream.keepalive_requests;
+        Ok(())
+    }
+
     async fn upstream_request_filter(
         &self,
         _session: &mut Session,
@@ -131,6 +150,9 @@ impl ProxyHttp for Forward {
         head.insert_header(REAL_IP, forwarded.real_ip.as_str())?;
         head.insert_header(FORWARDED_FOR, forwarded.forwarded_for.as_slice())?;
         head.insert_header(FORWARDED_PROTO, forwarded.proto)?;
+        if passage.is_last_use {
+            head.insert_header("Connection", "close")?;
+        }
         Ok(())
     }
 
@@ -258,6 +280,14 @@ impl ProxyHttp for Forward {
 }
 
 impl Forward {
+    #[must_use]
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            uses: Uses::default(),
+        }
+    }
+
     /// A try failed.
     fn failed(&self, session: &Session, passage: &mut Passage, outcome: Outcome, error: &Error) {
         passage.tries.settle(outcome, &self.shared);

@@ -31,13 +31,20 @@ pub fn may_serve(server: &Server, now: Seconds) -> bool {
     !server.down && !is_out(server, now)
 }
 
-/// Takes note that a request was given to the server: opens the one probe of a window.
-pub fn picked(server: &Server, now: Seconds) {
+/// Takes note that a request is about to be given to the server, and tells whether it may: a server that is being
+/// probed takes one request only, even when several ask at the same instant.
+#[must_use]
+pub fn pick(server: &Server, now: Seconds) -> bool {
     let checked = &server.state.checked;
     let seen = checked.load(Relaxed);
-    if now.saturating_sub(seen) > server.fail_timeout {
-        checked.store(now, Relaxed);
+    if now.saturating_sub(seen) <= server.fail_timeout {
+        return true;
     }
+    let is_first = checked
+        .compare_exchange(seen, now, Relaxed, Relaxed)
+        .is_ok();
+    let is_probe = server.max_fails > 0 && server.state.fails.load(Relaxed) >= server.max_fails;
+    is_first || !is_probe
 }
 
 /// Takes note of a failure that counts.

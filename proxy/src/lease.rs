@@ -17,7 +17,7 @@ use crate::registry::Upstream;
 pub(crate) struct Lease {
     upstream: Arc<Upstream>,
     index: usize,
-    server: Server,
+    server: Arc<Server>,
     is_settled: bool,
 }
 
@@ -25,7 +25,7 @@ impl Lease {
     /// Takes over a choice of `upstream`'s pool. `None`: the pool has no such server, which no choice names.
     #[must_use]
     pub(crate) fn new(upstream: &Arc<Upstream>, index: usize) -> Option<Self> {
-        let server = upstream.pool.get(index)?.clone();
+        let server = Arc::clone(upstream.pool.get(index)?);
         Some(Self {
             upstream: Arc::clone(upstream),
             index,
@@ -35,7 +35,7 @@ impl Lease {
     }
 
     #[must_use]
-    pub(crate) fn server(&self) -> &Server {
+    pub(crate) fn server(&self) -> &Arc<Server> {
         &self.server
     }
 

@@ -40,3 +40,4 @@ mod scratch;
 mod shared;
 mod socket;
 mod tunnel;
+mod uses;

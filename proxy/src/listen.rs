@@ -8,10 +8,12 @@ use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
+use tokio::sync::Semaphore;
 
 use crate::lifecycle::{Life, Open, Phase};
 use crate::settings::Listen;
@@ -21,6 +23,8 @@ use crate::socket::Socket;
 const BACKLOG: u32 = 4096;
 /// Out of files, accepting again at once would only burn the processor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Scrapers, probes and people at once; each may stay for seconds.
+const ADMIN_CONNECTIONS_MAX: usize = 64;
 
 /// A bound address.
 #[derive(Debug)]
@@ -132,10 +136,19 @@ pub(crate) async fn accept_admin<F>(listener: TcpListener, serve: impl Fn(TcpStr
 where
     F: Future<Output = ()> + Send + 'static,
 {
+    let places = Arc::new(Semaphore::new(ADMIN_CONNECTIONS_MAX));
     loop {
+        // Closed it never is; without a place, who waits in the backlog waits on.
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            return;
+        };
         match listener.accept().await {
             Ok((stream, _)) => {
-                tokio::spawn(serve(stream));
+                let served = serve(stream);
+                tokio::spawn(async move {
+                    served.await;
+                    drop(place);
+                });
             }
             Err(error) => pause(&error).await,
         }

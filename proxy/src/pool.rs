@@ -70,7 +70,7 @@ impl State {
 #[derive(Debug, Default)]
 pub struct Pool {
     /// Primaries in the settings' order, then backups in the settings' order.
-    servers: Vec<Server>,
+    servers: Vec<Arc<Server>>,
     primaries: usize,
 }
 
@@ -84,8 +84,10 @@ pub enum Group {
 impl Pool {
     #[must_use]
     pub fn new(servers: impl IntoIterator<Item = Server>) -> Self {
-        let (mut primary, backup): (Vec<_>, Vec<_>) =
-            servers.into_iter().partition(|server| !server.backup);
+        let (mut primary, backup): (Vec<_>, Vec<_>) = servers
+            .into_iter()
+            .map(Arc::new)
+            .partition(|server| !server.backup);
         let primaries = primary.len();
         primary.extend(backup);
         Self {
@@ -95,12 +97,12 @@ impl Pool {
     }
 
     #[must_use]
-    pub fn servers(&self) -> &[Server] {
+    pub fn servers(&self) -> &[Arc<Server>] {
         &self.servers
     }
 
     #[must_use]
-    pub fn get(&self, index: usize) -> Option<&Server> {
+    pub fn get(&self, index: usize) -> Option<&Arc<Server>> {
         self.servers.get(index)
     }
 
@@ -110,7 +112,12 @@ impl Pool {
             Group::Primary => (0, self.primaries),
             Group::Backup => (self.primaries, self.servers.len() - self.primaries),
         };
-        self.servers.iter().enumerate().skip(skip).take(take)
+        self.servers
+            .iter()
+            .map(AsRef::as_ref)
+            .enumerate()
+            .skip(skip)
+            .take(take)
     }
 
     #[must_use]
@@ -176,7 +183,11 @@ pub(crate) mod tests {
 
     /// Builds a pool from words such as `a`, `b=5` (weight), `c!` (down), `d+` (backup), named by their letter.
     pub(crate) fn pool(words: &str) -> Pool {
-        Pool::new(words.split_whitespace().map(|word| {
+        Pool::new(servers(words))
+    }
+
+    pub(crate) fn servers(words: &str) -> impl Iterator<Item = Server> {
+        words.split_whitespace().map(|word| {
             let text = word.trim_end_matches(['!', '+']);
             let (name, weight) = text.split_once('=').unwrap_or((text, "1"));
             let weight = weight.parse().unwrap();
@@ -191,7 +202,7 @@ pub(crate) mod tests {
                 mark: name.into(),
                 state: Arc::new(State::new(weight)),
             }
-        }))
+        })
     }
 
     #[test]

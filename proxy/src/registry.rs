@@ -42,6 +42,8 @@ pub(crate) struct Upstream {
     pub(crate) cookie: Option<StickyCookie>,
     /// How long an idle connection to a server is kept; zero keeps none.
     pub(crate) keepalive_timeout: Duration,
+    /// Requests one connection to a server carries.
+    pub(crate) keepalive_requests: u32,
     pub(crate) connect_timeout: Duration,
     pub(crate) read_timeout: Duration,
     pub(crate) write_timeout: Duration,
@@ -195,6 +197,7 @@ fn build_upstream(
         } else {
             upstream.keepalive_timeout
         },
+        keepalive_requests: upstream.keepalive_requests,
         connect_timeout: upstream.connect_timeout,
         read_timeout: upstream.read_timeout,
         write_timeout: upstream.write_timeout,

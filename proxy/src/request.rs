@@ -10,6 +10,7 @@ use crate::clock::{self, Stopwatch};
 use crate::headers::Forwarded;
 use crate::lease::Lease;
 use crate::outcome::Outcome;
+use crate::pool::Server;
 use crate::refusal::Refusal;
 use crate::registry::Upstream;
 use crate::shared::Shared;
@@ -34,6 +35,8 @@ pub(crate) struct Tries {
     lease: Option<Lease>,
     last: Option<Outcome>,
     affinity: Option<Affinity>,
+    /// Outlives the lease, for the log.
+    server: Option<Arc<Server>>,
 }
 
 impl Tries {
@@ -58,6 +61,7 @@ impl Tries {
         match chosen.map(|choice| (choice.affinity, Lease::new(upstream, choice.server))) {
             Ok((affinity, Some(lease))) => {
                 self.count(affinity, upstream, shared);
+                self.server = Some(Arc::clone(lease.server()));
                 Ok(self.lease.insert(lease))
             }
             Err(NoServer::AllTried | NoServer::TriesSpent) => {
@@ -77,9 +81,10 @@ impl Tries {
         self.affinity = Some(affinity);
     }
 
+    /// The last server that was tried.
     #[must_use]
     pub(crate) fn server_name(&self) -> &str {
-        self.lease.as_ref().map_or("", |lease| &lease.server().name)
+        self.server.as_ref().map_or("", |server| &server.name)
     }
 
     #[must_use]

@@ -129,9 +129,7 @@ impl Bound {
 
     /// Starts accepting.
     fn serve(self, context: &Context, http_conf: &Arc<ServerConf>) -> Listening {
-        let forward = Forward {
-            shared: Arc::clone(&context.shared),
-        };
+        let forward = Forward::new(Arc::clone(&context.shared));
         let http = Arc::new(pingora::proxy::http_proxy(http_conf, forward));
         let edge = Edge {
             context: context.clone(),

@@ -1,17 +1,17 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::pool::tests::pool;
+use crate::pool::tests::{pool, servers};
 
 /// Where the proxy's clock starts: far from zero, as nginx's.
 const START: Seconds = 1_000_000;
 
 fn three_strikes() -> Pool {
-    let mut servers = pool("a b").servers().to_vec();
-    for server in &mut servers {
-        server.max_fails = 3;
-        server.fail_timeout = 30;
-    }
+    let servers = servers("a b").map(|server| Server {
+        max_fails: 3,
+        fail_timeout: 30,
+        ..server
+    });
     Pool::new(servers)
 }
 
@@ -45,7 +45,7 @@ fn one_probe_opens_per_window() {
     for _ in 0..3 {
         failed(&pool, a, START);
     }
-    picked(a, START + 31);
+    assert!(pick(a, START + 31));
     assert!(
         !may_serve(a, START + 31),
         "the probe is under way, nobody else may go"
@@ -61,7 +61,7 @@ fn a_failed_probe_closes_the_window_again() {
     for _ in 0..3 {
         failed(&pool, a, START);
     }
-    picked(a, START + 31);
+    assert!(pick(a, START + 31));
     assert_eq!(failed(&pool, a, START + 32), Transition::None);
     assert!(!may_serve(a, START + 62));
     assert!(may_serve(a, START + 63));
@@ -85,7 +85,7 @@ fn a_success_before_the_window_passed_clears_nothing() {
     let pool = three_strikes();
     let a = &pool.servers()[0];
     failed(&pool, a, START);
-    picked(a, START + 1);
+    assert!(pick(a, START + 1));
     assert_eq!(succeeded(&pool, a), Transition::None);
     failed(&pool, a, START + 2);
     failed(&pool, a, START + 2);
@@ -94,9 +94,10 @@ fn a_success_before_the_window_passed_clears_nothing() {
 
 #[test]
 fn max_fails_zero_never_goes_out() {
-    let mut servers = pool("a b").servers().to_vec();
-    servers[0].max_fails = 0;
-    let pool = Pool::new(servers);
+    let pool = Pool::new(servers("a b").map(|server| Server {
+        max_fails: 0,
+        ..server
+    }));
     for _ in 0..100 {
         assert_eq!(failed(&pool, &pool.servers()[0], START), Transition::None);
     }
@@ -112,9 +113,10 @@ fn the_only_server_is_never_out() {
 
 #[test]
 fn a_failure_costs_weight_and_never_below_zero() {
-    let mut servers = pool("a=10 b").servers().to_vec();
-    servers[0].max_fails = 3;
-    let pool = Pool::new(servers);
+    let pool = Pool::new(servers("a=10 b").map(|server| Server {
+        max_fails: 3,
+        ..server
+    }));
     let a = &pool.servers()[0];
     let weight = || a.state.effective_weight.load(Relaxed);
     failed(&pool, a, START);
@@ -135,7 +137,7 @@ proptest! {
         let (mut now, mut fails) = (START, 0);
         for (ok, wait) in steps {
             now += wait;
-            picked(a, now);
+            assert!(pick(a, now));
             if ok {
                 succeeded(&pool, a);
             } else if fails < 2 {

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-pub(super) use crate::registry::tests::settings;
+pub(super) use crate::registry::tests::{server, settings};
 use crate::server::{Control, Handle, Listening, Source, run};
 use crate::settings::Settings;
 

@@ -1,7 +1,9 @@
 use std::time::Duration;
 
-use super::cluster::{Does, Proxy, Server, settings};
-use crate::settings::{Cookie, Route, Settings, Sticky};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::cluster::{self, Does, Proxy, Server, settings};
+use crate::settings::{Cookie, Listen, Route, ServerAddress, Settings, Sticky};
 
 pub(super) fn sticky(servers: &[&str]) -> Settings {
     let mut settings = settings(servers);
@@ -244,4 +246,53 @@ async fn an_upgrade_that_is_no_websocket_is_a_plain_request() {
         "{}",
         answer.body
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_to_a_server_carries_so_many_requests_and_no_more() {
+    let server = Server::start(Does::Echo).await;
+    let mut settings = settings(&[&server.address]);
+    settings.upstreams[0].keepalive_requests = 2;
+    let proxy = Proxy::start(settings).await;
+    let mut asked_to_close = Vec::new();
+    for _ in 0..4 {
+        let answer = proxy.get("").await;
+        assert_eq!(answer.status, 200);
+        asked_to_close.push(answer.body.to_lowercase().contains("connection: close"));
+    }
+    assert_eq!(asked_to_close, [false, true, false, true]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sockets_in_the_file_system_work_on_both_sides() {
+    let folder = tempfile::tempdir().unwrap();
+    let (front, back) = (folder.path().join("front"), folder.path().join("back"));
+    let server = Server::start(Does::Echo).await;
+    let mut behind = settings(&[&server.address]);
+    behind.listen.push(Listen::Unix(back.clone()));
+    let _behind = Proxy::start(behind).await;
+    let mut before = settings(&[]);
+    before.listen.push(Listen::Unix(front.clone()));
+    before.upstreams[0].servers = vec![crate::settings::Server {
+        address: ServerAddress::Unix(back),
+        ..cluster::server("0.0.0.0:1")
+    }];
+    let proxy = Proxy::start(before).await;
+    let answer = proxy.get("").await;
+    assert_eq!(
+        (answer.status, answer.body.contains("127.0.0.1")),
+        (200, true)
+    );
+    assert_eq!(proxy.handshake("").await.1.status, 101);
+    let mut stream = tokio::net::UnixStream::connect(&front).await.unwrap();
+    stream
+        .write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        .await
+        .unwrap();
+    let mut told = String::new();
+    stream.read_to_string(&mut told).await.unwrap();
+    assert!(told.contains("unix:"), "{told}");
+    proxy.handle.stop();
+    proxy.ended().await;
+    assert!(!front.exists(), "the socket file goes with the proxy");
 }
