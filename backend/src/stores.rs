@@ -3,7 +3,7 @@
 //! The only place that knows the implementations behind the ports. Reaching a server that is down is not an error here: it is tried again.
 
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -130,7 +130,11 @@ fn kept_secret(path: &Path) -> anyhow::Result<Secret> {
 
 fn data_folder(settings: &Settings) -> anyhow::Result<&Path> {
     let folder = settings.store.data.as_path();
-    std::fs::create_dir_all(folder)
+    // Other users of this machine have no business in it.
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
         .with_context(|| format!("cannot make the data folder {}", folder.display()))?;
     Ok(folder)
 }

@@ -15,6 +15,7 @@ use fred::types::config::{
 };
 use fred::types::{Builder, Expiration};
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 use super::record::Lifetime;
 use super::{Session, SessionError, SessionTtl, Sessions, now_ms};
@@ -28,6 +29,9 @@ pub const KEY_PREFIX: &str = "app:sess:";
 /// The longest a caller waits for Redis: a login that takes longer is better refused.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// While this young, a caller waits for the first connection: the first request after a start should not be refused for milliseconds.
+const FIRST_CONNECTION_TIME_MAX: Duration = Duration::from_secs(1);
+
 /// Commands that may wait for the connection; beyond, Redis is too slow to be worth more memory.
 const COMMANDS_QUEUED_MAX: usize = 4096;
 
@@ -39,6 +43,7 @@ const RECONNECT_DELAY_MAX_MS: u32 = 3_000;
 pub struct RedisSessions {
     client: Client,
     commands: WithOptions<Client>,
+    started: Instant,
     connection: AbortHandle,
     prefix: String,
     ttl: SessionTtl,
@@ -65,6 +70,7 @@ impl RedisSessions {
         Ok(Self {
             client,
             commands,
+            started: Instant::now(),
             connection,
             prefix: prefix.to_owned(),
             ttl,
@@ -81,6 +87,16 @@ impl RedisSessions {
     pub async fn wait_connected(&self, patience: Duration) -> bool {
         let connected = tokio::time::timeout(patience, self.client.wait_for_connect()).await;
         matches!(connected, Ok(Ok(()))) || self.is_connected()
+    }
+
+    /// The client for one command. Soon after the start it may still be on its way.
+    async fn commands(&self) -> &WithOptions<Client> {
+        let left = FIRST_CONNECTION_TIME_MAX.saturating_sub(self.started.elapsed());
+        if !left.is_zero() && !self.is_connected() {
+            // Without a connection the command itself says so.
+            let _connected: bool = self.wait_connected(left).await;
+        }
+        &self.commands
     }
 
     fn key(&self, sid: &str) -> String {
@@ -155,7 +171,7 @@ impl From<Error> for SessionError {
 #[async_trait]
 impl Sessions for RedisSessions {
     async fn load(&self, sid: &str) -> Result<Option<Session>, SessionError> {
-        let record: Option<String> = self.commands.get(self.key(sid)).await?;
+        let record: Option<String> = self.commands().await.get(self.key(sid)).await?;
         record.map(|text| Session::parse(&text)).transpose()
     }
 
@@ -167,7 +183,8 @@ impl Sessions for RedisSessions {
             Lifetime::Seconds(seconds) => {
                 let ends = Some(Expiration::EX(i64::from(seconds)));
                 Ok(self
-                    .commands
+                    .commands()
+                    .await
                     .set(self.key(sid), session.to_json(), ends, None, false)
                     .await?)
             }
@@ -179,13 +196,14 @@ impl Sessions for RedisSessions {
         match session.renewed(now_ms).lifetime(now_ms, self.ttl) {
             Lifetime::Over => self.destroy(sid).await,
             Lifetime::Seconds(seconds) => Ok(self
-                .commands
+                .commands()
+                .await
                 .expire(self.key(sid), i64::from(seconds), None)
                 .await?),
         }
     }
 
     async fn destroy(&self, sid: &str) -> Result<(), SessionError> {
-        Ok(self.commands.del(self.key(sid)).await?)
+        Ok(self.commands().await.del(self.key(sid)).await?)
     }
 }
