@@ -78,11 +78,8 @@ impl Publisher {
                     let end = self.serve(connection, &mut stop).await;
                     self.client.send_replace(None);
                     match end {
-                        End::Lost(why) => self.status.down(Role::Publisher, &why),
-                        End::Stopped => {
-                            self.status.down(Role::Publisher, "closing");
-                            return;
-                        }
+                        End::Lost(why) => self.status.lost(Role::Publisher, &why),
+                        End::Stopped => return self.status.closed(Role::Publisher),
                     }
                 }
                 Err(error) => self.status.failed(Role::Publisher, &error.to_string()),

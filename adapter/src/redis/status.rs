@@ -76,8 +76,18 @@ impl Status {
         }
     }
 
-    pub(crate) fn down(&self, role: Role, why: &str) {
+    pub(crate) fn lost(&self, role: Role, why: &str) {
         tracing::warn!(?role, why, "lost Redis");
+        self.down(role);
+    }
+
+    /// On purpose.
+    pub(crate) fn closed(&self, role: Role) {
+        tracing::debug!(?role, "closed the connection to Redis");
+        self.down(role);
+    }
+
+    fn down(&self, role: Role) {
         self.change(|link| match role {
             Role::Publisher => link.publisher = false,
             Role::Subscriber => {

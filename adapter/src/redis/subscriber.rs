@@ -28,7 +28,7 @@ use crate::redis::status::{Role, Status};
 /// Messages between the library and our own queue. The library allocates this many in seven kinds
 /// of channels, so it is small; they are only moved on, which takes less than reading them took.
 const HANDOVER_MESSAGES_MAX: usize = 4096;
-/// How often new subscriptions are probed until the first probe comes back.
+/// How often subscriptions are probed that are new, or suspected not to work.
 const PROBE_INTERVAL_NEW: Duration = Duration::from_millis(100);
 
 pub(crate) struct Received {
@@ -67,6 +67,16 @@ struct Attachment {
     is_proved: bool,
     /// Since when there should have been a sign of life.
     waiting_since: Option<Instant>,
+    /// The sign was overdue when last looked for. One more look decides: after this process itself
+    /// was held up, the sign may be there and not yet read.
+    is_suspect: bool,
+}
+
+impl Attachment {
+    fn note_life(&mut self) {
+        self.waiting_since = None;
+        self.is_suspect = false;
+    }
 }
 
 impl Subscriber {
@@ -81,11 +91,10 @@ impl Subscriber {
                 Ok((connection, messages)) => {
                     backoff.reset();
                     self.status.up(Role::Subscriber);
-                    let why = tokio::select! {
-                        why = self.serve(connection, messages) => why,
-                        () = stopped(&mut stop) => "closing".to_owned(),
-                    };
-                    self.status.down(Role::Subscriber, &why);
+                    tokio::select! {
+                        why = self.serve(connection, messages) => self.status.lost(Role::Subscriber, &why),
+                        () = stopped(&mut stop) => return self.status.closed(Role::Subscriber),
+                    }
                 }
                 Err(error) => self.status.failed(Role::Subscriber, &error.to_string()),
             }
@@ -111,35 +120,41 @@ impl Subscriber {
             Ok(attachment) => attachment,
             Err(error) => return error.to_string(),
         };
-        let mut probe_at = Instant::now();
+        let probe_time = tokio::time::sleep(Duration::ZERO);
+        tokio::pin!(probe_time);
         loop {
+            // Messages come last, so that many of them cannot hold up the rest.
             tokio::select! {
                 biased;
                 why = connection.closed() => return why,
-                message = messages.recv() => match message {
-                    Ok(message) => {
-                        attachment.waiting_since = None;
-                        self.take(message, &mut attachment);
-                    }
-                    Err(broadcast::error::RecvError::Lagged(lost)) => self.counters.lagged.add(lost),
-                    Err(broadcast::error::RecvError::Closed) => return "the client ended".to_owned(),
-                },
                 // An error means that the bus is gone, and the task with it.
                 Ok(()) = self.wanted.changed() => {
                     attachment = match self.attach(&connection.client, attachment.held).await {
                         Ok(attachment) => attachment,
                         Err(error) => return error.to_string(),
                     };
-                    probe_at = Instant::now();
+                    probe_time.as_mut().reset(Instant::now());
                 }
-                () = tokio::time::sleep_until(probe_at) => {
-                    if self.is_dead(&attachment) {
-                        return "no message came through the subscriptions".to_owned();
+                () = &mut probe_time => {
+                    if self.is_overdue(&attachment) {
+                        if attachment.is_suspect {
+                            return "no message came through the subscriptions".to_owned();
+                        }
+                        attachment.is_suspect = true;
                     }
                     self.probe(&mut attachment);
-                    let pause = if attachment.is_proved { self.probe_interval } else { PROBE_INTERVAL_NEW };
-                    probe_at = Instant::now() + pause;
+                    let is_settled = attachment.is_proved && !attachment.is_suspect;
+                    let pause = if is_settled { self.probe_interval } else { PROBE_INTERVAL_NEW };
+                    probe_time.as_mut().reset(Instant::now() + pause);
                 }
+                message = messages.recv() => match message {
+                    Ok(message) => {
+                        attachment.note_life();
+                        self.take(message, &mut attachment);
+                    }
+                    Err(broadcast::error::RecvError::Lagged(lost)) => self.counters.lagged.add(lost),
+                    Err(broadcast::error::RecvError::Closed) => return "the client ended".to_owned(),
+                },
             }
         }
     }
@@ -175,6 +190,7 @@ impl Subscriber {
             probe_channel,
             is_proved: false,
             waiting_since: None,
+            is_suspect: false,
         })
     }
 
@@ -204,7 +220,7 @@ impl Subscriber {
     /// nothing is held against this one.
     fn probe(&self, attachment: &mut Attachment) {
         let Some(publisher) = self.publishing_client.borrow().clone() else {
-            attachment.waiting_since = None;
+            attachment.note_life();
             return;
         };
         attachment.waiting_since.get_or_insert_with(Instant::now);
@@ -216,7 +232,7 @@ impl Subscriber {
         });
     }
 
-    fn is_dead(&self, attachment: &Attachment) -> bool {
+    fn is_overdue(&self, attachment: &Attachment) -> bool {
         let is_overdue = |since: Instant| since.elapsed() > self.dialer.command_timeout();
         attachment.waiting_since.is_some_and(is_overdue)
     }
