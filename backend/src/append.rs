@@ -4,6 +4,8 @@
 //! ran, so an idle room pays one commit per message and a busy one shares them. **A message is never fanned out before it is stored, and
 //! never answered before it is fanned out.** Who may send is decided before, in `chat::admit`.
 
+mod unsettled;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,6 +19,8 @@ use crate::chat::refusal::{Code, Refusal};
 use crate::chat::room::RoomId;
 use crate::metrics::Metrics;
 use crate::store::{Appended, Store, StoreError};
+
+use unsettled::{Unsettled, key};
 
 /// What a waiting draft weighs beyond its texts: ids, names, queue slots. A rough, safe figure in bytes.
 const DRAFT_OVERHEAD_BYTES: usize = 512;
@@ -51,6 +55,7 @@ struct Shared {
     metrics: Metrics,
     tasks: TaskTracker,
     queues: Mutex<Queues>,
+    unsettled: Mutex<Unsettled>,
 }
 
 /// A room has an entry exactly while its appender runs.
@@ -89,6 +94,7 @@ impl Appender {
             metrics,
             tasks,
             queues,
+            unsettled: Mutex::default(),
         }))
     }
 
@@ -183,23 +189,20 @@ impl Shared {
             .into_iter()
             .map(|waiting| (waiting.draft, waiting.answer))
             .unzip();
-        let ids: Vec<_> = drafts.iter().map(|draft| draft.id).collect();
+        let keys: Vec<_> = drafts.iter().map(|draft| key(room, draft)).collect();
         let outcomes = self.store_batch(room, drafts).await;
-        for ((id, outcome), answer) in ids.into_iter().zip(outcomes).zip(answers) {
+        for ((key, outcome), answer) in keys.into_iter().zip(outcomes).zip(answers) {
             let outcome = match outcome {
                 Ok(appended) => {
-                    // Our own second attempt finds our own first one: to everybody else it is new.
-                    let duplicate = appended.duplicate && appended.message.id != id;
-                    if !duplicate {
+                    let is_news = self.unsettled().settle(&key) || !appended.duplicate;
+                    if is_news {
                         self.fan_out.fan_out(&appended.message).await;
                     }
-                    Ok(Appended {
-                        duplicate,
-                        ..appended
-                    })
+                    Ok(appended)
                 }
                 Err(error) => {
                     tracing::warn!(%room, %error, "message not stored");
+                    self.unsettled().add(key);
                     Err(refusal_of(&error))
                 }
             };
@@ -210,35 +213,7 @@ impl Shared {
         }
     }
 
-    /// Stores a batch. What stays unknown is tried once more: the id makes that safe, and it hides a short hiccup of the store.
     async fn store_batch(
-        &self,
-        room: &RoomId,
-        drafts: Vec<Draft>,
-    ) -> Vec<Result<Appended, StoreError>> {
-        let mut outcomes = self.store_once(room, drafts.clone()).await;
-        let unknown: Vec<usize> = outcomes
-            .iter()
-            .enumerate()
-            .filter(|(_, outcome)| matches!(outcome, Err(StoreError::Unavailable(_))))
-            .map(|(index, _)| index)
-            .collect();
-        // Only a tail may be tried again: a hole filled later would get a place after its successors.
-        let is_tail = unknown
-            .first()
-            .is_some_and(|first| outcomes.len() - first == unknown.len());
-        if is_tail {
-            let again = unknown
-                .iter()
-                .filter_map(|index| drafts.get(*index).cloned())
-                .collect();
-            outcomes.truncate(outcomes.len() - unknown.len());
-            outcomes.extend(self.store_once(room, again).await);
-        }
-        outcomes
-    }
-
-    async fn store_once(
         &self,
         room: &RoomId,
         drafts: Vec<Draft>,
@@ -252,6 +227,12 @@ impl Shared {
             }
             Err(_) => vec![Err(StoreError::Unavailable("timed out".to_owned())); count],
         }
+    }
+
+    fn unsettled(&self) -> MutexGuard<'_, Unsettled> {
+        self.unsettled
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn queues(&self) -> MutexGuard<'_, Queues> {

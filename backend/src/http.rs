@@ -18,6 +18,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use socketioxide::layer::SocketIoLayer;
+use tower::Layer as _;
 use tower_http::cors::{AllowOrigin, CorsLayer, ExposeHeaders};
 
 use crate::chat::refusal::{Code, Refusal};
@@ -63,8 +64,8 @@ impl Site {
 }
 
 /// Everything this server answers. Layers run from the last to the first.
-pub fn router(site: &Site, server: &Server, sockets: SocketIoLayer<Adapter>) -> Router {
-    Router::new()
+pub fn router(site: &Site, server: &Server, sockets: &SocketIoLayer<Adapter>) -> Router {
+    let pages = Router::new()
         .route("/metrics", get(metrics::metrics))
         .route("/health/readiness", get(health::readiness))
         .route("/health/liveness", get(health::liveness))
@@ -76,8 +77,10 @@ pub fn router(site: &Site, server: &Server, sockets: SocketIoLayer<Adapter>) -> 
         .with_state(site.clone())
         .merge(page::routes())
         .fallback(not_found)
-        .layer(DefaultBodyLimit::max(server.body_bytes_max))
-        .layer(sockets)
+        .layer(DefaultBodyLimit::max(server.body_bytes_max));
+    // Wrapped by hand, once: axum applies a layer to every route anew, and each would have Engine.IO sessions of its own.
+    Router::new()
+        .fallback_service(sockets.layer(pages))
         .layer(from_fn_with_state(site.clone(), guard_handshake))
         .layer(cors(&server.cors_origins))
         .layer(from_fn_with_state(site.clone(), sign_and_count))

@@ -71,7 +71,7 @@ pub async fn serve(
         readiness_requires: settings.server.readiness_requires.clone(),
         session: settings.session.clone(),
     });
-    let router = http::router(&site, &settings.server, layer);
+    let router = http::router(&site, &settings.server, &layer);
     let drain_timeout = settings.server.drain_timeout;
     let background = lifecycle::watch_cluster(&cluster, metrics.clone(), draining.clone());
     let connections = TaskTracker::new();

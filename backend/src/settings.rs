@@ -279,7 +279,7 @@ impl Default for Append {
             queue_bytes_max: 64 * 1024 * 1024,
             batch_messages_max: 256,
             batch_bytes_max: 256 * 1024,
-            timeout: Duration::from_secs(5),
+            timeout: Duration::from_secs(20),
         }
     }
 }

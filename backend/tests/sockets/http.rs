@@ -233,3 +233,71 @@ async fn bodies_have_a_limit() {
         400
     );
 }
+
+#[tokio::test]
+async fn polling_works_from_handshake_to_message() {
+    let mut place = Place::new();
+    let backend = place.backend().await;
+    let base = backend.url("/socket.io/?EIO=4&transport=polling");
+    let open = get(&base, None).await;
+    let open: Value = serde_json::from_str(open.body.strip_prefix('0').unwrap()).unwrap();
+    let expected = json!({"pingInterval": 25_000, "pingTimeout": 60_000, "maxPayload": 1_000_000, "upgrades": ["websocket"]});
+    for (key, value) in expected.as_object().unwrap() {
+        assert_eq!(open[key], *value, "{key}");
+    }
+    let url = format!("{base}&sid={}", open["sid"].as_str().unwrap());
+    let packets = "40\u{1e}42[\"joinRoom\",\"r\"]\u{1e}42[\"sendMessage\",\"r\",\"hi\"]";
+    // The namespace is joined first: what comes before its answer is not for it.
+    for packet in packets.split('\u{1e}') {
+        let answer = ask(&url, "POST", None, "Content-Type: text/plain\r\n", packet).await;
+        assert_eq!(
+            (answer.status, answer.body.as_str()),
+            (200, "ok"),
+            "{packet}"
+        );
+        let mut heard = String::new();
+        while packet == "40" && !heard.contains("welcome") {
+            heard = get(&url, None).await.body;
+        }
+    }
+    let mut heard = String::new();
+    while !heard.contains("42[\"message\",") {
+        heard = get(&url, None).await.body;
+        if heard == "2" {
+            ask(&url, "POST", None, "Content-Type: text/plain\r\n", "3").await;
+        }
+    }
+    assert!(heard.contains("\"content\":\"hi\""), "{heard}");
+}
+
+#[tokio::test]
+async fn connections_are_counted_down() {
+    let mut place = Place::new();
+    let backend = place.backend().await;
+    let clients = [
+        Client::guest(backend.address).await,
+        Client::guest(backend.address).await,
+    ];
+    let metrics = backend.url("/metrics");
+    let counts = async || {
+        let page = get(&metrics, None).await.body;
+        let value = |name: &str| {
+            let line = page.lines().find(|line| line.starts_with(name)).unwrap();
+            line.rsplit(' ').next().unwrap().parse::<u32>().unwrap()
+        };
+        (
+            value("http_active_connections"),
+            value("chat_connections{transport=\"websocket\"}"),
+        )
+    };
+    assert_eq!(counts().await, (3, 2));
+    drop(clients);
+    let gone = async {
+        while counts().await != (1, 0) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(5), gone)
+        .await
+        .expect("they stay");
+}
