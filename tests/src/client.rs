@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::eventually::within;
 pub use crate::wire::Transport;
-use crate::wire::{Incoming, Outgoing, Wire};
+use crate::wire::{Incoming, Outgoing, Reader, Wire};
 
 const DEADLINE: Duration = Duration::from_secs(15);
 
@@ -103,6 +103,7 @@ impl Plan {
             acks_wanted: 0,
             handshake_headers: wire.headers,
             task,
+            _reader: wire.reader,
         };
         client.send_raw(&format!("40{}", self.auth));
         let mut heard = client.heard.clone();
@@ -130,6 +131,7 @@ pub struct Client {
     acks_wanted: u64,
     handshake_headers: Vec<(String, String)>,
     task: tokio::task::JoinHandle<()>,
+    _reader: Reader,
 }
 
 impl Drop for Client {

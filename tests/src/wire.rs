@@ -5,6 +5,7 @@
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -43,6 +44,16 @@ pub(crate) struct Wire {
     pub(crate) incoming: Incoming,
     /// What the handshake's answer carried, such as cookies.
     pub(crate) headers: Vec<(String, String)>,
+    pub(crate) reader: Reader,
+}
+
+/// The task that reads packets. It holds a half of the connection, so it must not outlive the client.
+pub(crate) struct Reader(JoinHandle<()>);
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl Wire {
@@ -105,7 +116,7 @@ async fn open_websocket(address: &str, headers: &[(String, String)]) -> Result<W
         .collect();
     let (outgoing, mut stream) = socket.split();
     let (packets, incoming) = mpsc::unbounded_channel();
-    tokio::spawn(async move {
+    let reader = tokio::spawn(async move {
         let end = loop {
             match stream.next().await {
                 Some(Ok(Message::Text(text))) => {
@@ -127,6 +138,7 @@ async fn open_websocket(address: &str, headers: &[(String, String)]) -> Result<W
         outgoing: Outgoing::WebSocket(outgoing),
         incoming,
         headers,
+        reader: Reader(reader),
     })
 }
 
@@ -153,10 +165,10 @@ async fn open_polling(address: &str, headers: &[(String, String)]) -> Result<Wir
     poll.keep_cookies(&headers);
     let (packets, incoming) = mpsc::unbounded_channel();
     drop(packets.send(Ok(handshake)));
-    let reader = poll.same();
-    tokio::spawn(async move {
+    let same = poll.same();
+    let reader = tokio::spawn(async move {
         loop {
-            let answer = reader.get().await;
+            let answer = same.get().await;
             let is_end = answer.is_err();
             let bodies = answer.map(|(body, _)| body);
             let sent = match bodies {
@@ -174,6 +186,7 @@ async fn open_polling(address: &str, headers: &[(String, String)]) -> Result<Wir
         outgoing: Outgoing::Polling(poll),
         incoming,
         headers,
+        reader: Reader(reader),
     })
 }
 

@@ -101,10 +101,12 @@ fn no_module_is_longer_than_a_reader_can_hold() {
 
 #[test]
 fn every_module_says_what_it_is_about() {
-    let has_header = |source: &&Source| source.text.starts_with("//!");
+    // The tests of a module are about that module.
+    let is_its_tests =
+        |source: &&Source| source.path.ends_with("/tests.rs") || source.path.contains("/tests/");
     let silent: Vec<String> = sources()
         .iter()
-        .filter(|source| !has_header(source) && !source.path.ends_with("/tests.rs"))
+        .filter(|source| !source.text.starts_with("//!") && !is_its_tests(source))
         .map(|source| source.path.clone())
         .collect();
     assert!(silent.is_empty(), "no `//!` header:\n{}", silent.join("\n"));
