@@ -12,9 +12,11 @@ use crate::chat::message::{Draft, Message, Sender};
 use crate::chat::room::RoomId;
 
 pub(super) use behaviours::*;
+pub(super) use paging::*;
 
 mod behaviours;
 mod model;
+mod paging;
 
 /// Some data of its own, and ways into it.
 #[async_trait]
@@ -39,6 +41,7 @@ macro_rules! store_contract {
             a_client_id_belongs_to_its_sender_and_room
             handles_race_to_say_a_thing_once
             a_duplicate_does_not_hold_up_the_rest
+            an_append_that_was_dropped_can_be_sent_again
             pages_concatenate_to_the_whole
             cursors_beyond_the_ends_are_empty_pages
             a_limit_of_zero_counts_as_one

@@ -23,6 +23,9 @@ use crate::store::{History, Page, StoreError};
 /// Unique on `(roomId, seq)`: the fence that makes the log gap-free. MongoDB derives this name from the keys.
 pub(super) const INDEX_BY_SEQ: &str = "roomId_1_seq_1";
 
+/// MongoDB's codes for documents or indexes that do not go with ours: DuplicateKey, IndexOptionsConflict, IndexKeySpecsConflict.
+const FOREIGN_DATA: [i32; 3] = [11_000, 85, 86];
+
 /// Rooms whose tail is remembered. More are forgotten and read again, which costs one indexed read per append.
 const TAILS_MAX: usize = 10_000;
 
@@ -203,11 +206,13 @@ async fn make_indexes(messages: &Collection<Row>) -> Result<(), StoreError> {
     match messages.create_indexes([by_seq, once]).await {
         Ok(_) => Ok(()),
         Err(why) => match &*why.kind {
-            ErrorKind::Command(refused) if !may_pass(&why) => Err(StoreError::Broken(format!(
-                "the collection `messages` cannot have Berth's unique indexes ({}); \
+            ErrorKind::Command(refused) if FOREIGN_DATA.contains(&refused.code) => {
+                Err(StoreError::Broken(format!(
+                    "the collection `messages` cannot have Berth's unique indexes ({}); \
                  choose a database of its own in the URI's path",
-                refused.message
-            ))),
+                    refused.message
+                )))
+            }
             _ => Err(failure(&why)),
         },
     }
