@@ -5,6 +5,7 @@
 
 mod assemble;
 mod file;
+mod judge;
 mod print;
 mod problem;
 mod secret;

@@ -1,11 +1,10 @@
 //! Lays flags and environment over the file, the file over the defaults, and judges every value.
 
 use std::path::Path;
-use std::time::Duration;
 
-use super::file::{self, File, Key};
+use super::file::{self, File};
+use super::judge::Judge;
 use super::problem::{Problem, Problems, place};
-use super::units::{parse_duration, parse_size};
 use super::words::{
     parse_data, parse_dependencies, parse_format, parse_host, parse_instance, parse_level,
     parse_mongo_uri, parse_origins, parse_port, parse_redis_url, parse_secrets, parse_store_kind,
@@ -28,6 +27,13 @@ pub struct Overrides {
     pub log_format: Option<String>,
     pub instance: Option<String>,
     pub cors_origin: Option<String>,
+}
+
+/// Types as a person names them.
+fn in_words(message: &str) -> String {
+    message
+        .replace("u16", "a number from 0 to 65535")
+        .replace("u32", "a whole number")
 }
 
 /// Reads the file, if there is one, and assembles.
@@ -59,7 +65,7 @@ pub fn assemble(name: &str, text: &str, overrides: &Overrides) -> Result<Setting
             .map_or_else(|| name.to_owned(), |span| place(name, text, &span));
         Problems(vec![Problem {
             place,
-            message: error.message().to_owned(),
+            message: in_words(error.message()),
         }])
     })?;
     let mut judge = Judge {
@@ -82,13 +88,6 @@ pub fn assemble(name: &str, text: &str, overrides: &Overrides) -> Result<Setting
     } else {
         Err(Problems(judge.problems))
     }
-}
-
-/// Collects problems while values are read.
-struct Judge<'a> {
-    name: &'a str,
-    text: &'a str,
-    problems: Vec<Problem>,
 }
 
 impl Judge<'_> {
@@ -354,91 +353,6 @@ impl Judge<'_> {
             format: self
                 .over("LOG_FORMAT", &overrides.log_format, format, parse_format)
                 .unwrap_or(default.format),
-        }
-    }
-
-    /// A value of the file, through its parser; a problem is noted at the value's place.
-    fn file<T, U>(
-        &mut self,
-        key: &str,
-        value: Key<T>,
-        parse: impl FnOnce(T) -> Result<U, String>,
-    ) -> Option<U> {
-        let value = value?;
-        let place = place(self.name, self.text, &value.span());
-        match parse(value.into_inner()) {
-            Ok(parsed) => Some(parsed),
-            Err(message) => {
-                self.problem(place, &format!("{key}: {message}"));
-                None
-            }
-        }
-    }
-
-    /// What a flag or variable says instead. An empty variable counts as unset, as shells and compose files write it.
-    fn over<U>(
-        &mut self,
-        place: &str,
-        given: &Option<String>,
-        below: Option<U>,
-        parse: impl FnOnce(&str) -> Result<U, String>,
-    ) -> Option<U> {
-        let Some(given) = given.as_deref().filter(|text| !text.is_empty()) else {
-            return below;
-        };
-        match parse(given) {
-            Ok(parsed) => Some(parsed),
-            Err(message) => {
-                self.problem(place.to_owned(), &message);
-                None
-            }
-        }
-    }
-
-    fn time(&mut self, key: &str, value: Key<String>, default: Duration) -> Duration {
-        self.file(key, value, |text| match parse_duration(&text)? {
-            Duration::ZERO => Err("must be longer than 0".to_owned()),
-            duration => Ok(duration),
-        })
-        .unwrap_or(default)
-    }
-
-    fn size(&mut self, key: &str, value: Key<String>, default: usize) -> usize {
-        self.file(key, value, |text| match parse_size(&text)? {
-            0 => Err("must be more than 0".to_owned()),
-            bytes => Ok(bytes),
-        })
-        .unwrap_or(default)
-    }
-
-    fn count32(&mut self, key: &str, value: Key<u32>, default: u32) -> u32 {
-        self.file(key, value, |count| {
-            if count == 0 {
-                Err("must be at least 1".to_owned())
-            } else {
-                Ok(count)
-            }
-        })
-        .unwrap_or(default)
-    }
-
-    fn count(&mut self, key: &str, value: Key<u32>, default: usize) -> usize {
-        let default32 = u32::try_from(default).unwrap_or(u32::MAX);
-        usize::try_from(self.count32(key, value, default32)).unwrap_or(default)
-    }
-
-    fn problem(&mut self, place: String, message: &str) {
-        self.problems.push(Problem {
-            place,
-            message: message.to_owned(),
-        });
-    }
-
-    fn whole(&self) -> String {
-        if self.name.is_empty() {
-            "settings".to_owned()
-        } else {
-            self.name.to_owned()
         }
     }
 }

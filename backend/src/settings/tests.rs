@@ -117,7 +117,7 @@ fn a_typo_is_placed() {
     );
     problems(
         "[server]\nport = \"x\"\n",
-        &["backend.toml:2:8: invalid type"],
+        &["backend.toml:2:8: invalid type: string \"x\", expected a number from 0 to 65535"],
     );
     problems("[server\n", &["backend.toml:1:"]);
     problems("[serve]\n", &["backend.toml:1:2: unknown field `serve`"]);
