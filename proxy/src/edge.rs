@@ -35,8 +35,8 @@ use crate::tunnel::{self, Upgrade, handshake};
 const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 /// What such a client may still send meanwhile; more is cut.
 const LINGER_BYTES_MAX: usize = 256 * 1024;
-/// Refused connections that linger at once; beyond, they are cut without a word.
-const LINGERING_MAX: i64 = 1024;
+/// Clients beyond `connections_max` that are told so at once; further ones are cut without a word.
+pub(crate) const TURNED_AWAY_MAX: usize = 1024;
 
 /// Meets all clients of one proxy.
 #[derive(Clone)]
@@ -53,13 +53,18 @@ pub(crate) struct Guest {
 }
 
 impl Guest {
-    #[must_use]
-    pub(crate) fn new(context: &Context, open: Open) -> Self {
-        context.shared.metrics.connections.inc();
-        Self {
-            shared: Arc::clone(&context.shared),
-            _open: open,
-        }
+    /// Lets a client in, unless `connections_max` are in already.
+    fn admit(context: &Context, open: &Open) -> Option<Self> {
+        let shared = &context.shared;
+        let connections_max = shared.registry.current().limits.connections_max;
+        shared.metrics.connections.inc();
+        let guest = Self {
+            shared: Arc::clone(shared),
+            _open: open.clone(),
+        };
+        let is_place = usize::try_from(shared.metrics.connections.get())
+            .is_ok_and(|open| open <= connections_max);
+        is_place.then_some(guest)
     }
 }
 
@@ -82,16 +87,9 @@ enum Step {
 impl Edge {
     /// Serves one connection to its end. `peer` is `None` on a Unix socket.
     pub(crate) async fn serve(self, mut socket: Socket, peer: Option<IpAddr>, open: Open) {
-        let guest = Guest::new(&self.context, open);
-        let limits = &self.context.shared.registry.current().limits;
-        let connections_max = i64::try_from(limits.connections_max).unwrap_or(i64::MAX);
-        let open = self.context.shared.metrics.connections.get();
-        if open > connections_max {
-            if open <= connections_max.saturating_add(LINGERING_MAX) {
-                self.refuse(socket, peer, Refusal::TooManyConnections).await;
-            }
-            return;
-        }
+        let Some(guest) = Guest::admit(&self.context, &open) else {
+            return self.turn_away(socket, peer).await;
+        };
         let mut bytes = BytesMut::new();
         let mut is_first = true;
         loop {
@@ -181,6 +179,15 @@ impl Edge {
                 tracing::debug!(%error, "the client left before the end of its answer");
                 None
             }
+        }
+    }
+
+    /// Tells a client that there is no place. Such clients are not counted as connections, or those that stay to read
+    /// why would keep out the next.
+    async fn turn_away(&self, socket: Socket, peer: Option<IpAddr>) {
+        let turned_away = &self.context.shared.turned_away;
+        if let Ok(_place) = turned_away.try_acquire() {
+            self.refuse(socket, peer, Refusal::TooManyConnections).await;
         }
     }
 

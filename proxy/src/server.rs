@@ -10,10 +10,11 @@ use std::time::Duration;
 use anyhow::Context as _;
 use pingora::server::configuration::ServerConf;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
 use crate::admin;
 use crate::clock::Clock;
-use crate::edge::Edge;
+use crate::edge::{Edge, TURNED_AWAY_MAX};
 use crate::forward::Forward;
 use crate::lifecycle;
 use crate::listen::{self, Listener};
@@ -74,6 +75,7 @@ async fn serve(settings: Settings, source: Source, mut control: Control) -> anyh
         registry: Arc::new(Registry::new(settings, looked_up)),
         metrics: Metrics::new().context("cannot register metrics")?,
         clock: Clock::start(),
+        turned_away: Semaphore::new(TURNED_AWAY_MAX),
     });
     let (life, reaper) = lifecycle::life();
     let context = Context {

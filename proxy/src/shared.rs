@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+
 use crate::clock::Clock;
 use crate::lifecycle::Life;
 use crate::metrics::Metrics;
@@ -12,6 +14,8 @@ pub(crate) struct Shared {
     pub(crate) registry: Arc<Registry>,
     pub(crate) metrics: Metrics,
     pub(crate) clock: Clock,
+    /// A place for each client that is being told that there is none.
+    pub(crate) turned_away: Semaphore,
 }
 
 /// `Shared`, and the life of the proxy. Cloned once per connection.

@@ -20,6 +20,9 @@ use crate::socket::Socket;
 
 /// How long a client may take to answer the goodbye.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
+/// When one side has ended, how long the other may be silent. What it still has to say comes through, but a server
+/// that overlooks the end of a client cannot hold the tunnel.
+const HALF_CLOSED_TIMEOUT: Duration = Duration::from_secs(1);
 /// Reads of one direction before others get their turn.
 const READS_PER_TURN_MAX: usize = 8;
 
@@ -103,6 +106,7 @@ pub(crate) async fn relay(ends: Ends, idle_timeout: Duration, life: &mut Life) -
     let closing = life.reached(Phase::Closing);
     tokio::pin!(closing);
     let mut active_at = Instant::now();
+    let mut is_half_closed = false;
     let reason = poll_fn(|context| {
         if !relay.is_closing && closing.as_mut().poll(context).is_ready() {
             relay.is_closing = true;
@@ -118,7 +122,16 @@ pub(crate) async fn relay(ends: Ends, idle_timeout: Duration, life: &mut Life) -
         if relay.bytes() != before {
             active_at = Instant::now();
         }
-        poll_idle(idle.as_mut(), context, active_at, idle_timeout).map(|()| Reason::Idle)
+        let Some(first_end) = relay.first_end else {
+            return poll_idle(idle.as_mut(), context, active_at, idle_timeout)
+                .map(|()| Reason::Idle);
+        };
+        if !std::mem::replace(&mut is_half_closed, true) {
+            active_at = Instant::now();
+            idle.as_mut().reset(active_at + HALF_CLOSED_TIMEOUT);
+        }
+        let silence = HALF_CLOSED_TIMEOUT.min(idle_timeout);
+        poll_idle(idle.as_mut(), context, active_at, silence).map(|()| first_end)
     })
     .await;
     Ended {

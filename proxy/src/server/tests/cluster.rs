@@ -233,6 +233,8 @@ pub(super) enum Does {
     Hangs,
     /// Never answers.
     Sleeps,
+    /// Switches protocols, and then neither reads nor closes.
+    SwitchAndSleep,
 }
 
 impl Server {
@@ -288,7 +290,7 @@ impl Server {
                 ""
             };
             match does {
-                Does::Echo | Does::EchoWithCookie => {}
+                Does::Echo | Does::EchoWithCookie | Does::SwitchAndSleep => {}
                 Does::Say(answer) => {
                     client.send(answer).await;
                     return;
@@ -302,6 +304,9 @@ impl Server {
                     self.address
                 );
                 client.send(&answer).await;
+                if matches!(does, Does::SwitchAndSleep) {
+                    std::future::pending::<()>().await;
+                }
                 let (mut read, mut write) = client.0.into_split();
                 // The client closing is how an echo ends.
                 let _echoed = tokio::io::copy(&mut read, &mut write).await;

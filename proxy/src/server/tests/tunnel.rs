@@ -173,6 +173,20 @@ async fn a_tunnel_on_which_nobody_speaks_is_closed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_overlooks_the_end_of_a_client_does_not_hold_the_tunnel() {
+    let server = Server::start(Does::SwitchAndSleep).await;
+    let proxy = Proxy::start(settings(&[&server.address])).await;
+    let (client, answer) = proxy.handshake("").await;
+    assert_eq!(answer.status, 101);
+    drop(client);
+    proxy
+        .wait_for_metric(
+            "berth_websocket_closed_total{reason=\"client_closed\",upstream=\"app\"} 1",
+        )
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stop_says_goodbye_between_two_frames() {
     let server = Server::start(Does::Echo).await;
     let proxy = Proxy::start(settings(&[&server.address])).await;
