@@ -15,7 +15,7 @@ use pingora::modules::http::HttpModules;
 use pingora::protocols::{Digest, UniqueIDType};
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
-use pingora::{Error, ErrorSource, ErrorType};
+use pingora::{Error, ErrorType};
 
 use crate::headers::{FORWARDED_FOR, FORWARDED_PROTO, REAL_IP};
 use crate::logging::{self, Access};
@@ -27,10 +27,20 @@ use crate::request::{Request, Tries};
 use crate::shared::Shared;
 use crate::uses::Uses;
 
+mod errors;
+
+use errors::{is_idempotent, of_connect, of_exchange, refusal_of};
+
 /// How long a client may pause inside a body it sends, or a body it takes (nginx's defaults).
 const CLIENT_STALL_TIMEOUT: Duration = Duration::from_secs(60);
 /// A client that sends a request body nobody wants any more gets this long to finish it.
 const CLIENT_DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The connection ends without a word of ours.
+const NOTHING_SAID: FailToProxy = FailToProxy {
+    error_code: 0,
+    can_reuse_downstream: false,
+};
 
 #[derive(Debug)]
 pub(crate) struct Forward {
@@ -46,6 +56,8 @@ pub(crate) struct Passage {
     body_bytes: u64,
     /// The connection to the server ends with this request.
     is_last_use: bool,
+    /// The answer broke after its head had left.
+    is_cut_short: bool,
     refusal: Option<Refusal>,
 }
 
@@ -177,6 +189,8 @@ impl ProxyHttp for Forward {
         passage: &mut Passage,
     ) -> pingora::Result<()> {
         passage.tries.settle(Outcome::Answered, &self.shared);
+        // About the server's connection, not the client's.
+        head.remove_header("Keep-Alive");
         if let Some(cookie) = passage.tries.set_cookie(passage.request()?) {
             head.append_header("Set-Cookie", cookie)?;
         }
@@ -207,20 +221,19 @@ impl ProxyHttp for Forward {
         error: &Error,
         passage: &mut Passage,
     ) -> FailToProxy {
-        let refusal = passage
+        if session.response_written().is_some() {
+            // Too late to say anything but the end of the connection.
+            passage.is_cut_short = true;
+            return NOTHING_SAID;
+        }
+        passage.refusal = passage
             .refusal
             .or_else(|| refusal_of(error, &passage.tries));
-        passage.refusal = refusal;
-        let Some(refusal) = refusal else {
-            return FailToProxy {
-                error_code: 0,
-                can_reuse_downstream: false,
-            };
+        let Some(refusal) = passage.refusal else {
+            return NOTHING_SAID;
         };
         self.shared.metrics.refused(refusal);
-        if session.response_written().is_none()
-            && let Err(error) = answer(session, refusal).await
-        {
+        if let Err(error) = answer(session, refusal).await {
             tracing::debug!(%error, "the client left before its answer");
         }
         FailToProxy {
@@ -260,7 +273,9 @@ impl ProxyHttp for Forward {
             tries: passage.tries.count_of_tries(),
             duration,
         };
-        logging::request(&access, status, session.body_bytes_sent(), passage.refusal);
+        let cut_short = passage.is_cut_short.then_some("the answer was cut short");
+        let why = passage.refusal.map(Refusal::why).or(cut_short);
+        logging::request(&access, status, session.body_bytes_sent(), why);
     }
 
     fn suppress_error_log(&self, _session: &Session, _passage: &Passage, _error: &Error) -> bool {
@@ -334,63 +349,4 @@ fn peer(endpoint: &Endpoint, upstream: &Upstream) -> pingora::Result<HttpPeer> {
     peer.options.idle_timeout = Some(upstream.keepalive_timeout);
     peer.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::deny_upgrades();
     Ok(peer)
-}
-
-/// What failed before the connection stood.
-fn of_connect(error: &Error) -> Outcome {
-    match error.etype() {
-        ErrorType::ConnectRefused => Outcome::ConnectRefused,
-        ErrorType::ConnectTimedout => Outcome::ConnectTimeout,
-        // Pingora's word for sockets that could not even be made or bound.
-        ErrorType::InternalError | ErrorType::SocketError | ErrorType::BindError => Outcome::Local,
-        _ => {
-            system_error(error).map_or(Outcome::ConnectFailed, |error| {
-                match Outcome::of_connect(error) {
-                    Outcome::Local => Outcome::Local,
-                    Outcome::ConnectRefused => Outcome::ConnectRefused,
-                    _ => Outcome::ConnectFailed,
-                }
-            })
-        }
-    }
-}
-
-fn system_error(error: &Error) -> Option<&std::io::Error> {
-    error.root_cause().downcast_ref()
-}
-
-/// What failed on a connection that stood.
-fn of_exchange(error: &Error, was_kept: bool) -> Outcome {
-    if *error.esource() != ErrorSource::Upstream {
-        return Outcome::ClientGone;
-    }
-    match error.etype() {
-        ErrorType::ReadTimedout | ErrorType::WriteTimedout => Outcome::Timeout,
-        ErrorType::InvalidHTTPHeader | ErrorType::H1Error => Outcome::InvalidAnswer,
-        _ if was_kept => Outcome::StaleConnection,
-        _ => Outcome::Broken,
-    }
-}
-
-/// What the client is told about an error that no hook of ours made; `None` if nobody is left to tell.
-fn refusal_of(error: &Error, tries: &Tries) -> Option<Refusal> {
-    match (error.esource(), error.etype()) {
-        (_, ErrorType::HTTPStatus(413)) => Some(Refusal::BodyTooLarge),
-        (ErrorSource::Downstream, ErrorType::ReadTimedout | ErrorType::InvalidHTTPHeader) => Some(
-            Refusal::BadRequest("the request body is malformed or did not arrive"),
-        ),
-        (
-            ErrorSource::Downstream,
-            ErrorType::ReadError | ErrorType::WriteError | ErrorType::ConnectionClosed,
-        ) => None,
-        (ErrorSource::Downstream, _) => Some(Refusal::BadRequest("malformed request")),
-        (ErrorSource::Upstream | ErrorSource::Internal | ErrorSource::Unset, _) => {
-            Some(tries.last().map_or(Refusal::Internal, Outcome::refusal))
-        }
-    }
-}
-
-/// nginx repeats everything but these, which only `non_idempotent` would.
-fn is_idempotent(method: &str) -> bool {
-    !matches!(method, "POST" | "LOCK" | "PATCH")
 }

@@ -57,7 +57,9 @@ impl Lease {
             }
             return;
         }
-        metrics.failed(upstream, server, outcome);
+        if outcome != Outcome::ClientGone {
+            metrics.failed(upstream, server, outcome);
+        }
         if outcome.is_servers_fault() && health::failed(pool, &self.server, now) == Transition::Out
         {
             metrics.ejected(upstream, server);

@@ -36,12 +36,12 @@ pub fn start(directives: &str, is_json: bool) -> anyhow::Result<()> {
     started.map_err(|error| anyhow::anyhow!("cannot start logging: {error}"))
 }
 
-/// A request was answered; `refusal` says why if the proxy did it.
+/// A request was answered; `why` is there if it was not by a server's whole answer.
 pub(crate) fn request(
     access: &Access<'_>,
     status: u16,
     bytes_sent: usize,
-    refusal: Option<Refusal>,
+    why: Option<&'static str>,
 ) {
     tracing::info!(
         client = access.client,
@@ -54,7 +54,7 @@ pub(crate) fn request(
         tries = access.tries,
         bytes_sent,
         duration_seconds = access.duration.as_secs_f64(),
-        why = refusal.map(Refusal::why),
+        why,
         "request"
     );
 }

@@ -193,7 +193,7 @@ fn finish(
         .answered(&request.upstream.name, status, "GET", "websocket");
     let client = request.client.address_text();
     let access = access(request, &client, (&upgrade.host, &upgrade.target), tries);
-    logging::request(&access, status, bytes_sent, refusal);
+    logging::request(&access, status, bytes_sent, refusal.map(Refusal::why));
 }
 
 fn access<'a>(

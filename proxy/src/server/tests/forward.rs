@@ -296,3 +296,46 @@ async fn sockets_in_the_file_system_work_on_both_sides() {
     proxy.ended().await;
     assert!(!front.exists(), "the socket file goes with the proxy");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_breaks_is_cut_and_refused_nobody() {
+    let cut = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\nKeep-Alive: timeout=5\r\n\r\nabc";
+    let server = Server::start(Does::Say(cut)).await;
+    let proxy = Proxy::start(settings(&[&server.address])).await;
+    let mut client = proxy.connect().await;
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let head = client.head().await.to_lowercase();
+    assert!(!head.contains("keep-alive: timeout"), "{head}");
+    assert_eq!(client.read_to_end().await, b"abc");
+    proxy.wait_for_metric("berth_requests_total{code=\"200\",method=\"GET\",transport=\"http\",upstream=\"app\"} 1").await;
+    assert!(
+        !proxy
+            .admin("/metrics")
+            .await
+            .body
+            .contains("berth_refusals_total{")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_leaves_is_not_held_against_the_server() {
+    let server = Server::start(Does::Sleeps).await;
+    let proxy = Proxy::start(settings(&[&server.address])).await;
+    let mut client = proxy.connect().await;
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let busy = format!(
+        "berth_upstream_connections{{server=\"{}\",upstream=\"app\"}}",
+        server.address
+    );
+    proxy.wait_for_metric(&format!("{busy} 1")).await;
+    drop(client);
+    proxy.wait_for_metric("berth_requests_total{code=\"499\",method=\"GET\",transport=\"http\",upstream=\"app\"} 1").await;
+    proxy.wait_for_metric(&format!("{busy} 0")).await;
+    assert!(
+        !proxy
+            .admin("/metrics")
+            .await
+            .body
+            .contains("berth_upstream_server_fails_total{")
+    );
+}

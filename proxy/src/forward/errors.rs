@@ -1,0 +1,66 @@
+//! Pingora's errors in our words: what happened to a try, and what the client is told.
+
+use pingora::{Error, ErrorSource, ErrorType};
+
+use crate::outcome::Outcome;
+use crate::refusal::Refusal;
+use crate::request::Tries;
+
+/// What failed before the connection stood.
+pub(super) fn of_connect(error: &Error) -> Outcome {
+    match error.etype() {
+        ErrorType::ConnectRefused => Outcome::ConnectRefused,
+        ErrorType::ConnectTimedout => Outcome::ConnectTimeout,
+        // Pingora's word for sockets that could not even be made or bound.
+        ErrorType::InternalError | ErrorType::SocketError | ErrorType::BindError => Outcome::Local,
+        _ => {
+            system_error(error).map_or(Outcome::ConnectFailed, |error| {
+                match Outcome::of_connect(error) {
+                    Outcome::Local => Outcome::Local,
+                    Outcome::ConnectRefused => Outcome::ConnectRefused,
+                    _ => Outcome::ConnectFailed,
+                }
+            })
+        }
+    }
+}
+
+fn system_error(error: &Error) -> Option<&std::io::Error> {
+    error.root_cause().downcast_ref()
+}
+
+/// What failed on a connection that stood.
+pub(super) fn of_exchange(error: &Error, was_kept: bool) -> Outcome {
+    if *error.esource() != ErrorSource::Upstream {
+        return Outcome::ClientGone;
+    }
+    match error.etype() {
+        ErrorType::ReadTimedout | ErrorType::WriteTimedout => Outcome::Timeout,
+        ErrorType::InvalidHTTPHeader | ErrorType::H1Error => Outcome::InvalidAnswer,
+        _ if was_kept => Outcome::StaleConnection,
+        _ => Outcome::Broken,
+    }
+}
+
+/// What the client is told about an error that no hook of ours made; `None` if nobody is left to tell.
+pub(super) fn refusal_of(error: &Error, tries: &Tries) -> Option<Refusal> {
+    match (error.esource(), error.etype()) {
+        (_, ErrorType::HTTPStatus(413)) => Some(Refusal::BodyTooLarge),
+        (ErrorSource::Downstream, ErrorType::ReadTimedout | ErrorType::InvalidHTTPHeader) => Some(
+            Refusal::BadRequest("the request body is malformed or did not arrive"),
+        ),
+        (
+            ErrorSource::Downstream,
+            ErrorType::ReadError | ErrorType::WriteError | ErrorType::ConnectionClosed,
+        ) => None,
+        (ErrorSource::Downstream, _) => Some(Refusal::BadRequest("malformed request")),
+        (ErrorSource::Upstream | ErrorSource::Internal | ErrorSource::Unset, _) => {
+            Some(tries.last().map_or(Refusal::Internal, Outcome::refusal))
+        }
+    }
+}
+
+/// nginx repeats everything but these, which only `non_idempotent` would.
+pub(super) fn is_idempotent(method: &str) -> bool {
+    !matches!(method, "POST" | "LOCK" | "PATCH")
+}
