@@ -150,6 +150,8 @@ impl Shared {
         };
         while let Some(batch) = self.next_batch(&room) {
             self.append(&room, batch).await;
+            // A fast store would otherwise fill the sockets' buffers before their writers have had a turn.
+            tokio::task::yield_now().await;
         }
         entry.is_taken_away = true;
     }

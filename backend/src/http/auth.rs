@@ -5,7 +5,6 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use super::{Site, refused, status_of};
 use crate::chat::message::Sender;
@@ -13,7 +12,8 @@ use crate::chat::refusal::{Code, Refusal};
 use crate::clock;
 use crate::session::cookie::{self, CookieSettings};
 use crate::session::{Session, SessionError, USER_PATHS};
-use crate::socket::{App, identity};
+use crate::socket::App;
+use crate::socket::identity::{self, KnownBy};
 
 /// Who a request's cookie speaks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -138,7 +138,7 @@ async fn make_guest(
         // A fresh sid, as express-session makes one at a login: one that somebody planted is worth nothing.
         Visitor::Anonymous { .. } => {
             let sid = cookie::new_sid();
-            let sender = identity::guest(Some(&sid), name, Uuid::nil());
+            let sender = identity::guest(KnownBy::Session(&sid), name);
             (
                 sid,
                 Session::guest(&sender.id, &sender.name, &settings, now_ms),

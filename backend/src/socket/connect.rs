@@ -8,7 +8,7 @@ use socketioxide::TransportType;
 use socketioxide::extract::{SocketRef, TryData};
 use uuid::Uuid;
 
-use super::identity;
+use super::identity::{self, KnownBy};
 use super::inbox::Inbox;
 use super::intake::Intake;
 use super::worker::Job;
@@ -118,9 +118,10 @@ async fn who(app: &App, socket: &SocketRef<Adapter>, auth: &Value) -> Result<Sen
     if !app.chat.guests {
         return Err(Refusal::new(Code::Unauthorized, "log in first"));
     }
-    Ok(identity::guest(
-        session_id.as_deref(),
-        identity::wanted_name(auth),
-        Uuid::new_v4(),
-    ))
+    let known_by = match (&session_id, identity::device(auth)) {
+        (Some(sid), _) => KnownBy::Session(sid),
+        (None, Some(device)) => KnownBy::Device(device),
+        (None, None) => KnownBy::Nothing(Uuid::new_v4()),
+    };
+    Ok(identity::guest(known_by, identity::wanted_name(auth)))
 }

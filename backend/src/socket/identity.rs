@@ -24,26 +24,51 @@ pub fn user(user: &SessionUser) -> Option<Sender> {
     })
 }
 
-/// A guest. With a session the id stays the same across reconnects, so that resending stays safe; `fresh` is for one without.
+/// Shortest `device` that makes a guest, in bytes. It works like a password: who knows it is that guest.
+const DEVICE_BYTES_MIN: usize = 16;
+
+/// What a guest is recognised by when it comes again. A resent message is the same message only from the same sender.
+#[derive(Clone, Copy, Debug)]
+pub enum KnownBy<'a> {
+    Session(&'a str),
+    /// A secret that the client made up and keeps, from its handshake's `auth`.
+    Device(&'a str),
+    /// Nothing: it is somebody new each time.
+    Nothing(Uuid),
+}
+
+/// A guest. The id is no way back to what the guest is known by: other members see it.
 #[must_use]
-pub fn guest(session_id: Option<&str>, wanted_name: Option<&str>, fresh: Uuid) -> Sender {
-    let short = match session_id {
-        // Not the session id itself: other members see this one.
-        Some(sid) => Sha256::digest(format!("guest:{sid}"))
-            .iter()
-            .take(8)
-            .map(|byte| format!("{byte:02x}"))
-            .collect(),
-        None => fresh.simple().to_string(),
+pub fn guest(known_by: KnownBy<'_>, wanted_name: Option<&str>) -> Sender {
+    let short = match known_by {
+        KnownBy::Session(sid) => digest("guest", sid),
+        KnownBy::Device(device) => digest("device", device),
+        KnownBy::Nothing(fresh) => fresh.simple().to_string(),
     };
     let id = format!("guest-{short}");
-    let tail: String = short.chars().rev().take(4).collect();
+    let tail = &short[short.len() - 4..];
+    let name = wanted_name.and_then(clean_name);
     Sender {
-        name: wanted_name
-            .and_then(clean_name)
-            .unwrap_or_else(|| format!("Guest-{tail}")),
+        name: name.unwrap_or_else(|| format!("Guest-{tail}")),
         id,
     }
+}
+
+fn digest(what: &str, secret: &str) -> String {
+    let hash = Sha256::digest(format!("{what}:{secret}"));
+    hash.iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+/// The device that a client names in its handshake's `auth`, when it is hard enough to guess.
+#[must_use]
+pub fn device(auth: &Value) -> Option<&str> {
+    let device = auth.get("device")?.as_str()?;
+    (DEVICE_BYTES_MIN..=ID_BYTES_MAX)
+        .contains(&device.len())
+        .then_some(device)
 }
 
 /// The name that a client asks for in its handshake's `auth`.
@@ -90,12 +115,21 @@ mod tests {
     }
 
     #[test]
-    fn guests_keep_their_id_while_they_keep_their_session() {
-        let of = |sid, fresh| guest(sid, None, Uuid::from_u128(fresh));
-        assert_eq!(of(Some("s"), 1), of(Some("s"), 2));
-        assert_ne!(of(Some("s"), 1).id, of(Some("t"), 1).id);
-        assert_ne!(of(None, 1).id, of(None, 2).id);
-        assert!(!of(Some("secret"), 1).id.contains("secret"));
+    fn guests_stay_who_they_are_while_they_can_be_known() {
+        let of = |known_by| guest(known_by, None);
+        assert_eq!(of(KnownBy::Session("s")), of(KnownBy::Session("s")));
+        assert_ne!(of(KnownBy::Session("s")).id, of(KnownBy::Session("t")).id);
+        assert_ne!(of(KnownBy::Session("s")).id, of(KnownBy::Device("s")).id);
+        let nothing = |fresh| of(KnownBy::Nothing(Uuid::from_u128(fresh)));
+        assert_ne!(nothing(1).id, nothing(2).id);
+        assert!(!of(KnownBy::Session("secret")).id.contains("secret"));
+    }
+
+    #[test]
+    fn a_device_is_taken_when_it_is_hard_to_guess() {
+        let of = |device: Value| super::device(&serde_json::json!({ "device": device })).is_some();
+        assert!(of("0123456789abcdef".into()));
+        assert!(!of("short".into()) && !of("x".repeat(129).into()) && !of(7.into()));
     }
 
     #[test]
@@ -104,7 +138,7 @@ mod tests {
         assert_eq!(clean_name(" \n"), None);
         assert_eq!(clean_name(&"é".repeat(40)).unwrap().len(), 64);
         assert!(
-            guest(None, Some("\n"), Uuid::from_u128(1))
+            guest(KnownBy::Nothing(Uuid::from_u128(1)), Some("\n"))
                 .name
                 .starts_with("Guest-")
         );

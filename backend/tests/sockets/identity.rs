@@ -125,3 +125,14 @@ async fn a_session_that_cannot_be_read_is_no_guest() {
     // Who never had a session is not affected.
     assert!(matches!(refusal(&ill, None).await, Packet::Connected(_)));
 }
+
+#[tokio::test]
+async fn a_guest_can_be_known_by_its_device() {
+    let mut place = Place::new();
+    let (one, two) = (place.backend().await, place.backend().await);
+    let auth = json!({"device": "a secret of this browser", "name": "Ann"});
+    let first = welcome(&one, auth.clone(), None).await;
+    assert_eq!(welcome(&two, auth, None).await["userId"], first["userId"]);
+    let other = welcome(&two, json!({"device": "another secret of others"}), None).await;
+    assert_ne!(other["userId"], first["userId"]);
+}
