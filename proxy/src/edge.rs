@@ -54,7 +54,7 @@ pub(crate) struct Guest {
 
 impl Guest {
     /// Lets a client in, unless `connections_max` are in already.
-    fn admit(context: &Context, open: &Open) -> Option<Self> {
+    pub(crate) fn admit(context: &Context, open: &Open) -> Option<Self> {
         let shared = &context.shared;
         let connections_max = shared.registry.current().limits.connections_max;
         shared.metrics.connections.inc();

@@ -3,7 +3,7 @@
 //! A failed lookup keeps the last answer; a name that never had one is tried again every five seconds. Answers are
 //! sorted, so that a resolver that rotates them does not move anybody under `ip_hash`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,8 +20,8 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 /// What one lookup may take; a start or a reload waits for it.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Looks up names side by side; those without an answer are logged and missing from the result.
-pub(crate) async fn look_up(names: Vec<Name>) -> Addresses {
+/// Looks up names side by side; those without an answer are missing from the result and given to `tell`.
+async fn look_up(names: Vec<Name>, mut tell: impl FnMut(Name, io::Error)) -> Addresses {
     let mut lookups = JoinSet::new();
     for name in names {
         lookups.spawn(async move {
@@ -35,13 +35,15 @@ pub(crate) async fn look_up(names: Vec<Name>) -> Addresses {
             Ok((name, Ok(found))) => {
                 addresses.insert(name, found);
             }
-            Ok(((host, port), Err(error))) => {
-                tracing::warn!(host, port, %error, "server name has no address");
-            }
+            Ok((name, Err(error))) => tell(name, error),
             Err(error) => tracing::error!(%error, "a lookup did not end"),
         }
     }
     addresses
+}
+
+fn warn((host, port): &Name, error: &io::Error) {
+    tracing::warn!(host, port, %error, "server name has no address");
 }
 
 async fn look_up_one((host, port): &Name) -> io::Result<Vec<SocketAddr>> {
@@ -61,6 +63,8 @@ async fn look_up_one((host, port): &Name) -> io::Result<Vec<SocketAddr>> {
 /// Keeps the registry's addresses fresh until it is dropped.
 pub(crate) async fn keep_fresh(registry: Arc<Registry>) {
     let mut due: HashMap<Name, Instant> = HashMap::new();
+    // A name is logged when it stops having an answer, not every time that is still so.
+    let mut failing: HashSet<Name> = registry.unresolved().into_iter().collect();
     loop {
         let settings = registry.settings();
         let unresolved = registry.unresolved();
@@ -69,7 +73,7 @@ pub(crate) async fn keep_fresh(registry: Arc<Registry>) {
         due.retain(|name, _| intervals.contains_key(name));
         for (name, interval) in &intervals {
             let at = due.entry(name.clone()).or_insert(now + *interval);
-            // A reload may have shortened it, or the name lost its only answer's server.
+            // A reload may have shortened the interval.
             *at = (*at).min(now + *interval);
         }
         // Settings can change meanwhile; looking at them again is cheap.
@@ -87,7 +91,18 @@ pub(crate) async fn keep_fresh(registry: Arc<Registry>) {
             .map(|(name, _)| name.clone())
             .collect();
         due.retain(|_, at| *at > now);
-        if !ready.is_empty() && registry.readdress(look_up(ready).await) {
+        if ready.is_empty() {
+            continue;
+        }
+        let found = look_up(ready, |name, error| {
+            if !failing.contains(&name) {
+                warn(&name, &error);
+                failing.insert(name);
+            }
+        });
+        let found = found.await;
+        failing.retain(|name| !found.contains_key(name));
+        if registry.readdress(found) {
             tracing::info!("server addresses changed");
         }
     }
@@ -116,7 +131,7 @@ fn intervals(settings: &Settings, unresolved: &[Name]) -> HashMap<Name, Duration
     intervals
 }
 
-/// Looks up everything that the settings name.
+/// Looks up everything that the settings name, and logs what has no address.
 pub(crate) async fn look_up_all(settings: &Settings) -> Addresses {
-    look_up(names(settings)).await
+    look_up(names(settings), |name, error| warn(&name, &error)).await
 }

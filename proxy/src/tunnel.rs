@@ -24,6 +24,7 @@ mod relay;
 
 use handshake::Answer;
 pub(crate) use relay::Ended;
+use relay::Relay;
 
 /// A handshake that the edge accepted.
 #[derive(Debug)]
@@ -38,14 +39,29 @@ pub(crate) struct Upgrade {
 }
 
 /// Carries out a handshake and everything that follows.
-pub(crate) async fn run(mut client: Socket, upgrade: Box<Upgrade>, context: Context, guest: Guest) {
+pub(crate) async fn run(
+    mut client: Socket,
+    mut upgrade: Box<Upgrade>,
+    context: Context,
+    guest: Guest,
+) {
     let mut tries = Tries::default();
     // Boxed, so that the long life of the tunnel does not keep the space of its short beginning.
     let opened = Box::pin(open(&upgrade, &mut tries, &context)).await;
     match opened {
         Ok((server, answer)) if answer.status == 101 => {
             Box::pin(switched(&mut client, &upgrade, &tries, &answer)).await;
-            tunnel(client, server, *upgrade, answer, (tries, context)).await;
+            let from_client = std::mem::take(&mut upgrade.rest);
+            upgrade.head = Vec::new();
+            let relay = Relay::new(client, server, from_client, answer.rest);
+            let story = Story {
+                upgrade,
+                tries,
+                context,
+                _guest: guest,
+            };
+            // The relay's task is smaller than this one, and there may be very many of them.
+            tokio::spawn(tunnel(Box::new(relay), Box::new(story)));
         }
         Ok((server, answer)) => {
             Box::pin(declined(
@@ -59,7 +75,6 @@ pub(crate) async fn run(mut client: Socket, upgrade: Box<Upgrade>, context: Cont
         }
         Err(refusal) => Box::pin(refused(client, &upgrade, &tries, refusal, &context)).await,
     }
-    drop(guest);
 }
 
 /// Tries servers until one answers the handshake.
@@ -105,38 +120,45 @@ async fn switched(client: &mut Socket, upgrade: &Upgrade, tries: &Tries, answer:
     }
 }
 
-async fn tunnel(
-    client: Socket,
-    server: Socket,
-    upgrade: Upgrade,
-    answer: Answer,
-    (tries, context): (Tries, Context),
-) {
-    let Context { shared, mut life } = context;
-    let Upgrade {
-        request,
-        head,
-        rest,
-        host,
-        target,
-    } = upgrade;
-    drop(head);
-    let metrics = &shared.metrics;
-    let name = &*request.upstream.name;
-    metrics.answered(name, 101, "GET", "websocket");
-    metrics.websocket_opened(name);
-    let idle_timeout = request.upstream.websocket_idle_timeout;
-    let ends = relay::Ends {
-        client,
-        server,
-        from_client: rest,
-        from_server: answer.rest,
-    };
-    let ended = relay::relay(ends, idle_timeout, &mut life).await;
-    metrics.websocket_closed(name, &ended, request.began.elapsed());
-    let client = request.client.address_text();
-    let access = access(&request, &client, (&host, &target), &tries);
-    logging::tunnel(&access, (ended.received, ended.sent), ended.reason.label());
+/// What there is to tell when a tunnel ends.
+struct Story {
+    upgrade: Box<Upgrade>,
+    tries: Tries,
+    context: Context,
+    _guest: Guest,
+}
+
+async fn tunnel(mut relay: Box<Relay>, mut story: Box<Story>) {
+    let Story {
+        upgrade, context, ..
+    } = &mut *story;
+    let upstream = &upgrade.request.upstream;
+    context
+        .shared
+        .metrics
+        .answered(&upstream.name, 101, "GET", "websocket");
+    context.shared.metrics.websocket_opened(&upstream.name);
+    let ended = relay
+        .run(upstream.websocket_idle_timeout, &mut context.life)
+        .await;
+    drop(relay);
+    story.tell(&ended);
+}
+
+impl Story {
+    fn tell(&self, ended: &Ended) {
+        let Upgrade {
+            request,
+            host,
+            target,
+            ..
+        } = &*self.upgrade;
+        let metrics = &self.context.shared.metrics;
+        metrics.websocket_closed(&request.upstream.name, ended, request.began.elapsed());
+        let client = request.client.address_text();
+        let access = access(request, &client, (host, target), &self.tries);
+        logging::tunnel(&access, (ended.received, ended.sent), ended.reason.label());
+    }
 }
 
 /// The server answered something else than 101: the client gets that answer, and the connection ends with it.
@@ -213,3 +235,6 @@ fn access<'a>(
         duration: request.began.elapsed(),
     }
 }
+
+#[cfg(test)]
+mod tests;

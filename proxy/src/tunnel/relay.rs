@@ -26,15 +26,6 @@ const HALF_CLOSED_TIMEOUT: Duration = Duration::from_secs(1);
 /// Reads of one direction before others get their turn.
 const READS_PER_TURN_MAX: usize = 8;
 
-/// Both sockets, and what each side sent before the relay began.
-#[derive(Debug)]
-pub(crate) struct Ends {
-    pub(crate) client: Socket,
-    pub(crate) server: Socket,
-    pub(crate) from_client: BytesMut,
-    pub(crate) from_server: BytesMut,
-}
-
 /// How a tunnel ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ended {
@@ -88,57 +79,17 @@ enum Fault {
     Receiver,
 }
 
-struct Relay {
-    ends: Ends,
+/// A tunnel at work.
+pub(crate) struct Relay {
+    client: Socket,
+    server: Socket,
     up: Flow,
     down: Flow,
     frames: Frames,
     first_end: Option<Reason>,
     is_closing: bool,
     has_said_goodbye: bool,
-}
-
-/// Relays until the end.
-pub(crate) async fn relay(ends: Ends, idle_timeout: Duration, life: &mut Life) -> Ended {
-    let mut relay = Relay::new(ends);
-    let idle = sleep(idle_timeout);
-    tokio::pin!(idle);
-    let closing = life.reached(Phase::Closing);
-    tokio::pin!(closing);
-    let mut active_at = Instant::now();
-    let mut is_half_closed = false;
-    let reason = poll_fn(|context| {
-        if !relay.is_closing && closing.as_mut().poll(context).is_ready() {
-            relay.is_closing = true;
-            idle.as_mut().reset(Instant::now() + GOODBYE_TIMEOUT);
-        }
-        let before = relay.bytes();
-        if let Poll::Ready(reason) = relay.poll(context) {
-            return Poll::Ready(reason);
-        }
-        if relay.is_closing {
-            return idle.as_mut().poll(context).map(|()| Reason::Stopped);
-        }
-        if relay.bytes() != before {
-            active_at = Instant::now();
-        }
-        let Some(first_end) = relay.first_end else {
-            return poll_idle(idle.as_mut(), context, active_at, idle_timeout)
-                .map(|()| Reason::Idle);
-        };
-        if !std::mem::replace(&mut is_half_closed, true) {
-            active_at = Instant::now();
-            idle.as_mut().reset(active_at + HALF_CLOSED_TIMEOUT);
-        }
-        let silence = HALF_CLOSED_TIMEOUT.min(idle_timeout);
-        poll_idle(idle.as_mut(), context, active_at, silence).map(|()| first_end)
-    })
-    .await;
-    Ended {
-        reason,
-        received: relay.up.bytes,
-        sent: relay.down.bytes,
-    }
+    active_at: Instant,
 }
 
 /// The timer is moved only when it fires, not with every message.
@@ -159,26 +110,72 @@ fn poll_idle(
 }
 
 impl Relay {
-    fn new(mut ends: Ends) -> Self {
-        let mut relay = Self {
-            up: Flow {
-                spill: std::mem::take(&mut ends.from_client),
-                ..Flow::default()
-            },
-            down: Flow {
-                spill: std::mem::take(&mut ends.from_server),
-                ..Flow::default()
-            },
-            ends,
-            frames: Frames::default(),
+    /// `from_client` and `from_server` are what each side sent before the relay begins.
+    pub(crate) fn new(
+        client: Socket,
+        server: Socket,
+        from_client: BytesMut,
+        from_server: BytesMut,
+    ) -> Self {
+        let mut frames = Frames::default();
+        frames.follow(&from_server);
+        let flow = |spill: BytesMut| Flow {
+            bytes: spill.len() as u64,
+            spill,
+            is_ended: false,
+            is_shut: false,
+        };
+        Self {
+            client,
+            server,
+            up: flow(from_client),
+            down: flow(from_server),
+            frames,
             first_end: None,
             is_closing: false,
             has_said_goodbye: false,
-        };
-        relay.up.bytes = relay.up.spill.len() as u64;
-        relay.down.bytes = relay.down.spill.len() as u64;
-        relay.frames.follow(&relay.down.spill);
-        relay
+            active_at: Instant::now(),
+        }
+    }
+
+    /// Relays until the end.
+    pub(crate) async fn run(&mut self, idle_timeout: Duration, life: &mut Life) -> Ended {
+        let idle = sleep(idle_timeout);
+        tokio::pin!(idle);
+        let closing = life.reached(Phase::Closing);
+        tokio::pin!(closing);
+        let reason = poll_fn(|context| {
+            if !self.is_closing && closing.as_mut().poll(context).is_ready() {
+                self.is_closing = true;
+                idle.as_mut().reset(Instant::now() + GOODBYE_TIMEOUT);
+            }
+            let (before, was_whole) = (self.bytes(), self.first_end.is_none());
+            if let Poll::Ready(reason) = self.poll(context) {
+                return Poll::Ready(reason);
+            }
+            if self.is_closing {
+                return idle.as_mut().poll(context).map(|()| Reason::Stopped);
+            }
+            if self.bytes() != before {
+                self.active_at = Instant::now();
+            }
+            let Some(first_end) = self.first_end else {
+                return poll_idle(idle.as_mut(), context, self.active_at, idle_timeout)
+                    .map(|()| Reason::Idle);
+            };
+            if was_whole {
+                self.active_at = Instant::now();
+                idle.as_mut().reset(self.active_at + HALF_CLOSED_TIMEOUT);
+            }
+            poll_idle(idle.as_mut(), context, self.active_at, HALF_CLOSED_TIMEOUT)
+                .map(|()| first_end)
+        })
+        .await;
+        Ended {
+            reason,
+            received: self.up.bytes,
+            sent: self.down.bytes,
+        }
     }
 
     fn bytes(&self) -> u64 {
@@ -219,8 +216,8 @@ impl Relay {
     fn poll_up(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         poll_flow(
             context,
-            &mut self.ends.client,
-            &mut self.ends.server,
+            &mut self.client,
+            &mut self.server,
             &mut self.up,
             |_| None,
         )
@@ -228,7 +225,8 @@ impl Relay {
 
     fn poll_down(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         let Self {
-            ends,
+            client,
+            server,
             down,
             frames,
             is_closing,
@@ -239,7 +237,7 @@ impl Relay {
             down.spill.extend_from_slice(&CLOSE_SERVICE_RESTART);
             (*has_said_goodbye, down.is_ended) = (true, true);
         }
-        poll_flow(context, &mut ends.server, &mut ends.client, down, |chunk| {
+        poll_flow(context, server, client, down, |chunk| {
             if !*is_closing {
                 frames.follow(chunk);
                 return None;

@@ -339,3 +339,14 @@ async fn a_client_that_leaves_is_not_held_against_the_server() {
             .contains("berth_upstream_server_fails_total{")
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_may_be_a_name() {
+    let server = Server::start(Does::Echo).await;
+    let name = server.address.replace("127.0.0.1", "localhost");
+    let proxy = Proxy::start(settings(&[&name])).await;
+    for _ in 0..3 {
+        assert_eq!(proxy.get("").await.status, 200);
+        assert_eq!(proxy.handshake("").await.1.status, 101);
+    }
+}

@@ -1,0 +1,58 @@
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use super::*;
+use crate::client::{Client, Scheme};
+use crate::clock::{Clock, Stopwatch};
+use crate::headers::Forwarded;
+use crate::lifecycle::life;
+use crate::metrics::Metrics;
+use crate::registry::{Addresses, Registry, tests::settings};
+use crate::shared::Shared;
+
+/// What an idle WebSocket costs beside its two sockets and some text for the log; it must not grow by accident.
+const BYTES_MAX: usize = 1280;
+
+#[tokio::test]
+async fn an_idle_websocket_is_small() {
+    let shared = Arc::new(Shared {
+        registry: Arc::new(Registry::new(settings(&[]), Addresses::new())),
+        metrics: Metrics::new().unwrap(),
+        clock: Clock::start(),
+        turned_away: Semaphore::new(1),
+    });
+    let (life, _reaper) = life();
+    let context = Context { shared, life };
+    let guest = Guest::admit(&context, &context.life.open()).unwrap();
+    let client = Client {
+        ip: None,
+        scheme: Scheme::Http,
+    };
+    let request = Request {
+        upstream: Arc::clone(&context.shared.registry.current().upstreams[0]),
+        client,
+        forwarded: Forwarded::of(&client, &http::HeaderMap::new()),
+        mark: None,
+        body_bytes_max: 0,
+        began: Stopwatch::start(),
+    };
+    let upgrade = Upgrade {
+        request,
+        head: Vec::new(),
+        rest: BytesMut::new(),
+        host: String::new(),
+        target: String::new(),
+    };
+    let socket = || Socket::Unix(tokio::net::UnixStream::pair().unwrap().0);
+    let relay = Relay::new(socket(), socket(), BytesMut::new(), BytesMut::new());
+    let story = Story {
+        upgrade: Box::new(upgrade),
+        tries: Tries::default(),
+        context,
+        _guest: guest,
+    };
+    let bytes = size_of_val(&relay) + size_of_val(&story) + size_of_val(&*story.upgrade);
+    let bytes = bytes + size_of_val(&tunnel(Box::new(relay), Box::new(story)));
+    assert!(bytes <= BYTES_MAX, "{bytes} bytes");
+}
