@@ -301,3 +301,46 @@ async fn connections_are_counted_down() {
         .await
         .expect("they stay");
 }
+
+/// Whether the server hangs up in time.
+async fn is_hung_up(mut stream: TcpStream) -> bool {
+    let mut rest = Vec::new();
+    let end = tokio::time::timeout(
+        std::time::Duration::from_secs(5),
+        stream.read_to_end(&mut rest),
+    );
+    end.await.is_ok()
+}
+
+#[tokio::test]
+async fn who_never_finishes_a_head_is_hung_up_on() {
+    let mut place = Place::new();
+    place.settings.server.head_timeout = std::time::Duration::from_millis(200);
+    let backend = place.backend().await;
+    let mut slow = TcpStream::connect(backend.address).await.unwrap();
+    slow.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n")
+        .await
+        .unwrap();
+    assert!(is_hung_up(slow).await);
+    // Who did finish one may stay far longer.
+    let mut client = Client::guest(backend.address).await;
+    let silent = TcpStream::connect(backend.address).await.unwrap();
+    assert!(is_hung_up(silent).await);
+    assert_eq!(client.call(&json!(["joinRoom", "r"])).await["ok"], true);
+}
+
+#[tokio::test]
+async fn one_connection_too_many_is_turned_away() {
+    let mut place = Place::new();
+    place.settings.server.connections_max = 2;
+    let backend = place.backend().await;
+    let mut clients = [
+        Client::guest(backend.address).await,
+        Client::guest(backend.address).await,
+    ];
+    let third = TcpStream::connect(backend.address).await.unwrap();
+    assert!(is_hung_up(third).await);
+    for client in &mut clients {
+        assert_eq!(client.call(&json!(["joinRoom", "r"])).await["ok"], true);
+    }
+}
