@@ -234,7 +234,7 @@ impl Default for Engine {
             ping_timeout: Duration::from_secs(60),
             transports: Transports::Both,
             payload_bytes_max: 1_000_000,
-            buffer_packets_max: 1024,
+            buffer_packets_max: 8_192,
             connect_timeout: Duration::from_secs(45),
             upgrade_timeout: Duration::from_secs(10),
         }

@@ -13,20 +13,20 @@ use crate::store::{History, Page, StoreError};
 pub(super) async fn get(app: &App, arguments: Vec<Value>, reply: Reply) {
     let request = match HistoryRequest::read(arguments) {
         Ok(request) => request,
-        Err(refusal) => return reply.refuse(&refusal, (None, None)),
+        Err(refusal) => return reply.refuse(&refusal, (None, None)).await,
     };
     let room = request.room;
     if !join::is_member(&reply.socket, &room) {
         let refusal = Refusal::new(Code::NotMember, "join the room before reading it");
-        return reply.refuse(&refusal, (Some(room.as_str()), None));
+        return reply.refuse(&refusal, (Some(room.as_str()), None)).await;
     }
     let result = match wanted(&request.cursor, app) {
         Ok(wanted) => page(app, &room, wanted).await,
         Err(refusal) => Err(refusal),
     };
     match result {
-        Ok(history) => reply.done(HistoryBody::from(&history)),
-        Err(refusal) => reply.refuse(&refusal, (Some(room.as_str()), None)),
+        Ok(history) => reply.done(HistoryBody::from(&history)).await,
+        Err(refusal) => reply.refuse(&refusal, (Some(room.as_str()), None)).await,
     }
 }
 

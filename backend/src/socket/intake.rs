@@ -40,7 +40,7 @@ impl MessageHandler<Adapter, Self> for Intake {
             metrics,
         };
         if self.app.draining.is_cancelled() {
-            return reply.refuse(&Refusal::draining(), (None, None));
+            return reply.refuse_now(&Refusal::draining());
         }
         let bytes = JOB_OVERHEAD_BYTES + weight(&packet);
         let bounds = (
@@ -61,8 +61,7 @@ impl MessageHandler<Adapter, Self> for Intake {
             Err((_, job)) => {
                 let refusal =
                     Refusal::new(Code::Overloaded, "too many events wait on this connection");
-                job.reply
-                    .refuse(&refusal.retry_after_ms(1_000), (None, None));
+                job.reply.refuse_now(&refusal.retry_after_ms(1_000));
             }
         }
     }

@@ -16,14 +16,14 @@ use crate::store::{History, Page};
 pub(super) async fn join(app: &App, client: &Client, arguments: Vec<Value>, reply: Reply) {
     let request = match JoinRequest::read(arguments) {
         Ok(request) => request,
-        Err(refusal) => return reply.refuse(&refusal, (None, None)),
+        Err(refusal) => return reply.refuse(&refusal, (None, None)).await,
     };
     let room = request.room.clone();
     let entered = page_limit(request.limit, &app.limits)
         .and_then(|limit| enter(app, client, &reply.socket, &room).map(|()| limit));
     let limit = match entered {
         Ok(limit) => limit,
-        Err(refusal) => return reply.refuse(&refusal, (Some(room.as_str()), None)),
+        Err(refusal) => return reply.refuse(&refusal, (Some(room.as_str()), None)).await,
     };
     if !reply.is_awaited() {
         return;
@@ -37,13 +37,15 @@ pub(super) async fn join(app: &App, client: &Client, arguments: Vec<Value>, repl
                 room_type: "public",
                 role: "member",
             };
-            reply.done(Joined {
-                room,
-                history: HistoryBody::from(&history),
-                recovered,
-            });
+            reply
+                .done(Joined {
+                    room,
+                    history: HistoryBody::from(&history),
+                    recovered,
+                })
+                .await;
         }
-        Err(refusal) => reply.refuse(&refusal, (Some(room.as_str()), None)),
+        Err(refusal) => reply.refuse(&refusal, (Some(room.as_str()), None)).await,
     }
 }
 

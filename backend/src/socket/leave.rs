@@ -6,14 +6,14 @@ use super::join::is_own_room;
 use super::reply::Reply;
 use crate::protocol::{LeaveRequest, Nothing};
 
-pub(super) fn leave(arguments: Vec<Value>, reply: Reply) {
+pub(super) async fn leave(arguments: Vec<Value>, reply: Reply) {
     match LeaveRequest::read(arguments) {
         Ok(request) => {
             if !is_own_room(&reply.socket, &request.room) {
                 reply.socket.leave(request.room.as_str().to_owned());
             }
-            reply.done(Nothing {});
+            reply.done(Nothing {}).await;
         }
-        Err(refusal) => reply.refuse(&refusal, (None, None)),
+        Err(refusal) => reply.refuse(&refusal, (None, None)).await,
     }
 }

@@ -1,18 +1,29 @@
 //! How an answer travels: as the ack when the client gave one, as an `error` event when it did not.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
-use socketioxide::SendError;
 use socketioxide::extract::AckSender;
 use socketioxide::handler::FromMessageParts as _;
 use socketioxide::socket::Socket;
+use socketioxide::{SendError, SocketError};
 use socketioxide_core::Value;
 
 use super::Adapter;
 use crate::chat::refusal::Refusal;
 use crate::metrics::Metrics;
 use crate::protocol::{self, Context, Done, Event, Refused};
+
+/// Pauses between attempts to put an answer into a full buffer: the writer empties it in about a millisecond when the client reads.
+const PAUSE_MIN: Duration = Duration::from_millis(1);
+const PAUSE_MAX: Duration = Duration::from_millis(100);
+
+/// After that the client has stopped reading; the heartbeat closes it.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The room and the clientMsgId that a refusal is about.
+pub(super) type About<'a> = (Option<&'a str>, Option<&'a str>);
 
 /// The way back to whoever sent an event. Used once.
 pub(super) struct Reply {
@@ -28,18 +39,54 @@ impl Reply {
         self.ack_id.is_some()
     }
 
-    pub(super) fn done(self, body: impl Serialize) {
-        self.ack(&Done::new(body));
+    /// Says yes, when somebody listens.
+    pub(super) async fn done(self, body: impl Serialize + Send + Sync) {
+        let body = Done::new(body);
+        self.patiently(|reply| reply.ack(&body)).await;
     }
 
     /// Says no. `about` is the room and the clientMsgId, for those who have no ack to tell requests apart.
-    pub(super) fn refuse(self, refusal: &Refusal, about: (Option<&str>, Option<&str>)) {
+    pub(super) async fn refuse(self, refusal: &Refusal, about: About<'_>) {
+        self.count(refusal);
+        self.patiently(|reply| reply.say_no(refusal, about)).await;
+    }
+
+    /// Says no where nothing can be awaited: a client that reads nothing while it floods us misses it, and that is counted.
+    pub(super) fn refuse_now(self, refusal: &Refusal) {
+        self.count(refusal);
+        self.note(self.say_no(refusal, (None, None)));
+    }
+
+    fn count(&self, refusal: &Refusal) {
+        let code = refusal.code.as_str();
         self.metrics
             .chat
             .refusals_total
-            .with_label_values(&[refusal.code.as_str()])
+            .with_label_values(&[code])
             .inc();
         tracing::debug!(event = self.event.as_str(), %refusal, "refused");
+    }
+
+    /// A full buffer is waited for: the answers of a client that sends faster than it reads slow down its own sends, and nobody else's.
+    async fn patiently(self, attempt: impl Fn(&Self) -> Result<(), SendError>) {
+        let mut pause = PAUSE_MIN;
+        let mut waited = Duration::ZERO;
+        loop {
+            let result = attempt(&self);
+            let is_full = matches!(
+                result,
+                Err(SendError::Socket(SocketError::InternalChannelFull))
+            );
+            if !is_full || waited > PATIENCE || !self.socket.connected() {
+                return self.note(result);
+            }
+            tokio::time::sleep(pause).await;
+            waited += pause;
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+    }
+
+    fn say_no(&self, refusal: &Refusal, about: About<'_>) -> Result<(), SendError> {
         if self.is_awaited() {
             return self.ack(&Refused::ack(refusal));
         }
@@ -49,21 +96,17 @@ impl Reply {
             room_id,
             client_msg_id,
         };
-        let result = self
-            .socket
-            .emit(protocol::ERROR, &Refused::event(refusal, context));
-        self.note(result);
+        self.socket
+            .emit(protocol::ERROR, &Refused::event(refusal, context))
     }
 
-    fn ack(self, body: &impl Serialize) {
+    fn ack(&self, body: &impl Serialize) -> Result<(), SendError> {
         // `()`: the extractor cannot fail, and the value is not looked at.
         let mut unused = Value::Bytes(bytes::Bytes::new());
-        let sent = AckSender::from_message_parts(&self.socket, &mut unused, &self.ack_id);
-        let result = match sent {
+        match AckSender::from_message_parts(&self.socket, &mut unused, &self.ack_id) {
             Ok(sender) => sender.send(body),
             Err(never) => match never {},
-        };
-        self.note(result);
+        }
     }
 
     fn note(&self, result: Result<(), SendError>) {

@@ -5,7 +5,7 @@ use std::time::Instant;
 use uuid::Uuid;
 
 use super::connect::Client;
-use super::reply::Reply;
+use super::reply::{About, Reply};
 use super::worker::{Job, read};
 use super::{App, join};
 use crate::append::Outcome;
@@ -16,44 +16,33 @@ use crate::chat::room::RoomId;
 use crate::clock;
 use crate::protocol::{SendRequest, Sent};
 
-/// Submits a message behind this socket's earlier ones. The future answers the client; there is none when the answer was no.
-pub(super) fn submit(
-    app: &App,
-    client: &Client,
-    job: Job,
-) -> Option<impl Future<Output = ()> + use<>> {
+/// Submits a message behind this socket's earlier ones, at once. The future answers the client.
+pub(super) fn submit(app: &App, client: &Client, job: Job) -> impl Future<Output = ()> + use<> {
     let Job {
         packet,
         reply,
         arrived,
     } = job;
-    let request = match read(&packet).and_then(SendRequest::read) {
-        Ok(request) => request,
-        Err(refusal) => return refuse(app, reply, &refusal, (None, None)),
-    };
-    let room = request.room.clone();
-    let client_msg_id = request.wish.client_msg_id.clone();
-    let submitted = admitted(app, client, &reply, request)
-        .and_then(|draft| app.appender.submit(room.clone(), draft));
-    let metrics = app.metrics.clone();
-    match submitted {
-        Ok(outcome) => Some(async move {
+    let mut about = (None, None);
+    let submitted = read(&packet)
+        .and_then(SendRequest::read)
+        .and_then(|request| {
+            let room = request.room.clone();
+            about = (Some(room.clone()), request.wish.client_msg_id.clone());
+            let draft = admitted(app, client, &reply, request)?;
+            app.appender.submit(room, draft)
+        });
+    async move {
+        let outcome = match submitted {
             // The appender answers every draft; a dropped answer is a bug of a store, not a reason to stay silent.
-            let outcome = outcome.await.unwrap_or_else(|_| {
-                Err(Refusal::new(
-                    Code::Internal,
-                    "the message may not have been stored; send it again",
-                ))
-            });
-            metrics.chat.ack_seconds.observe(seconds_since(arrived));
-            answer(reply, &outcome, (&room, client_msg_id.as_deref()));
-        }),
-        Err(refusal) => refuse(
-            app,
-            reply,
-            &refusal,
-            (Some(room.as_str()), client_msg_id.as_deref()),
-        ),
+            Ok(outcome) => outcome.await.unwrap_or_else(|_| {
+                let message = "the message may not have been stored; send it again";
+                Err(Refusal::new(Code::Internal, message))
+            }),
+            Err(refusal) => Err(refusal),
+        };
+        let about = (about.0.as_ref().map(RoomId::as_str), about.1.as_deref());
+        answer(reply, &outcome, about, arrived).await;
     }
 }
 
@@ -80,42 +69,26 @@ fn admitted(
     })
 }
 
-fn answer(reply: Reply, outcome: &Outcome, (room, client_msg_id): (&RoomId, Option<&str>)) {
+async fn answer(reply: Reply, outcome: &Outcome, about: About<'_>, arrived: Instant) {
     let result = match outcome {
         Ok(appended) if appended.duplicate => "duplicate",
         Ok(_) => "stored",
         Err(_) => "refused",
     };
-    reply
-        .metrics
-        .chat
-        .messages_total
-        .with_label_values(&[result])
-        .inc();
+    let chat = &reply.metrics.chat;
+    chat.messages_total.with_label_values(&[result]).inc();
     match outcome {
         Ok(appended) => {
+            chat.ack_seconds.observe(seconds_since(arrived));
             if appended.duplicate {
-                reply.metrics.chat.duplicates_total.inc();
+                chat.duplicates_total.inc();
             }
-            reply.done(Sent::new(&appended.message, appended.duplicate));
+            reply
+                .done(Sent::new(&appended.message, appended.duplicate))
+                .await;
         }
-        Err(refusal) => reply.refuse(refusal, (Some(room.as_str()), client_msg_id)),
+        Err(refusal) => reply.refuse(refusal, about).await,
     }
-}
-
-fn refuse<F>(
-    app: &App,
-    reply: Reply,
-    refusal: &Refusal,
-    about: (Option<&str>, Option<&str>),
-) -> Option<F> {
-    app.metrics
-        .chat
-        .messages_total
-        .with_label_values(&["refused"])
-        .inc();
-    reply.refuse(refusal, about);
-    None
 }
 
 fn seconds_since(start: Instant) -> f64 {

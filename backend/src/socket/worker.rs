@@ -29,7 +29,7 @@ pub(super) async fn run(app: Arc<App>, client: Arc<Client>) {
         let has_room = sends.len() < app.chat.in_flight_messages_max;
         if has_room && let Some(job) = client.inbox.take() {
             if job.reply.event == Event::SendMessage {
-                sends.extend(send::submit(&app, &client, job));
+                sends.push(send::submit(&app, &client, job));
                 continue;
             }
             while sends.next().await.is_some() {}
@@ -53,11 +53,11 @@ async fn answer(app: &App, client: &Client, job: Job) {
     let Job { packet, reply, .. } = job;
     let arguments = match read(&packet) {
         Ok(arguments) => arguments,
-        Err(refusal) => return reply.refuse(&refusal, (None, None)),
+        Err(refusal) => return reply.refuse(&refusal, (None, None)).await,
     };
     match reply.event {
         Event::JoinRoom => join::join(app, client, arguments, reply).await,
-        Event::LeaveRoom => leave::leave(arguments, reply),
+        Event::LeaveRoom => leave::leave(arguments, reply).await,
         Event::GetHistory => history::get(app, arguments, reply).await,
         // Sends overlap and do not come here.
         Event::SendMessage => {}

@@ -241,3 +241,24 @@ async fn packets_that_make_no_sense_hurt_only_their_sender() {
         true
     );
 }
+
+#[tokio::test]
+async fn no_answer_is_lost_in_a_small_buffer() {
+    const COUNT: u64 = 500;
+    let mut place = Place::new();
+    place.settings.engine.buffer_packets_max = 8;
+    let backend = place.backend().await;
+    let mut client = Client::guest(backend.address).await;
+    client.call(&json!(["joinRoom", "r"])).await;
+    client.call(&json!(["joinRoom", "s"])).await;
+    client.call(&json!(["leaveRoom", "s"])).await;
+    let mut asked = Vec::new();
+    for number in 0..COUNT {
+        // Every other one is refused, and that is an answer too.
+        let room = if number % 2 == 0 { "r" } else { "s" };
+        asked.push(client.ask(&json!(["sendMessage", room, "hi"])).await);
+    }
+    for (number, id) in (0..COUNT).zip(asked) {
+        assert_eq!(client.ack(id).await["ok"], number % 2 == 0);
+    }
+}
