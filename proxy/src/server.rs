@@ -69,7 +69,6 @@ async fn serve(settings: Settings, source: Source, mut control: Control) -> anyh
     }
     let bound = Bound::bind(&settings).await?;
     let looked_up = resolver::look_up_all(&settings).await;
-    let drain_timeout = settings.drain_timeout;
     let http_conf = Arc::new(pingora_conf(&settings));
     let shared = Arc::new(Shared {
         registry: Arc::new(Registry::new(settings, looked_up)),
@@ -88,8 +87,8 @@ async fn serve(settings: Settings, source: Source, mut control: Control) -> anyh
         ready(&listening);
     }
     let end = obey(&mut control, &source, &shared).await;
-    // A reload may have changed it.
-    let drain_timeout = drain_timeout.max(shared.registry.settings().drain_timeout);
+    // As the last reload left it.
+    let drain_timeout = shared.registry.settings().drain_timeout;
     reaper.reap(end, drain_timeout, &mut control.commands).await;
     tracing::info!("stopped");
     Ok(())
