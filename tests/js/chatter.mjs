@@ -28,7 +28,7 @@ class Chatter {
     this.acked = [];
     this.refusals = [];
     this.heard = new Map(); // seq → message
-    this.live = 0; // heard as an event
+    this.live = new Set(); // seqs heard as an event
     this.twice = 0; // the same seq as an event again
     this.backwards = 0; // an event of a sender after a later one of the same sender
     this.newest = new Map(); // whose → the number of its message heard last, as an event
@@ -59,8 +59,9 @@ class Chatter {
   }
 
   hear(message) {
-    this.live += 1;
-    if (this.heard.has(message.seq)) this.twice += 1;
+    // From history it may have come before: then the event was still on its way.
+    if (this.live.has(message.seq)) this.twice += 1;
+    this.live.add(message.seq);
     this.heard.set(message.seq, message);
     const [number, sent] = message.content.split(":").map(Number);
     if (sent < (this.newest.get(number) ?? 0)) this.backwards += 1;

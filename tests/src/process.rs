@@ -39,6 +39,8 @@ pub struct Program {
     child: Child,
     log: Arc<Mutex<Vec<String>>>,
     readers: Vec<JoinHandle<()>>,
+    /// How long it may take to end after SIGTERM, when it is dropped.
+    grace: Duration,
 }
 
 impl Program {
@@ -62,7 +64,15 @@ impl Program {
             child,
             log,
             readers,
+            grace: Duration::from_secs(1),
         }
+    }
+
+    /// Lets it take longer to end, such as a client of a container, which SIGKILL would leave running.
+    #[must_use]
+    pub fn with_grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
     }
 
     #[must_use]
@@ -154,9 +164,8 @@ impl Drop for Program {
             self.print_log(running);
         }
         if running {
-            // SIGTERM first: behind a program may be a container that SIGKILL would leave running.
             self.signal(Signal::SIGTERM);
-            let end = now() + Duration::from_secs(1);
+            let end = now() + self.grace;
             while self.is_running() && now() < end {
                 std::thread::sleep(Duration::from_millis(5));
             }

@@ -25,7 +25,7 @@ fn service(name: &str, port: &Port, directory: &TempDir) -> Program {
         .arg(name)
         .arg(port.number().to_string())
         .arg(directory.path());
-    Program::start(name, command)
+    Program::start(name, command).with_grace(secs(30))
 }
 
 /// A redis-server of our own, which a test may stop and start again.
