@@ -110,3 +110,21 @@ async fn large_messages_pass_the_tunnel_whole() {
         |(number, message): (usize, &Value)| message["content"] == format!("{number} {content}");
     assert!(heard.iter().enumerate().all(whole));
 }
+
+#[tokio::test]
+async fn who_joins_at_once_is_a_member() {
+    let town = Town::with_backends(1).start().await;
+    let address = town.backend(1).address();
+    for round in 0..20 {
+        let joins = (0..20).map(|_| async {
+            let mut client = Client::to(&address).connect().await;
+            client.join("lobby").await;
+            client
+                .ask("getHistory", &[json!({ "roomId": "lobby", "after": 0 })])
+                .await
+        });
+        for page in futures_util::future::join_all(joins).await {
+            assert_eq!(page["ok"], true, "round {round}: {page}");
+        }
+    }
+}
