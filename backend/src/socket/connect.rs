@@ -1,6 +1,7 @@
 //! A client arrives: who it is, and its handlers, before it hears that it is connected.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
@@ -27,10 +28,18 @@ pub(super) struct Client {
     pub(super) sender: Sender,
     pub(super) inbox: Inbox<Job>,
     bucket: Mutex<TokenBucket>,
+    /// Set when its disconnect begins, before its rooms are cleared.
+    gone: AtomicBool,
     _connection: Counted,
 }
 
 impl Client {
+    /// Whether it has left. Not the socket's own word: that one says so, too, between the client hearing that it is connected and the
+    /// handshake's end, when a fast client has joined already.
+    pub(super) fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::SeqCst)
+    }
+
     pub(super) fn with_bucket<T>(&self, decide: impl FnOnce(&mut TokenBucket) -> T) -> T {
         decide(&mut self.bucket.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -70,7 +79,13 @@ pub(super) async fn admitted(
         sender,
         inbox: Inbox::new(),
         bucket: Mutex::new(TokenBucket::full(&app.limits, clock::monotonic())),
+        gone: AtomicBool::new(false),
         _connection: connection,
+    });
+    let leaving = Arc::clone(&client);
+    socket.on_disconnect(move || {
+        leaving.gone.store(true, Ordering::SeqCst);
+        std::future::ready(())
     });
     for event in Event::ALL {
         let intake = Intake {

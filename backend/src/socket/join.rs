@@ -79,7 +79,7 @@ fn enter(
         return Err(Refusal::new(Code::Forbidden, message));
     }
     socket.join(room.as_str().to_owned());
-    if !socket.connected() {
+    if client.is_gone() {
         // It left while we were at it, and its rooms were cleared before this one was added.
         socket.leave_all();
     }
