@@ -23,7 +23,7 @@ LIBRARIES=(libcurl4 libssl3 liblzma5)
 step() {
   if [ -n "$STEP" ]; then printf -- '--- %s: %d s\n' "$STEP" $((SECONDS - STEP_S)); fi
   STEP=$1 STEP_S=$SECONDS
-  printf '\n=== %s\n' "$STEP"
+  if [ -n "$STEP" ]; then printf '\n=== %s\n' "$STEP"; fi
 }
 
 finish() {

@@ -1,6 +1,7 @@
 //! What the proxy answers to what it cannot or will not pass on. Each answer is typed, and the proxy lives.
 
 use berth_tests::{Client, Proxy, Town, eventually, http, secs};
+use nix::sys::signal::Signal;
 
 fn request(path: &str, host: &str, more: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{more}\r\n").into_bytes()
@@ -157,4 +158,17 @@ async fn over_the_connection_limit_is_503() {
     })
     .await;
     assert_eq!(visitors[0].end(), None);
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_is_504() {
+    let proxy = Proxy::round_robin().upstream_line("read_timeout = \"1s\"");
+    let town = Town::with_backends(1).proxy(proxy).start().await;
+    town.backend(1).program().signal(Signal::SIGSTOP);
+    refused(&town, &request("/api/instance", "berth", ""), 504).await;
+    town.backend(1).program().signal(Signal::SIGCONT);
+    eventually("it serves again", secs(10), async || {
+        (http::status(&town.proxy().url("/api/instance")).await == Some(200)).then_some(())
+    })
+    .await;
 }
