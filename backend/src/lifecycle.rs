@@ -84,6 +84,8 @@ pub fn watch_cluster(
                 }
             }
             tokio::select! {
+                // First: a link that a stop takes down is no news.
+                biased;
                 () = draining.cancelled() => return,
                 () = &mut patience, if is_patient => is_patient = false,
                 changed = link.changed() => if changed.is_err() { return },
