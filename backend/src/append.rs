@@ -205,7 +205,7 @@ impl Shared {
                 Err(error) => {
                     tracing::warn!(%room, %error, "message not stored");
                     self.unsettled().add(key);
-                    Err(refusal_of(&error))
+                    Err(Refusal::from(&error))
                 }
             };
             if answer.send(outcome).is_err() {
@@ -264,15 +264,6 @@ impl Drop for Entry<'_> {
 
 fn overloaded(message: &str) -> Refusal {
     Refusal::new(Code::Overloaded, message).retry_after_ms(1_000)
-}
-
-fn refusal_of(error: &StoreError) -> Refusal {
-    match error {
-        StoreError::Unavailable(_) => Refusal::store_unavailable(),
-        StoreError::Broken(_) => {
-            Refusal::new(Code::Internal, "the message store answered nonsense")
-        }
-    }
 }
 
 fn batch_size(batch: &[Waiting]) -> f64 {

@@ -5,6 +5,7 @@
 use async_trait::async_trait;
 
 use crate::chat::message::{Draft, Message};
+use crate::chat::refusal::{Code, Refusal};
 use crate::chat::room::RoomId;
 
 #[cfg(test)]
@@ -84,4 +85,15 @@ pub enum StoreError {
     /// The store answered something it should not have: a bug or damaged data.
     #[error("store broken: {0}")]
     Broken(String),
+}
+
+impl From<&StoreError> for Refusal {
+    fn from(error: &StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(_) => Self::store_unavailable(),
+            StoreError::Broken(_) => {
+                Self::new(Code::Internal, "the message store answered nonsense")
+            }
+        }
+    }
 }

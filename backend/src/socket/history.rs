@@ -53,10 +53,5 @@ pub(crate) async fn page(app: &App, room: &RoomId, page: Page) -> Result<History
         Err(_) => StoreError::Unavailable("timed out".to_owned()),
     };
     tracing::warn!(%room, %error, "history not read");
-    Err(match error {
-        StoreError::Unavailable(_) => Refusal::store_unavailable(),
-        StoreError::Broken(_) => {
-            Refusal::new(Code::Internal, "the message store answered nonsense")
-        }
-    })
+    Err(Refusal::from(&error))
 }
