@@ -2,14 +2,38 @@
 //!
 //! The methods only look and count; that a server was picked is noted by `choose`.
 
+pub mod hash;
+pub mod hash_consistent;
 pub mod ip_hash;
 pub mod least_conn;
+pub mod random_two;
 pub mod round_robin;
 
 use crate::health;
-use crate::pool::{Seconds, Server, Tried};
+use crate::pool::{Group, Pool, Seconds, Server, Tried};
+
+/// Misses after which a method that aims at one server gives up (nginx).
+const MISSES_MAX: u32 = 20;
 
 /// Whether a method may consider the server at all.
 fn is_candidate(index: usize, server: &Server, tried: &Tried, now: Seconds) -> bool {
-    !tried.contains(index) && health::may_serve(server, now)
+    !tried.contains(index) && health::may_serve(server, now) && server.has_room()
+}
+
+/// The weights of all primaries. Those that are down or out keep their part: nobody else's clients move.
+fn total_weight(pool: &Pool) -> u64 {
+    pool.group(Group::Primary)
+        .map(|(_, server)| u64::from(server.weight))
+        .sum()
+}
+
+/// The primary whose stretch of the weights holds `point`.
+fn at_weight(pool: &Pool, mut point: u64) -> Option<(usize, &Server)> {
+    for (index, server) in pool.group(Group::Primary) {
+        match point.checked_sub(u64::from(server.weight)) {
+            Some(beyond) => point = beyond,
+            None => return Some((index, server)),
+        }
+    }
+    None
 }

@@ -5,9 +5,8 @@
 //! unless that try is forgiven because nothing can be held against the server.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 
-use crate::balance::{ip_hash, least_conn, round_robin};
+use crate::balance::{hash, hash_consistent, ip_hash, least_conn, random_two, round_robin};
 use crate::client::HashBytes;
 use crate::health;
 use crate::pool::{Group, Pool, Seconds, Server, Tried};
@@ -27,6 +26,10 @@ pub struct Asking<'a> {
     pub address: HashBytes,
     /// The server's mark that the request carries; `None` also when the upstream is not sticky.
     pub mark: Option<&'a [u8]>,
+    /// What the `hash` methods hash.
+    pub key: &'a [u8],
+    /// Any random number; only `random_two` looks at it.
+    pub dice: u64,
 }
 
 /// What a request remembers between its tries.
@@ -34,7 +37,10 @@ pub struct Asking<'a> {
 pub struct Attempt {
     tried: Tried,
     tries: u32,
-    chain: ip_hash::Chain,
+    ip_hash: ip_hash::Chain,
+    hash: hash::Chain,
+    walk: hash_consistent::Walk,
+    draws: random_two::Draws,
     on_backups: bool,
 }
 
@@ -113,7 +119,9 @@ pub fn choose(
         affinity = Affinity::Invalid;
         for (index, server) in marked(pool, mark) {
             affinity = Affinity::Rebound;
-            let is_free = !attempt.tried.contains(index) && health::may_serve(server, now);
+            let is_free = !attempt.tried.contains(index)
+                && health::may_serve(server, now)
+                && server.has_room();
             if is_free && take(index, server, attempt, now) {
                 return Ok(Choice {
                     server: index,
@@ -123,7 +131,7 @@ pub fn choose(
         }
     }
     let had_tried = attempt.tries > 0;
-    while let Some(index) = balance(pool, policy.balance, asking.address, attempt, now)
+    while let Some(index) = balance(pool, policy.balance, asking, attempt, now)
         && let Some(server) = pool.get(index)
     {
         if take(index, server, attempt, now) {
@@ -148,33 +156,42 @@ fn marked<'a>(pool: &'a Pool, mark: &'a [u8]) -> impl Iterator<Item = (usize, &'
         .filter(move |(_, server)| server.mark.as_bytes() == mark)
 }
 
-/// Gives the request to the server, unless somebody else just took its only probe.
+/// Gives the request to the server, unless somebody else just took its only probe or its last place.
 fn take(index: usize, server: &Server, attempt: &mut Attempt, now: Seconds) -> bool {
     attempt.tried.insert(index);
-    let is_taken = health::pick(server, now);
-    if is_taken {
-        server.state.connections.fetch_add(1, Relaxed);
-        attempt.tries += 1;
+    if !server.enter() {
+        return false;
     }
-    is_taken
+    if !health::pick(server, now) {
+        server.leave();
+        return false;
+    }
+    attempt.tries += 1;
+    true
 }
 
 fn balance(
     pool: &Pool,
     method: Balance,
-    address: HashBytes,
+    asking: Asking<'_>,
     attempt: &mut Attempt,
     now: Seconds,
 ) -> Option<usize> {
     let Attempt {
         tried,
-        chain,
+        ip_hash,
+        hash,
+        walk,
+        draws,
         on_backups,
         ..
     } = attempt;
     if !*on_backups {
         let primary = match method {
-            Balance::IpHash => ip_hash::pick(pool, address, chain, tried, now),
+            Balance::IpHash => ip_hash::pick(pool, asking.address, ip_hash, tried, now),
+            Balance::Hash => hash::pick(pool, asking.key, hash, tried, now),
+            Balance::HashConsistent => hash_consistent::pick(pool, asking.key, walk, tried, now),
+            Balance::RandomTwo => random_two::pick(pool, asking.dice, draws, tried, now),
             Balance::RoundRobin => round_robin::pick(pool.group(Group::Primary), tried, now),
             Balance::LeastConn => least_conn::pick(pool.group(Group::Primary), tried, now),
         };
@@ -186,10 +203,12 @@ fn balance(
     }
     match method {
         Balance::LeastConn => least_conn::pick(pool.group(Group::Backup), tried, now),
-        // ip_hash knows no backups; the configuration refuses the two together.
-        Balance::RoundRobin | Balance::IpHash => {
-            round_robin::pick(pool.group(Group::Backup), tried, now)
-        }
+        // The other methods know no backups; the configuration refuses them together.
+        Balance::RoundRobin
+        | Balance::IpHash
+        | Balance::Hash
+        | Balance::HashConsistent
+        | Balance::RandomTwo => round_robin::pick(pool.group(Group::Backup), tried, now),
     }
 }
 

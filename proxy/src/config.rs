@@ -4,6 +4,7 @@
 //! do, opens no socket and looks up no name: a file can be checked on a machine that knows none of its servers.
 
 mod address;
+mod balance;
 mod cookie;
 mod keys;
 mod listener;

@@ -290,9 +290,11 @@ fn request(
     );
     let sticky = upstream.cookie.as_ref();
     let mark = sticky.and_then(|sticky| cookie::find(head.fields.all("Cookie"), sticky.name()));
+    let hash_key = upstream.hash_key.as_ref().map(|key| key.of(&client, head));
     Ok(Request {
         forwarded: Forwarded::of(&client, head.fields),
         mark: mark.map(Box::from),
+        hash_key: hash_key.unwrap_or_default(),
         upstream: Arc::clone(upstream),
         client,
         body_bytes_max,

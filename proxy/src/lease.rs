@@ -5,7 +5,6 @@
 //! says nothing about the server.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 
 use crate::health::{self, Transition};
 use crate::metrics::Metrics;
@@ -77,6 +76,6 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.server.state.connections.fetch_sub(1, Relaxed);
+        self.server.leave();
     }
 }

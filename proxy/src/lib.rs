@@ -13,6 +13,7 @@ pub mod affinity;
 pub mod balance;
 pub mod choose;
 pub mod client;
+pub mod hash_key;
 pub mod head;
 pub mod headers;
 pub mod health;

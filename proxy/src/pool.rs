@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 
+use crate::balance::hash_consistent::Ring;
+
 /// Whole seconds on a clock that only goes forward; nginx counts failures in these.
 pub type Seconds = u64;
 
@@ -24,15 +26,43 @@ pub enum Endpoint {
 pub struct Server {
     /// What stands in the settings, with the address behind it when a name has several.
     pub name: Arc<str>,
+    /// What stands in the settings: the same for all addresses behind one name.
+    pub configured: Arc<str>,
     pub endpoint: Endpoint,
     pub weight: u32,
     pub max_fails: u32,
     pub fail_timeout: Seconds,
+    /// Requests and tunnels that it takes at once; 0 is no limit.
+    pub max_conns: u32,
     pub backup: bool,
     pub down: bool,
     /// The value of the sticky cookie that names this server.
     pub mark: Arc<str>,
     pub state: Arc<State>,
+}
+
+impl Server {
+    /// Whether `max_conns` leaves room for one more.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.max_conns == 0 || self.state.connections.load(Ordering::Relaxed) < self.max_conns
+    }
+
+    /// Takes a place among its connections, even when several ask at the same instant.
+    #[must_use]
+    pub fn enter(&self) -> bool {
+        let (connections, max_conns) = (&self.state.connections, self.max_conns);
+        connections
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
+                (max_conns == 0 || count < max_conns).then(|| count.saturating_add(1))
+            })
+            .is_ok()
+    }
+
+    /// Gives the place back.
+    pub fn leave(&self) {
+        self.state.connections.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// What changes about one server while it serves.
@@ -72,6 +102,7 @@ pub struct Pool {
     /// Primaries in the settings' order, then backups in the settings' order.
     servers: Vec<Arc<Server>>,
     primaries: usize,
+    ring: Ring,
 }
 
 /// Primaries serve; backups only when no primary may.
@@ -93,7 +124,22 @@ impl Pool {
         Self {
             servers: primary,
             primaries,
+            ring: Ring::default(),
         }
+    }
+
+    /// A pool that `hash_consistent` can choose from.
+    #[must_use]
+    pub fn with_ring(servers: impl IntoIterator<Item = Server>) -> Self {
+        let mut pool = Self::new(servers);
+        pool.ring = Ring::of(pool.group(Group::Primary));
+        pool
+    }
+
+    /// Empty unless the pool was made `with_ring`.
+    #[must_use]
+    pub fn ring(&self) -> &Ring {
+        &self.ring
     }
 
     #[must_use]
@@ -193,10 +239,12 @@ pub(crate) mod tests {
             let weight = weight.parse().unwrap();
             Server {
                 name: name.into(),
+                configured: name.into(),
                 endpoint: Endpoint::Unix(name.into()),
                 weight,
                 max_fails: 1,
                 fail_timeout: 10,
+                max_conns: 0,
                 backup: word.ends_with('+'),
                 down: word.ends_with('!'),
                 mark: name.into(),

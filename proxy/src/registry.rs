@@ -14,9 +14,10 @@ use ipnet::IpNet;
 
 use crate::affinity::cookie::{self, StickyCookie};
 use crate::choose::Policy;
+use crate::hash_key::HashKey;
 use crate::pool::{Endpoint, Pool, Server, State};
 use crate::route::Routes;
-use crate::settings::{self, Limits, ServerAddress, Settings, Sticky};
+use crate::settings::{self, Balance, Limits, ServerAddress, Settings, Sticky};
 
 /// `host` and `port` as they stand in the settings.
 pub(crate) type Name = (String, u16);
@@ -39,6 +40,7 @@ pub(crate) struct Upstream {
     pub(crate) name: Arc<str>,
     pub(crate) pool: Pool,
     pub(crate) policy: Policy,
+    pub(crate) hash_key: Option<HashKey>,
     pub(crate) cookie: Option<StickyCookie>,
     /// How long an idle connection to a server is kept; zero keeps none.
     pub(crate) keepalive_timeout: Duration,
@@ -186,11 +188,16 @@ fn build_upstream(
     });
     Upstream {
         name: upstream.name.as_str().into(),
-        pool: Pool::new(servers),
+        pool: if upstream.balance == Balance::HashConsistent {
+            Pool::with_ring(servers)
+        } else {
+            Pool::new(servers)
+        },
         policy: Policy {
             balance: upstream.balance,
             tries_max: upstream.tries_max,
         },
+        hash_key: upstream.hash_key.clone(),
         cookie: cookie.next_back(),
         keepalive_timeout: if upstream.keepalive == 0 {
             Duration::ZERO
@@ -228,6 +235,7 @@ fn build_servers(
         }
     };
     let is_only = endpoints.len() == 1;
+    let configured: Arc<str> = text.as_str().into();
     let build = |endpoint: Endpoint| {
         let address = match &endpoint {
             Endpoint::Ip(address) => address.to_string(),
@@ -249,10 +257,12 @@ fn build_servers(
         state.reweigh(server.weight);
         Server {
             name: name.into(),
+            configured: Arc::clone(&configured),
             endpoint,
             weight: server.weight,
             max_fails: server.max_fails,
             fail_timeout: server.fail_timeout.as_secs(),
+            max_conns: server.max_conns,
             backup: server.backup,
             down: server.down,
             mark: server

@@ -13,6 +13,7 @@ use crate::outcome::Outcome;
 use crate::pool::Server;
 use crate::refusal::Refusal;
 use crate::registry::Upstream;
+use crate::settings::Balance;
 use crate::shared::Shared;
 
 /// A request that may be carried out.
@@ -23,9 +24,20 @@ pub(crate) struct Request {
     pub(crate) forwarded: Forwarded,
     /// The mark it carries, if the upstream is sticky.
     pub(crate) mark: Option<Box<[u8]>>,
+    /// What the upstream hashes; empty when it does not.
+    pub(crate) hash_key: Vec<u8>,
     /// Largest body it may have, in bytes.
     pub(crate) body_bytes_max: u64,
     pub(crate) began: Stopwatch,
+}
+
+/// Rolled only for who looks at it.
+fn dice(balance: Balance) -> u64 {
+    if balance == Balance::RandomTwo {
+        rand::random()
+    } else {
+        0
+    }
 }
 
 /// The tries of one request.
@@ -50,6 +62,8 @@ impl Tries {
         let asking = Asking {
             address: request.client.hash_bytes(),
             mark: request.mark.as_deref(),
+            key: &request.hash_key,
+            dice: dice(upstream.policy.balance),
         };
         let chosen = choose(
             &upstream.pool,

@@ -47,7 +47,8 @@ impl Routes {
 }
 
 /// `Host` without the port and without the root's dot.
-fn host_name(host: &[u8]) -> &[u8] {
+#[must_use]
+pub fn host_name(host: &[u8]) -> &[u8] {
     let end_of_address = host
         .iter()
         .rposition(|byte| *byte == b']')

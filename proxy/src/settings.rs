@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::hash_key::HashKey;
+
 /// Everything the proxy needs to run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
@@ -48,6 +50,8 @@ pub struct Limits {
 pub struct Upstream {
     pub name: String,
     pub balance: Balance,
+    /// What the `Hash` methods hash; the others do not look at it.
+    pub hash_key: Option<HashKey>,
     /// Tried in order; then `balance`.
     pub sticky: Vec<Sticky>,
     /// In the file's order: `ip_hash` depends on it.
@@ -72,6 +76,9 @@ pub enum Balance {
     RoundRobin,
     LeastConn,
     IpHash,
+    Hash,
+    HashConsistent,
+    RandomTwo,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,6 +115,8 @@ pub struct Server {
     /// Failures within the window that take the server out; 0 never does.
     pub max_fails: u32,
     pub fail_timeout: Duration,
+    /// Requests and tunnels that it takes at once; 0 is no limit.
+    pub max_conns: u32,
     pub backup: bool,
     pub down: bool,
     /// The sticky cookie's value; `None`: nginx's hex MD5 of the address.

@@ -14,6 +14,7 @@ mod failover;
 mod guide;
 mod harness;
 mod nginx;
+mod nginx_hash;
 mod node;
 mod operator;
 mod order;

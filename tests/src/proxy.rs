@@ -50,6 +50,14 @@ impl Proxy {
         Self::balanced("ip_hash")
     }
 
+    /// By an nginx key, on the ring or not.
+    #[must_use]
+    pub fn hash(key: &str, is_consistent: bool) -> Self {
+        Self::balanced("hash")
+            .upstream_line(&format!("hash_key = \"{key}\""))
+            .upstream_line(&format!("consistent = {is_consistent}"))
+    }
+
     /// Keeps clients by the cookie `srv_id`; new ones are spread round robin.
     #[must_use]
     pub fn sticky_cookie() -> Self {

@@ -3,9 +3,9 @@
 use crate::sources::{Source, sources};
 
 /// The proxy's core, by the names of its files and folders.
-const PROXY_CORE: [&str; 10] = [
+const PROXY_CORE: [&str; 11] = [
     "client", "route", "affinity", "pool", "balance", "choose", "headers", "refusal", "outcome",
-    "health",
+    "health", "hash_key",
 ];
 
 /// What would make a core module need more than its arguments.

@@ -3,12 +3,9 @@
 //! The hash chain continues over misses and over retries of the same request; after 20 misses smooth weighted round
 //! robin decides. Static weights only: a failed server keeps its share of the addresses, so they return to it.
 
-use super::{is_candidate, round_robin};
+use super::{MISSES_MAX, at_weight, is_candidate, round_robin, total_weight};
 use crate::client::HashBytes;
 use crate::pool::{Group, Pool, Seconds, Tried};
-
-/// Misses after which the hash gives up (nginx).
-const MISSES_MAX: u32 = 20;
 
 /// The chain of one request; kept while the request is retried.
 #[derive(Clone, Copy, Debug)]
@@ -42,18 +39,12 @@ pub fn pick(
     tried: &Tried,
     now: Seconds,
 ) -> Option<usize> {
-    // Servers that are down or out keep their part of the sum: nobody else's clients move.
-    let total: u64 = pool
-        .group(Group::Primary)
-        .map(|(_, server)| u64::from(server.weight))
-        .sum();
+    let total = total_weight(pool);
     if pool.primaries() >= 2 && total > 0 {
         while chain.misses <= MISSES_MAX {
             let point = u64::from(chain.advance(address)) % total;
-            if let Some(index) = at(pool, point)
-                && pool
-                    .get(index)
-                    .is_some_and(|server| is_candidate(index, server, tried, now))
+            if let Some((index, server)) = at_weight(pool, point)
+                && is_candidate(index, server, tried, now)
             {
                 return Some(index);
             }
@@ -61,17 +52,6 @@ pub fn pick(
         }
     }
     round_robin::pick(pool.group(Group::Primary), tried, now)
-}
-
-/// The server whose stretch of the weights holds `point`.
-fn at(pool: &Pool, mut point: u64) -> Option<usize> {
-    for (index, server) in pool.group(Group::Primary) {
-        match point.checked_sub(u64::from(server.weight)) {
-            Some(beyond) => point = beyond,
-            None => return Some(index),
-        }
-    }
-    None
 }
 
 #[cfg(test)]

@@ -33,7 +33,8 @@ pub fn pick<'a>(
     }
 }
 
-fn compare(a: &Server, b: &Server) -> Ordering {
+/// By load: connections for the weight.
+pub(super) fn compare(a: &Server, b: &Server) -> Ordering {
     let ((a_connections, a_weight), (b_connections, b_weight)) = (load(a), load(b));
     (a_connections * b_weight).cmp(&(b_connections * a_weight))
 }

@@ -1,7 +1,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::pool::tests::pool;
+use std::sync::atomic::Ordering::Relaxed;
+
+use crate::pool::tests::{pool, servers};
 
 const ROUND_ROBIN: Policy = Policy {
     balance: Balance::RoundRobin,
@@ -12,6 +14,8 @@ fn asking(mark: Option<&str>) -> Asking<'_> {
     Asking {
         address: HashBytes::Three([10, 0, 0]),
         mark: mark.map(str::as_bytes),
+        key: b"some key",
+        dice: 7,
     }
 }
 
@@ -117,7 +121,7 @@ proptest! {
     fn a_forged_mark_never_reaches_a_server_that_is_not_named(mark in prop::collection::vec(any::<u8>(), 0..40)) {
         let pool = pool("a b c");
         let named = pool.servers().iter().any(|server| server.mark.as_bytes() == mark);
-        let asking = Asking { address: HashBytes::Three([0; 3]), mark: Some(&mark) };
+        let asking = Asking { mark: Some(&mark), ..asking(None) };
         let choice = choose(&pool, ROUND_ROBIN, asking, &mut Attempt::default(), 0).unwrap();
         prop_assert_eq!(choice.affinity == Affinity::Hit, named);
     }
@@ -125,13 +129,16 @@ proptest! {
     #[test]
     fn every_method_tries_every_live_server_exactly_once(
         down in prop::collection::vec(any::<bool>(), 1..8),
-        balance in prop::sample::select(vec![Balance::RoundRobin, Balance::LeastConn, Balance::IpHash]),
+        balance in prop::sample::select(vec![
+            Balance::RoundRobin, Balance::LeastConn, Balance::IpHash, Balance::Hash, Balance::HashConsistent, Balance::RandomTwo,
+        ]),
         address in any::<[u8; 3]>(),
+        dice in any::<u64>(),
     ) {
         let words: Vec<_> = down.iter().zip('a'..)
             .map(|(down, name)| format!("{name}{}", if *down { "!" } else { "" })).collect();
-        let (pool, mut attempt) = (pool(&words.join(" ")), Attempt::default());
-        let asking = Asking { address: HashBytes::Three(address), mark: None };
+        let (pool, mut attempt) = (Pool::with_ring(servers(&words.join(" "))), Attempt::default());
+        let asking = Asking { address: HashBytes::Three(address), key: &address, dice, ..asking(None) };
         let mut chosen = Vec::new();
         while let Ok(choice) = choose(&pool, Policy { balance, tries_max: 0 }, asking, &mut attempt, 0) {
             chosen.push(choice.server);

@@ -100,6 +100,8 @@ pub(super) const WEBSOCKET_IDLE_TIMEOUT: Key<Duration> =
 pub(super) const SERVERS_MAX: usize = 1024;
 /// Each is a set of metric labels.
 pub(super) const UPSTREAMS_MAX: usize = 256;
+/// 160 points of 16 bytes for each, so at most 25 MB per upstream, and a second for a reload.
+pub(super) const RING_WEIGHT_MAX: u64 = 10_000;
 /// Longer names are unreadable as metric labels.
 pub(super) const UPSTREAM_NAME_BYTES_MAX: usize = 64;
 
@@ -109,6 +111,7 @@ pub(super) const WEIGHT: Key<u32> = key("weight", 1, 1, 65_535);
 pub(super) const MAX_FAILS: Key<u32> = key("max_fails", 1, 0, 1_000_000);
 pub(super) const FAIL_TIMEOUT: Key<Duration> =
     key("fail_timeout", Duration::from_secs(10), SECOND, DAY);
+pub(super) const MAX_CONNS: Key<u32> = key("max_conns", 0, 0, 1_000_000);
 /// nginx's limit for a sticky session's id.
 pub(super) const ROUTE_BYTES_MAX: usize = 32;
 
@@ -134,12 +137,9 @@ const LATER: [(&str, &[&str]); 7] = [
     ("admin", &["token", "tls"]),
     (
         "upstream.NAME",
-        &["health_check", "hash", "slow_start", "tls", "sid", "zone"],
+        &["health_check", "slow_start", "tls", "sid", "zone"],
     ),
-    (
-        "upstream.NAME.servers",
-        &["drain", "max_conns", "slow_start", "resolve"],
-    ),
+    ("upstream.NAME.servers", &["drain", "slow_start", "resolve"]),
     ("upstream.NAME.cookie", &["secrets", "keys"]),
     (
         "upstream.NAME.websocket",

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::address;
+use super::balance::refuses_backups;
 use super::cookie::is_cookie_value;
 use super::keys;
 use super::quantity::{describe, quote};
@@ -33,6 +34,7 @@ pub(super) fn read(node: &Node<'_>, balance: Balance) -> Option<Server> {
         table.quantity(&keys::MAX_FAILS),
     );
     let (fail_timeout, backup) = (fail_timeout(&mut table), backup(&mut table, balance));
+    let max_conns = table.quantity(&keys::MAX_CONNS);
     let (down, route) = (table.flag("down"), route(&mut table));
     table.finish();
     Some(Server {
@@ -40,6 +42,7 @@ pub(super) fn read(node: &Node<'_>, balance: Balance) -> Option<Server> {
         weight,
         max_fails,
         fail_timeout,
+        max_conns,
         backup,
         down,
         route,
@@ -52,6 +55,7 @@ fn with_defaults(address: ServerAddress) -> Server {
         weight: keys::WEIGHT.default,
         max_fails: keys::MAX_FAILS.default,
         fail_timeout: keys::FAIL_TIMEOUT.default,
+        max_conns: keys::MAX_CONNS.default,
         backup: false,
         down: false,
         route: None,
@@ -79,11 +83,11 @@ fn backup(table: &mut Table<'_>, balance: Balance) -> bool {
         return false;
     };
     let backup = node.flag().unwrap_or(false);
-    if backup && balance == Balance::IpHash {
-        node.wrong(
-            "cannot be combined with balance = \"ip_hash\"; \
+    if backup && let Some(method) = refuses_backups(balance) {
+        node.wrong(format!(
+            "cannot be combined with balance = \"{method}\"; \
              leave it out, or write balance = \"round_robin\" or \"least_conn\"",
-        );
+        ));
     }
     backup
 }

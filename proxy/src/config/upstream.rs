@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use super::balance;
 use super::cookie;
 use super::keys;
 use super::quantity::quote;
@@ -50,10 +51,11 @@ fn one(name: &str, node: &Node<'_>) -> Option<Upstream> {
         );
     }
     let mut table = node.table("upstream.NAME")?;
-    let balance = balance(&mut table);
+    let (balance, hash_key) = balance::read(&mut table);
     let upstream = Upstream {
         name: name.to_owned(),
         balance,
+        hash_key,
         sticky: sticky(&mut table),
         servers: servers(&mut table, balance),
         keepalive: table.quantity(&keys::KEEPALIVE),
@@ -68,32 +70,6 @@ fn one(name: &str, node: &Node<'_>) -> Option<Upstream> {
     };
     table.finish();
     Some(upstream)
-}
-
-fn balance(table: &mut Table<'_>) -> Balance {
-    let known = ["round_robin", "least_conn", "ip_hash"];
-    let default = Balance::RoundRobin;
-    let Some(node) = table.get("balance") else {
-        return default;
-    };
-    let Some(word) = node.text("\"ip_hash\"") else {
-        return default;
-    };
-    let instead = match word {
-        "round_robin" => return Balance::RoundRobin,
-        "least_conn" => return Balance::LeastConn,
-        "ip_hash" => return Balance::IpHash,
-        "hash" => "ip_hash",
-        "random" | "random_two" => "least_conn",
-        _ => {
-            node.wrong(keys::unknown_word(word, &known));
-            return default;
-        }
-    };
-    node.wrong(format!(
-        "\"{word}\" is not supported in this version; write \"{instead}\""
-    ));
-    default
 }
 
 fn sticky(table: &mut Table<'_>) -> Vec<Sticky> {
@@ -170,8 +146,22 @@ fn servers(table: &mut Table<'_>, balance: Balance) -> Vec<Server> {
         } else if servers.iter().all(|server| server.backup) {
             node.wrong("has backup servers only; take backup = true off one of them");
         }
+        if balance == Balance::HashConsistent {
+            check_ring(&node, &servers);
+        }
     }
     servers
+}
+
+fn check_ring(node: &Node<'_>, servers: &[Server]) {
+    let weight: u64 = servers.iter().map(|server| u64::from(server.weight)).sum();
+    if weight > keys::RING_WEIGHT_MAX {
+        node.wrong(format!(
+            "has weights that add up to {weight}, too large for consistent = true; write weights in \
+             the same proportion that add up to at most {}",
+            keys::RING_WEIGHT_MAX
+        ));
+    }
 }
 
 fn report_doubles(servers: &[(Node<'_>, Option<Server>)]) {

@@ -22,6 +22,7 @@ pub(crate) fn settings(servers: &[&str]) -> Settings {
         upstreams: vec![settings::Upstream {
             name: "app".to_owned(),
             balance: Balance::RoundRobin,
+            hash_key: None,
             sticky: Vec::new(),
             servers: servers.iter().map(|server| self::server(server)).collect(),
             keepalive: 8,
@@ -54,6 +55,7 @@ pub(crate) fn server(address: &str) -> settings::Server {
         weight: 1,
         max_fails: 1,
         fail_timeout: Duration::from_secs(10),
+        max_conns: 0,
         backup: false,
         down: false,
         route: None,

@@ -33,6 +33,7 @@ async fn an_idle_websocket_is_small() {
         upstream: Arc::clone(&context.shared.registry.current().upstreams[0]),
         client,
         forwarded: Forwarded::of(&client, &http::HeaderMap::new()),
+        hash_key: Vec::new(),
         mark: None,
         body_bytes_max: 0,
         began: Stopwatch::start(),
