@@ -17,7 +17,7 @@ const MISSES_MAX: u32 = 20;
 
 /// Whether a method may consider the server at all.
 fn is_candidate(index: usize, server: &Server, tried: &Tried, now: Seconds) -> bool {
-    !tried.contains(index) && health::may_serve(server, now) && server.has_room()
+    !tried.contains(index) && is_good_enough(server, tried, now) && server.has_room()
 }
 
 /// The weights of all primaries. Those that are down or out keep their part: nobody else's clients move.
@@ -36,4 +36,12 @@ fn at_weight(pool: &Pool, mut point: u64) -> Option<(usize, &Server)> {
         }
     }
     None
+}
+
+/// Whether the server may serve, or is what the request has to take.
+pub(crate) fn is_good_enough(server: &Server, tried: &Tried, now: Seconds) -> bool {
+    health::may_serve(server, now)
+        || tried
+            .takes
+            .is_some_and(|worst| health::badness(server, now).is_some_and(|bad| bad <= worst))
 }

@@ -6,9 +6,11 @@
 
 use std::sync::Arc;
 
-use crate::balance::{hash, hash_consistent, ip_hash, least_conn, random_two, round_robin};
+use crate::balance::{
+    hash, hash_consistent, ip_hash, is_good_enough, least_conn, random_two, round_robin,
+};
 use crate::client::HashBytes;
-use crate::health;
+use crate::health::{self, Badness};
 use crate::pool::{Group, Pool, Seconds, Server, Tried};
 use crate::settings::Balance;
 
@@ -18,6 +20,8 @@ pub struct Policy {
     pub balance: Balance,
     /// Tries of one request, the first included; 0 is no limit.
     pub tries_max: u32,
+    /// When nobody may serve, the least bad server is asked all the same.
+    pub fail_open: bool,
 }
 
 /// What a request brings to the decision.
@@ -42,9 +46,26 @@ pub struct Attempt {
     walk: hash_consistent::Walk,
     draws: random_two::Draws,
     on_backups: bool,
+    has_failed_open: bool,
 }
 
 impl Attempt {
+    /// Nobody could serve, and the last choice is the least bad server.
+    #[must_use]
+    pub fn has_failed_open(&self) -> bool {
+        self.has_failed_open
+    }
+
+    /// Starts the choice over, content with a server this bad.
+    fn settle_for(&mut self, worst: Badness) {
+        self.tried.takes = Some(worst);
+        self.ip_hash = ip_hash::Chain::default();
+        self.hash = hash::Chain::default();
+        self.walk = hash_consistent::Walk::default();
+        self.draws = random_two::Draws::default();
+        self.on_backups = false;
+    }
+
     /// Servers tried so far.
     #[must_use]
     pub fn tries(&self) -> u32 {
@@ -114,38 +135,89 @@ pub fn choose(
     if policy.tries_max > 0 && attempt.tries >= policy.tries_max {
         return Err(NoServer::TriesSpent);
     }
-    let mut affinity = Affinity::New;
-    if let Some(mark) = asking.mark {
-        affinity = Affinity::Invalid;
-        for (index, server) in marked(pool, mark) {
-            affinity = Affinity::Rebound;
-            let is_free = !attempt.tried.contains(index)
-                && health::may_serve(server, now)
-                && server.has_room();
-            if is_free && take(index, server, attempt, now) {
-                return Ok(Choice {
-                    server: index,
-                    affinity: Affinity::Hit,
-                });
-            }
-        }
-    }
     let had_tried = attempt.tries > 0;
-    while let Some(index) = balance(pool, policy.balance, asking, attempt, now)
-        && let Some(server) = pool.get(index)
-    {
-        if take(index, server, attempt, now) {
-            return Ok(Choice {
-                server: index,
-                affinity,
-            });
-        }
+    if let Some(choice) = choose_among_good(pool, policy, asking, attempt, now) {
+        return Ok(choice);
+    }
+    if let Some(choice) = choose_least_bad(pool, policy, asking, attempt, now) {
+        return Ok(choice);
     }
     Err(if had_tried {
         NoServer::AllTried
     } else {
         NoServer::NoneLive
     })
+}
+
+/// Nobody (else) may serve: takes servers whose first check is pending, then, at most once, the least bad one.
+///
+/// Servers that are equally bad are chosen among as ever, so that a trouble that all have parts no client from its own.
+fn choose_least_bad(
+    pool: &Pool,
+    policy: Policy,
+    asking: Asking<'_>,
+    attempt: &mut Attempt,
+    now: Seconds,
+) -> Option<Choice> {
+    if attempt.has_failed_open {
+        return None;
+    }
+    let worst = health::least_bad(pool, &attempt.tried, now)?;
+    if worst > Badness::UNKNOWN {
+        let is_open = policy.fail_open
+            && !pool
+                .servers()
+                .iter()
+                .any(|server| health::may_serve(server, now));
+        if !is_open {
+            return None;
+        }
+        attempt.has_failed_open = true;
+    }
+    attempt.settle_for(worst);
+    let choice = choose_among_good(pool, policy, asking, attempt, now)?;
+    if let Some(server) = pool.get(choice.server)
+        && health::is_out(server, now)
+    {
+        health::probe_early(server);
+    }
+    Some(choice)
+}
+
+fn choose_among_good(
+    pool: &Pool,
+    policy: Policy,
+    asking: Asking<'_>,
+    attempt: &mut Attempt,
+    now: Seconds,
+) -> Option<Choice> {
+    let mut affinity = Affinity::New;
+    if let Some(mark) = asking.mark {
+        affinity = Affinity::Invalid;
+        for (index, server) in marked(pool, mark) {
+            affinity = Affinity::Rebound;
+            let is_free = !attempt.tried.contains(index)
+                && is_good_enough(server, &attempt.tried, now)
+                && server.has_room();
+            if is_free && take(index, server, attempt, now) {
+                return Some(Choice {
+                    server: index,
+                    affinity: Affinity::Hit,
+                });
+            }
+        }
+    }
+    while let Some(index) = balance(pool, policy.balance, asking, attempt, now)
+        && let Some(server) = pool.get(index)
+    {
+        if take(index, server, attempt, now) {
+            return Some(Choice {
+                server: index,
+                affinity,
+            });
+        }
+    }
+    None
 }
 
 /// All servers with this mark: the addresses of one name share a configured one.

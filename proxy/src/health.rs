@@ -1,4 +1,5 @@
-//! Passive health, exactly as nginx's `max_fails` and `fail_timeout`.
+//! Whether a server may serve: what requests found (passive health, exactly as nginx's `max_fails` and `fail_timeout`)
+//! and what its checks say (`check`), read together in `may_serve`.
 //!
 //! Owns the rules on a server's failure counters. Does not own what counts as a failure (`outcome`) nor the clock:
 //! `now` is whole seconds, as in nginx, and the comparison is `<=`, so `10s` keeps a server out for 10 to 11 seconds.
@@ -6,7 +7,11 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use crate::pool::{Pool, Seconds, Server};
+use crate::pool::{Pool, Seconds, Server, Tried};
+
+pub mod check;
+
+use check::Verdict;
 
 /// What changed for a server; worth a log line exactly once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +33,74 @@ pub fn is_out(server: &Server, now: Seconds) -> bool {
 
 #[must_use]
 pub fn may_serve(server: &Server, now: Seconds) -> bool {
-    !server.down && !is_out(server, now)
+    !server.down && !is_out(server, now) && verdict(server) == Verdict::Well
+}
+
+/// What the checks say; a server that is not checked is taken for well.
+fn verdict(server: &Server) -> Verdict {
+    if server.has_check {
+        server.state.standing.get()
+    } else {
+        Verdict::Well
+    }
+}
+
+/// How much speaks against a server: the less, the sooner it is asked when nobody may serve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Badness {
+    /// Of requests and checks, how many say that it is out.
+    against: u8,
+    /// Until its failures are forgotten.
+    wait: Seconds,
+    fails: u32,
+}
+
+impl Badness {
+    /// Nothing is known against the server: its first check has not ended.
+    pub const UNKNOWN: Self = Self {
+        against: 0,
+        wait: 0,
+        fails: 0,
+    };
+}
+
+/// `None`: not even as a last resort.
+#[must_use]
+pub fn badness(server: &Server, now: Seconds) -> Option<Badness> {
+    let (is_out, verdict) = (is_out(server, now), verdict(server));
+    if server.down {
+        return None;
+    }
+    if !is_out && verdict != Verdict::Unwell {
+        return Some(Badness::UNKNOWN);
+    }
+    let age = now.saturating_sub(server.state.checked.load(Relaxed));
+    let wait = server.fail_timeout.saturating_sub(age) + 1;
+    let fails = server.state.fails.load(Relaxed);
+    Some(Badness {
+        against: u8::from(is_out) + u8::from(verdict == Verdict::Unwell),
+        wait: if is_out { wait } else { 0 },
+        fails: if is_out { fails } else { 0 },
+    })
+}
+
+/// The least bad of those that were not tried.
+#[must_use]
+pub fn least_bad(pool: &Pool, tried: &Tried, now: Seconds) -> Option<Badness> {
+    let servers = pool.servers().iter().enumerate();
+    servers
+        .filter(|(index, _)| !tried.contains(*index))
+        .filter_map(|(_, server)| badness(server, now))
+        .min()
+}
+
+/// Takes note that a server is asked although it is out: its success ends that as a probe's would.
+pub fn probe_early(server: &Server) {
+    let checked = server.state.checked.load(Relaxed);
+    server
+        .state
+        .accessed
+        .store(checked.saturating_sub(1), Relaxed);
 }
 
 /// Takes note that a request is about to be given to the server, and tells whether it may: a server that is being

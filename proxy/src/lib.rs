@@ -33,6 +33,7 @@ mod lifecycle;
 mod listen;
 pub mod logging;
 mod metrics;
+mod prober;
 mod registry;
 mod reload;
 mod request;

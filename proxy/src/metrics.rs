@@ -14,12 +14,16 @@ use prometheus::{
 
 use crate::choose::Affinity;
 use crate::clock;
-use crate::health;
+use crate::health::may_serve;
 use crate::outcome::Outcome;
 use crate::pool::Seconds;
 use crate::refusal::Refusal;
 use crate::registry::{Snapshot, Upstream};
 use crate::tunnel::Ended;
+
+mod health;
+
+use health::Health;
 
 /// Seconds; from a fast API call to a long poll that waits for Engine.IO's 25 s ping.
 const REQUEST_BUCKETS: [f64; 11] = [
@@ -35,6 +39,7 @@ pub(crate) struct Metrics {
     pub(crate) connections: IntGauge,
     requests: Requests,
     servers: Servers,
+    health: Health,
     websockets: Websockets,
     reloads: Reloads,
 }
@@ -91,6 +96,7 @@ impl Metrics {
             )?,
             requests: families.requests()?,
             servers: families.servers()?,
+            health: families.health()?,
             websockets: families.websockets()?,
             reloads: families.reloads()?,
             registry,
@@ -217,7 +223,7 @@ impl Metrics {
             self.servers
                 .up
                 .with_label_values(&labels)
-                .set(i64::from(health::may_serve(server, now)));
+                .set(i64::from(may_serve(server, now)));
             let connections = server.state.connections.load(Relaxed);
             self.servers
                 .connections

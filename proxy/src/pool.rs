@@ -7,7 +7,10 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
+
+use crate::health::Badness;
+use crate::health::check::Standing;
 
 use crate::balance::hash_consistent::Ring;
 
@@ -36,6 +39,8 @@ pub struct Server {
     pub max_conns: u32,
     pub backup: bool,
     pub down: bool,
+    /// Whether `state.standing` says anything: somebody asks the server how it is.
+    pub has_check: bool,
     /// The value of the sticky cookie that names this server.
     pub mark: Arc<str>,
     pub state: Arc<State>,
@@ -76,6 +81,8 @@ pub struct State {
     pub(crate) checked: AtomicU64,
     pub(crate) effective_weight: AtomicI64,
     pub(crate) current_weight: AtomicI64,
+    /// What the active checks say.
+    pub standing: Standing,
 }
 
 impl State {
@@ -103,6 +110,8 @@ pub struct Pool {
     servers: Vec<Arc<Server>>,
     primaries: usize,
     ring: Ring,
+    /// The last request found nobody who may serve, and somebody was asked all the same.
+    pub(crate) is_failing_open: AtomicBool,
 }
 
 /// Primaries serve; backups only when no primary may.
@@ -125,6 +134,7 @@ impl Pool {
             servers: primary,
             primaries,
             ring: Ring::default(),
+            is_failing_open: AtomicBool::new(false),
         }
     }
 
@@ -178,9 +188,11 @@ impl Pool {
     }
 }
 
-/// Which servers one request has already tried.
+/// Which servers one request has already tried, and how bad a server it takes.
 #[derive(Clone, Debug, Default)]
 pub struct Tried {
+    /// Nobody may serve, so this is good enough.
+    pub(crate) takes: Option<Badness>,
     /// The first 64 servers: enough for nearly everyone without allocating.
     first: u64,
     rest: Vec<u64>,
@@ -247,6 +259,7 @@ pub(crate) mod tests {
                 max_conns: 0,
                 backup: word.ends_with('+'),
                 down: word.ends_with('!'),
+                has_check: false,
                 mark: name.into(),
                 state: Arc::new(State::new(weight)),
             }

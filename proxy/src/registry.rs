@@ -6,18 +6,21 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
+use tokio::sync::watch;
 
 use crate::affinity::cookie::{self, StickyCookie};
 use crate::choose::Policy;
 use crate::hash_key::HashKey;
+use crate::health::check::Verdict;
 use crate::pool::{Endpoint, Pool, Server, State};
 use crate::route::Routes;
-use crate::settings::{self, Balance, Limits, ServerAddress, Settings, Sticky};
+use crate::settings::{self, Balance, HealthCheck, Limits, ServerAddress, Settings, Sticky};
 
 /// `host` and `port` as they stand in the settings.
 pub(crate) type Name = (String, u16);
@@ -50,6 +53,7 @@ pub(crate) struct Upstream {
     pub(crate) read_timeout: Duration,
     pub(crate) write_timeout: Duration,
     pub(crate) websocket_idle_timeout: Duration,
+    pub(crate) health_check: Option<Arc<HealthCheck>>,
 }
 
 /// The snapshot and what it was built from.
@@ -57,6 +61,8 @@ pub(crate) struct Upstream {
 pub(crate) struct Registry {
     current: ArcSwap<Snapshot>,
     basis: Mutex<Basis>,
+    /// Told of every new snapshot.
+    news: watch::Sender<()>,
 }
 
 #[derive(Debug)]
@@ -75,6 +81,7 @@ impl Registry {
                 settings: Arc::new(settings),
                 addresses,
             }),
+            news: watch::Sender::new(()),
         }
     }
 
@@ -127,6 +134,13 @@ impl Registry {
             &basis.addresses,
             Some(&previous),
         )));
+        self.news.send_replace(());
+    }
+
+    /// Changes with every new snapshot.
+    #[must_use]
+    pub(crate) fn news(&self) -> watch::Receiver<()> {
+        self.news.subscribe()
     }
 
     fn basis(&self) -> std::sync::MutexGuard<'_, Basis> {
@@ -182,20 +196,23 @@ fn build_upstream(
     let servers = upstream
         .servers
         .iter()
-        .flat_map(|server| build_servers(server, addresses, before));
+        .flat_map(|server| build_servers(server, upstream, addresses, before));
     let mut cookie = upstream.sticky.iter().map(|method| match method {
         Sticky::Cookie(cookie) => StickyCookie::new(cookie),
     });
+    let mut pool = if upstream.balance == Balance::HashConsistent {
+        Pool::with_ring(servers)
+    } else {
+        Pool::new(servers)
+    };
+    *pool.is_failing_open.get_mut() = before.is_some_and(|pool| pool.is_failing_open.load(Relaxed));
     Upstream {
         name: upstream.name.as_str().into(),
-        pool: if upstream.balance == Balance::HashConsistent {
-            Pool::with_ring(servers)
-        } else {
-            Pool::new(servers)
-        },
+        pool,
         policy: Policy {
             balance: upstream.balance,
             tries_max: upstream.tries_max,
+            fail_open: upstream.fail_open,
         },
         hash_key: upstream.hash_key.clone(),
         cookie: cookie.next_back(),
@@ -209,12 +226,14 @@ fn build_upstream(
         read_timeout: upstream.read_timeout,
         write_timeout: upstream.write_timeout,
         websocket_idle_timeout: upstream.websocket_idle_timeout,
+        health_check: upstream.health_check.clone().map(Arc::new),
     }
 }
 
 /// The servers behind one line of the settings: none while a name has no address yet.
 fn build_servers(
     server: &settings::Server,
+    upstream: &settings::Upstream,
     addresses: &Addresses,
     before: Option<&Pool>,
 ) -> Vec<Server> {
@@ -255,6 +274,10 @@ fn build_servers(
             |known| Arc::clone(&known.state),
         );
         state.reweigh(server.weight);
+        if upstream.health_check.is_none() {
+            // It serves, and goes on so if checks are added later.
+            state.standing.set(Verdict::Well);
+        }
         Server {
             name: name.into(),
             configured: Arc::clone(&configured),
@@ -265,6 +288,7 @@ fn build_servers(
             max_conns: server.max_conns,
             backup: server.backup,
             down: server.down,
+            has_check: upstream.health_check.is_some(),
             mark: server
                 .route
                 .clone()

@@ -3,6 +3,7 @@
 //! Owns the one way in which both ask for a server, so that affinity, balance and bookkeeping cannot differ.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use crate::choose::{Affinity, Asking, Attempt, NoServer, choose};
 use crate::client::Client;
@@ -93,6 +94,19 @@ impl Tries {
             shared.metrics.stuck(&upstream.name, affinity);
         }
         self.affinity = Some(affinity);
+        let is_failing_open = &upstream.pool.is_failing_open;
+        let name = &*upstream.name;
+        if self.attempt.has_failed_open() {
+            shared.metrics.failed_open(name);
+            if !is_failing_open.swap(true, Relaxed) {
+                tracing::warn!(
+                    upstream = name,
+                    "no server may serve: asking the least bad one"
+                );
+            }
+        } else if is_failing_open.load(Relaxed) && is_failing_open.swap(false, Relaxed) {
+            tracing::info!(upstream = name, "a server may serve again");
+        }
     }
 
     /// The last server that was tried.

@@ -19,6 +19,7 @@ use crate::forward::Forward;
 use crate::lifecycle;
 use crate::listen::{self, Listener};
 use crate::metrics::Metrics;
+use crate::prober;
 use crate::registry::Registry;
 use crate::reload::reload;
 use crate::resolver;
@@ -82,6 +83,7 @@ async fn serve(settings: Settings, source: Source, mut control: Control) -> anyh
         life,
     };
     tokio::spawn(resolver::keep_fresh(Arc::clone(&shared.registry)));
+    prober::start(&shared).await;
     let listening = bound.serve(&context, &http_conf);
     if let Some(ready) = control.ready.take() {
         ready(&listening);

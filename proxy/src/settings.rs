@@ -3,6 +3,7 @@
 //! Built by `config` from a file, or in code by a program that embeds the proxy. Defaults live in `config` alone.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -69,6 +70,34 @@ pub struct Upstream {
     pub resolve: Option<Duration>,
     /// A tunnel on which neither side sent anything for this long is closed.
     pub websocket_idle_timeout: Duration,
+    /// `None`: servers are known by their answers to clients alone.
+    pub health_check: Option<HealthCheck>,
+    /// When no server may serve, the least bad one is asked all the same, instead of a 502.
+    pub fail_open: bool,
+}
+
+/// How servers are asked whether they are well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// What is asked for; `None`: that the server accepts a connection is enough.
+    pub request: Option<HealthRequest>,
+    /// From the end of a check to the next one; each pause is up to a tenth shorter or longer.
+    pub interval: Duration,
+    /// What a whole check may take.
+    pub timeout: Duration,
+    /// Passes in a row that bring a server back.
+    pub rise: u32,
+    /// Failures in a row that take a server out.
+    pub fall: u32,
+}
+
+/// A `GET`, and the statuses by which it passes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthRequest {
+    pub path: String,
+    /// `None`: what the settings call the server.
+    pub host: Option<String>,
+    pub status: RangeInclusive<u16>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,6 +8,7 @@
 
 mod bad_input_backend;
 mod bad_input_proxy;
+mod checks;
 mod configs;
 mod engine;
 mod failover;

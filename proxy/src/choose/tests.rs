@@ -3,11 +3,13 @@ use proptest::prelude::*;
 use super::*;
 use std::sync::atomic::Ordering::Relaxed;
 
+use crate::health::check::Verdict;
 use crate::pool::tests::{pool, servers};
 
 const ROUND_ROBIN: Policy = Policy {
     balance: Balance::RoundRobin,
     tries_max: 0,
+    fail_open: false,
 };
 
 fn asking(mark: Option<&str>) -> Asking<'_> {
@@ -116,6 +118,115 @@ fn a_choice_is_a_connection() {
     );
 }
 
+const FAIL_OPEN: Policy = Policy {
+    fail_open: true,
+    ..ROUND_ROBIN
+};
+
+fn name(pool: &Pool, chosen: Result<Choice, NoServer>) -> Result<&str, NoServer> {
+    chosen.map(|choice| &*pool.servers()[choice.server].name)
+}
+
+/// Servers by `pool`'s words, all of them with a check.
+fn checked(words: &str) -> Pool {
+    Pool::new(servers(words).map(|server| Server {
+        has_check: true,
+        ..server
+    }))
+}
+
+#[test]
+fn a_server_without_a_verdict_serves_only_when_nobody_else_may() {
+    let pool = checked("a b c");
+    pool.servers()[1].state.standing.set(Verdict::Well);
+    pool.servers()[2].state.standing.set(Verdict::Unwell);
+    let mut attempt = Attempt::default();
+    let mut next = || {
+        name(
+            &pool,
+            choose(&pool, ROUND_ROBIN, asking(None), &mut attempt, 0),
+        )
+    };
+    assert_eq!(next(), Ok("b"));
+    assert_eq!(next(), Ok("a"));
+    assert_eq!(next(), Err(NoServer::AllTried));
+}
+
+#[test]
+fn the_least_bad_server_is_asked_once_when_nobody_may_serve() {
+    let pool = pool("a b c!");
+    health::failed(&pool, &pool.servers()[0], 100);
+    health::failed(&pool, &pool.servers()[1], 101);
+    let closed = choose(
+        &pool,
+        ROUND_ROBIN,
+        asking(None),
+        &mut Attempt::default(),
+        101,
+    );
+    assert_eq!(closed, Err(NoServer::NoneLive));
+    let mut attempt = Attempt::default();
+    let mut next = || {
+        name(
+            &pool,
+            choose(&pool, FAIL_OPEN, asking(Some("b")), &mut attempt, 101),
+        )
+    };
+    assert_eq!(next(), Ok("a"), "it is back soonest");
+    assert_eq!(next(), Err(NoServer::AllTried));
+    assert!(attempt.has_failed_open());
+}
+
+#[test]
+fn a_success_of_the_least_bad_server_brings_it_back() {
+    let pool = pool("a b");
+    for server in pool.servers() {
+        health::failed(&pool, server, 100);
+    }
+    let chosen = choose(&pool, FAIL_OPEN, asking(None), &mut Attempt::default(), 101).unwrap();
+    let server = &pool.servers()[chosen.server];
+    assert_eq!(health::succeeded(&pool, server), health::Transition::Back);
+    assert!(health::may_serve(server, 101));
+}
+
+#[test]
+fn a_trouble_that_all_have_parts_no_client_from_its_server() {
+    let pool = checked("a b c");
+    for server in pool.servers() {
+        server.state.standing.set(Verdict::Unwell);
+    }
+    for mark in ["c", "a", "b"] {
+        let chosen = choose(
+            &pool,
+            FAIL_OPEN,
+            asking(Some(mark)),
+            &mut Attempt::default(),
+            0,
+        );
+        assert_eq!(chosen.unwrap().affinity, Affinity::Hit);
+    }
+}
+
+#[test]
+fn one_live_server_that_failed_is_no_reason_to_fail_open() {
+    let pool = Pool::new(servers("a b").map(|server| Server {
+        max_fails: 2,
+        ..server
+    }));
+    for _ in 0..2 {
+        health::failed(&pool, &pool.servers()[0], 100);
+    }
+    let mut attempt = Attempt::default();
+    let mut next = || {
+        name(
+            &pool,
+            choose(&pool, FAIL_OPEN, asking(None), &mut attempt, 100),
+        )
+    };
+    assert_eq!(next(), Ok("b"));
+    assert_eq!(next(), Err(NoServer::AllTried));
+}
+
 proptest! {
     #[test]
     fn a_forged_mark_never_reaches_a_server_that_is_not_named(mark in prop::collection::vec(any::<u8>(), 0..40)) {
@@ -140,11 +251,31 @@ proptest! {
         let (pool, mut attempt) = (Pool::with_ring(servers(&words.join(" "))), Attempt::default());
         let asking = Asking { address: HashBytes::Three(address), key: &address, dice, ..asking(None) };
         let mut chosen = Vec::new();
-        while let Ok(choice) = choose(&pool, Policy { balance, tries_max: 0 }, asking, &mut attempt, 0) {
+        while let Ok(choice) = choose(&pool, Policy { balance, ..ROUND_ROBIN }, asking, &mut attempt, 0) {
             chosen.push(choice.server);
         }
         chosen.sort_unstable();
         let live: Vec<_> = down.iter().enumerate().filter(|(_, down)| !**down).map(|(index, _)| index).collect();
         prop_assert_eq!(chosen, live);
+    }
+    #[test]
+    fn whoever_is_alive_serves_and_otherwise_somebody_does(
+        standings in prop::collection::vec((0_u8..3, any::<bool>()), 1..8),
+        balance in prop::sample::select(vec![Balance::RoundRobin, Balance::LeastConn, Balance::IpHash]),
+        address in any::<[u8; 3]>(),
+    ) {
+        let words: Vec<_> = standings.iter().zip('a'..).map(|(_, name)| name.to_string()).collect();
+        let pool = checked(&words.join(" "));
+        for ((verdict, is_out), server) in standings.iter().zip(pool.servers()) {
+            server.state.standing.set([Verdict::Pending, Verdict::Well, Verdict::Unwell][usize::from(*verdict)]);
+            if *is_out {
+                health::failed(&pool, server, 100);
+            }
+        }
+        let asking = Asking { address: HashBytes::Three(address), ..asking(None) };
+        let policy = Policy { balance, ..FAIL_OPEN };
+        let chosen = choose(&pool, policy, asking, &mut Attempt::default(), 100).unwrap();
+        let is_live = |server: &Arc<Server>| health::may_serve(server, 100);
+        prop_assert_eq!(is_live(&pool.servers()[chosen.server]), pool.servers().iter().any(is_live));
     }
 }

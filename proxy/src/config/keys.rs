@@ -124,6 +124,20 @@ pub(super) const COOKIE_PATH: &str = "/";
 pub(super) const COOKIE_EXPIRES: OptionalKey<Duration> =
     optional("expires", SECOND, Duration::from_secs(400 * 86_400));
 
+// `[upstream.NAME.health_check]`, present or absent as a whole. HAProxy's `rise` and `fall`.
+
+pub(super) const CHECK_STATUS: RangeInclusive<u16> = 200..=399;
+pub(super) const CHECK_INTERVAL: Key<Duration> = key(
+    "interval",
+    Duration::from_secs(5),
+    Duration::from_millis(100),
+    DAY,
+);
+pub(super) const CHECK_TIMEOUT: Key<Duration> =
+    key("timeout", Duration::from_secs(2), MILLISECOND, HOUR);
+pub(super) const RISE: Key<u32> = key("rise", 2, 1, 1000);
+pub(super) const FALL: Key<u32> = key("fall", 3, 1, 1000);
+
 // `[[route]]`.
 
 pub(super) const ROUTE_PATH: &str = "/";
@@ -135,10 +149,7 @@ const LATER: [(&str, &[&str]); 7] = [
     ("", &["tls", "log", "logging", "metrics"]),
     ("server", &["tls", "proxy_protocol", "http2", "access_log"]),
     ("admin", &["token", "tls"]),
-    (
-        "upstream.NAME",
-        &["health_check", "slow_start", "tls", "sid", "zone"],
-    ),
+    ("upstream.NAME", &["slow_start", "tls", "sid", "zone"]),
     ("upstream.NAME.servers", &["drain", "slow_start", "resolve"]),
     ("upstream.NAME.cookie", &["secrets", "keys"]),
     (

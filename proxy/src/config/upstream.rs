@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::balance;
 use super::cookie;
+use super::health_check;
 use super::keys;
 use super::quantity::quote;
 use super::server;
@@ -52,6 +53,8 @@ fn one(name: &str, node: &Node<'_>) -> Option<Upstream> {
     }
     let mut table = node.table("upstream.NAME")?;
     let (balance, hash_key) = balance::read(&mut table);
+    let health_check = health_check::read(&mut table);
+    let fail_open = table.get("fail_open").and_then(|node| node.flag());
     let upstream = Upstream {
         name: name.to_owned(),
         balance,
@@ -67,6 +70,9 @@ fn one(name: &str, node: &Node<'_>) -> Option<Upstream> {
         tries_max: table.quantity(&keys::TRIES),
         resolve: table.optional(&keys::RESOLVE),
         websocket_idle_timeout: websocket_idle_timeout(&mut table),
+        // Without checks as nginx; but what fails a check may well serve, and all may fail for one common reason.
+        fail_open: fail_open.unwrap_or(health_check.is_some()),
+        health_check,
     };
     table.finish();
     Some(upstream)

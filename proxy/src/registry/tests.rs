@@ -34,6 +34,8 @@ pub(crate) fn settings(servers: &[&str]) -> Settings {
             tries_max: 0,
             resolve: None,
             websocket_idle_timeout: Duration::from_secs(60),
+            health_check: None,
+            fail_open: false,
         }],
         routes: Vec::new(),
     }

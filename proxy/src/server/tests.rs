@@ -1,5 +1,6 @@
 //! Whole proxies over real sockets on free ports. Nothing here sleeps: everything waits for what it expects.
 
+mod checks;
 mod cluster;
 mod edge;
 mod forward;

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -174,6 +174,15 @@ impl Client {
         String::from_utf8(head).unwrap()
     }
 
+    /// `None`: the other side closed.
+    async fn request_head(&mut self) -> Option<String> {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(self.0.read_u8().await.ok()?);
+        }
+        Some(String::from_utf8(head).unwrap())
+    }
+
     pub(super) async fn answer(&mut self) -> Answer {
         let head = self.head().await;
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
@@ -218,6 +227,7 @@ pub(super) struct Server {
     pub(super) address: String,
     seen: Arc<AtomicUsize>,
     connections: Arc<AtomicUsize>,
+    is_unwell: Arc<AtomicBool>,
 }
 
 /// What a server does with a request head.
@@ -244,6 +254,7 @@ impl Server {
             address: listener.local_addr().unwrap().to_string(),
             seen: Arc::default(),
             connections: Arc::default(),
+            is_unwell: Arc::default(),
         };
         let told = server.clone();
         tokio::spawn(async move {
@@ -268,21 +279,35 @@ impl Server {
         self.seen.load(Ordering::Relaxed)
     }
 
+    /// What it answers to `GET /health` from now on: 503 or 200.
+    pub(super) fn set_unwell(&self, is_unwell: bool) {
+        self.is_unwell.store(is_unwell, Ordering::Relaxed);
+    }
+
     pub(super) fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
     }
 
+    async fn tell_health(&self, mut client: Client) {
+        let status = match self.is_unwell.load(Ordering::Relaxed) {
+            true => "503 Service Unavailable",
+            false => "200 OK",
+        };
+        let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
+        // A proxy that stops has no ear for the answer.
+        let _sent = client.0.write_all(answer.as_bytes()).await;
+    }
+
     async fn serve(&self, mut client: Client, does: Does) {
         loop {
-            let mut head = Vec::new();
-            while !head.ends_with(b"\r\n\r\n") {
-                let Ok(byte) = client.0.read_u8().await else {
-                    return;
-                };
-                head.push(byte);
+            let Some(head) = client.request_head().await else {
+                return;
+            };
+            if head.starts_with("GET /health ") {
+                self.tell_health(client).await;
+                return;
             }
             self.seen.fetch_add(1, Ordering::Relaxed);
-            let head = String::from_utf8(head).unwrap();
             let lower = head.to_lowercase();
             let cookie = if matches!(does, Does::EchoWithCookie) {
                 "Set-Cookie: app=1\r\n"

@@ -1,0 +1,71 @@
+//! Active checks of real backends: who says that it is not ready gets no clients, unless nobody is.
+
+use berth_tests::{Proxy, Town, eventually, http, secs};
+
+/// How the proxy asks in these tests: often.
+const CHECKS: &str =
+    "health_check = { path = \"/health/readiness\", interval = \"100ms\", rise = 1, fall = 2 }";
+
+async fn up(town: &Town, number: usize) -> Option<f64> {
+    let server = town.backend(number).address();
+    let labels = [("upstream", "town"), ("server", server.as_str())];
+    town.proxy()
+        .metric("berth_upstream_server_up", &labels)
+        .await
+}
+
+async fn becomes(town: &Town, number: usize, is_up: bool) {
+    let wanted = Some(f64::from(u8::from(is_up)));
+    eventually("the verdict", secs(20), async || {
+        (up(town, number).await == wanted).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn backends_that_lost_redis_serve_all_the_same_and_are_well_again_with_it() {
+    let proxy = Proxy::round_robin().upstream_line(CHECKS);
+    let mut town = Town::with_backends(2).redis().proxy(proxy).start().await;
+    let url = town.proxy().url("/api/instance");
+    becomes(&town, 1, true).await;
+
+    town.redis_mut().stop().await;
+    becomes(&town, 1, false).await;
+    becomes(&town, 2, false).await;
+    // Both fail for one common reason, and both can serve.
+    for _ in 0..4 {
+        assert_eq!(http::status(&url).await, Some(200));
+    }
+    let labels = [("upstream", "town")];
+    let opened = town
+        .proxy()
+        .metric("berth_upstream_fail_open_total", &labels);
+    assert!(opened.await >= Some(4.0));
+    let program = town.proxy().program();
+    program.says("server fails its checks", secs(5)).await;
+    program.says("asking the least bad one", secs(5)).await;
+
+    town.redis_mut().start_again().await;
+    becomes(&town, 1, true).await;
+    becomes(&town, 2, true).await;
+    assert_eq!(http::status(&url).await, Some(200));
+    let program = town.proxy().program();
+    program.says("passes its checks again", secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_dead_backend_is_known_before_any_client_meets_it() {
+    let proxy = Proxy::round_robin().upstream_line(CHECKS);
+    let mut town = Town::with_backends(2).proxy(proxy).start().await;
+    becomes(&town, 2, true).await;
+    town.kill(2);
+    becomes(&town, 2, false).await;
+    let url = town.proxy().url("/api/instance");
+    for _ in 0..6 {
+        assert_eq!(http::status(&url).await, Some(200));
+    }
+    let retries = town
+        .proxy()
+        .metric("berth_upstream_retries_total", &[("upstream", "town")]);
+    assert_eq!(retries.await, None, "somebody met the dead one");
+}
