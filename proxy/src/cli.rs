@@ -9,6 +9,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use berth_proxy::config;
 use berth_proxy::descriptors;
+use berth_proxy::import;
 use berth_proxy::server::{self, Control, Source};
 use berth_proxy::settings::Settings;
 use clap::{Parser, Subcommand, ValueEnum};
@@ -63,7 +64,7 @@ enum LogFormat {
     Json,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 enum Verb {
     /// Serve until a signal says otherwise: HUP reloads, TERM, INT and QUIT drain and stop (the default)
     Run,
@@ -73,6 +74,18 @@ enum Verb {
     Reload,
     /// Ask the running proxy's admin listener whether it lives
     Health,
+    /// Write what an nginx configuration says as a file for this proxy, to standard output
+    ///
+    /// What has no counterpart is listed with file and line, here and at the head of the result.
+    ImportNginx {
+        /// nginx's main file
+        #[arg(value_name = "NGINX.CONF")]
+        file: PathBuf,
+
+        /// End with 1 if anything would behave differently than in nginx
+        #[arg(long)]
+        strict: bool,
+    },
 }
 
 /// Why the program ends without having done what it was told.
@@ -85,6 +98,13 @@ pub(crate) struct Failure {
 impl Failure {
     const FAILED: u8 = 1;
     const USAGE: u8 = 2;
+
+    fn failed(message: &str) -> Self {
+        Self {
+            code: Self::FAILED,
+            message: message.to_owned(),
+        }
+    }
 
     fn usage(message: String) -> Self {
         Self {
@@ -114,16 +134,18 @@ impl Cli {
             }
             (verb, false) => verb.unwrap_or(Verb::Run),
         };
-        let file = self.config.map_or_else(default_config, Ok)?;
+        let file = || self.config.map_or_else(default_config, Ok);
         match verb {
             Verb::Run => {
+                let file = file()?;
                 let settings = load(&file, "nothing was started")?;
                 start_logging(&self.log_level, self.log_format)?;
                 run(&file, settings)
             }
-            Verb::Check => check(&file),
-            Verb::Reload => reload(&file),
-            Verb::Health => health(&file),
+            Verb::Check => check(&file()?),
+            Verb::Reload => reload(&file()?),
+            Verb::Health => health(&file()?),
+            Verb::ImportNginx { file, strict } => import_nginx(&file, strict),
         }
     }
 }
@@ -218,6 +240,31 @@ fn health(file: &Path) -> Result<(), Failure> {
         ))
     })?;
     Ok(probe::liveness(address)?)
+}
+
+fn import_nginx(file: &Path, strict: bool) -> Result<(), Failure> {
+    let import = import::import(file, &import::Disk).map_err(|refused| {
+        tell(refused.notes());
+        Failure::usage(refused.to_string())
+    })?;
+    tell(&import.notes);
+    say(import.toml.trim_end())?;
+    match import.changes().count() {
+        0 => Ok(()),
+        1 if strict => Err(Failure::failed("(1 thing is not as in nginx)")),
+        changes if strict => Err(Failure::failed(&format!(
+            "({changes} things are not as in nginx)"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// On standard error, so that standard output can be redirected into a file.
+fn tell(notes: &[import::Note]) {
+    for note in notes {
+        // With stderr closed the heading of the result still says it.
+        writeln!(io::stderr(), "{note}").unwrap_or_default();
+    }
 }
 
 fn start_logging(level: &str, format: LogFormat) -> Result<(), Failure> {

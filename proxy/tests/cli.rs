@@ -260,3 +260,54 @@ fn wrong_usage_is_2() {
             .starts_with("berth-proxy ")
     );
 }
+
+/// An nginx configuration with this line in its location.
+fn nginx_conf(folder: &Path, line: &str) {
+    let text = format!(
+        "http {{ upstream app {{ ip_hash; server app1:3000; }}\nserver {{ listen 80; location / {{\n\
+         proxy_set_header Host $host; proxy_pass http://app;\n{line}\n}} }} }}"
+    );
+    fs::write(folder.join("nginx.conf"), text).unwrap();
+}
+
+#[test]
+fn what_is_imported_from_nginx_passes_check() {
+    let (_folder, path) = folder("");
+    nginx_conf(&path, "");
+    let outcome = berth_proxy(&path, &["import-nginx", "--strict", "nginx.conf"]);
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
+    fs::write(path.join("proxy.toml"), outcome.stdout).unwrap();
+    assert_eq!(
+        berth_proxy(&path, &["check", "-c", "proxy.toml"]).code,
+        Some(0)
+    );
+}
+
+#[test]
+fn what_nginx_does_and_we_do_not_is_told_and_fails_when_strict() {
+    let (_folder, path) = folder("");
+    nginx_conf(&path, "gzip on;");
+    let told = "nginx.conf:4: gzip: Berth neither compresses nor caches; let the servers do it, or something in front\n";
+    let outcome = berth_proxy(&path, &["import-nginx", "nginx.conf"]);
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), told));
+    let strict = berth_proxy(&path, &["import-nginx", "nginx.conf", "--strict"]);
+    let told = format!("{told}(1 thing is not as in nginx)\n");
+    assert_eq!(
+        (strict.code, strict.stderr, strict.stdout),
+        (Some(1), told, outcome.stdout)
+    );
+}
+
+#[test]
+fn what_cannot_be_imported_is_2() {
+    let (_folder, path) = folder("");
+    nginx_conf(&path, "}");
+    for (file, told) in [
+        ("gone.conf", "gone.conf:1: cannot be read: "),
+        ("nginx.conf", "nginx.conf:5: a } closes nothing"),
+    ] {
+        let outcome = berth_proxy(&path, &["import-nginx", file]);
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(2), ""));
+        assert!(outcome.stderr.starts_with(told), "{}", outcome.stderr);
+    }
+}

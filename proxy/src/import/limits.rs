@@ -1,0 +1,187 @@
+//! What nginx sets per location and Berth once: for the whole proxy, or for an upstream. The widest one holds.
+
+use std::time::Duration;
+
+use super::draft::{Draft, Entry, Upstream, Value, quoted};
+use super::note::{Notes, Origin};
+use super::quantity::{size, time, write_size, write_time};
+use super::scope::Scope;
+use super::tree::Directive;
+
+/// nginx's default for `client_max_body_size`, and Berth's.
+const BODY_BYTES: u64 = 1024 * 1024;
+/// `client_max_body_size 0` is no limit; this is Berth's largest.
+const BODY_BYTES_MAX: u64 = 1 << 40;
+/// Berth's longest time.
+const TIME_MAX: Duration = Duration::from_secs(86_400);
+/// How to read and write a value, and what holds where nothing is written.
+struct Kind {
+    read: fn(&Directive) -> Option<u64>,
+    write: fn(u64) -> String,
+    default: u64,
+}
+
+const TIME: Kind = Kind {
+    read: |directive| millis(directive.words.first()?),
+    write: |millis| write_time(Duration::from_millis(millis)),
+    default: 0,
+};
+
+const BODY: Kind = Kind {
+    read: |directive| match size(directive.only()?)? {
+        0 => Some(BODY_BYTES_MAX),
+        bytes => Some(bytes),
+    },
+    write: write_size,
+    default: BODY_BYTES,
+};
+
+/// `large_client_header_buffers 4 8k`: so much in all.
+const HEAD: Kind = Kind {
+    read: |directive| match directive.words.as_slice() {
+        [count, bytes] => count.parse::<u64>().ok()?.checked_mul(size(bytes)?),
+        _ => None,
+    },
+    write: write_size,
+    default: 0,
+};
+
+fn millis(text: &str) -> Option<u64> {
+    u64::try_from(time(text)?.min(TIME_MAX).as_millis()).ok()
+}
+
+/// What holds for everybody who is served: `scopes` are those of all locations that pass something on.
+pub(super) fn of_server(scopes: &[Scope<'_>], draft: &mut Draft, notes: &mut Notes) {
+    let rows = [
+        ("head_bytes_max", "large_client_header_buffers", HEAD),
+        ("head_timeout", "client_header_timeout", TIME),
+        ("keepalive_timeout", "keepalive_timeout", TIME),
+        ("body_bytes_max", "client_max_body_size", BODY),
+    ];
+    let trusted = trusted(scopes, notes);
+    draft.server.extend(trusted);
+    for (key, name, kind) in rows {
+        draft.server.extend(widest(key, name, scopes, &kind, notes));
+    }
+}
+
+/// What holds for the servers of one upstream.
+pub(super) fn of_upstream(upstream: &mut Upstream, scopes: &[Scope<'_>], notes: &mut Notes) {
+    let rows = [
+        ("connect_timeout", "proxy_connect_timeout"),
+        ("read_timeout", "proxy_read_timeout"),
+        ("write_timeout", "proxy_send_timeout"),
+    ];
+    for (key, name) in rows {
+        upstream
+            .speaking
+            .extend(widest(key, name, scopes, &TIME, notes));
+    }
+    // nginx has one timeout for an answer and for the silence of a WebSocket.
+    let idle = widest("idle_timeout", "proxy_read_timeout", scopes, &TIME, notes);
+    upstream.websocket.extend(idle);
+    if let Some(tries) = tries(scopes, notes) {
+        upstream.speaking.push(tries);
+    }
+}
+
+fn tries(scopes: &[Scope<'_>], notes: &mut Notes) -> Option<Entry> {
+    let is_off = |directive: &&Directive| directive.words.iter().any(|word| word == "off");
+    let off = scopes
+        .iter()
+        .filter_map(|scope| scope.nearest("proxy_next_upstream"));
+    if let Some(off) = off.clone().find(is_off) {
+        return Some(Entry::new("tries", "1", off));
+    }
+    let written = scopes
+        .iter()
+        .filter_map(|scope| scope.nearest("proxy_next_upstream_tries"));
+    let mut read = written.filter_map(|directive| {
+        let tries = directive.only().and_then(|word| word.parse::<u64>().ok());
+        if tries.is_none() {
+            notes.changes(directive, "is not a number; write one");
+        }
+        tries
+            .filter(|tries| *tries > 0)
+            .map(|tries| (tries, directive))
+    });
+    let (tries, directive) = read.next()?;
+    Some(Entry::new("tries", tries.to_string(), directive))
+}
+
+/// The largest value among the scopes. Those without one have the default.
+fn widest(
+    key: &'static str,
+    name: &str,
+    scopes: &[Scope<'_>],
+    kind: &Kind,
+    notes: &mut Notes,
+) -> Option<Entry> {
+    let mut found: Vec<(u64, &Directive)> = Vec::new();
+    let mut floor = 0;
+    for scope in scopes {
+        match scope.nearest(name) {
+            Some(directive) => match (kind.read)(directive) {
+                Some(value) => found.push((value, directive)),
+                None => notes.changes(
+                    directive,
+                    "cannot be read as a value; write one such as 60s or 8k",
+                ),
+            },
+            None => floor = kind.default,
+        }
+    }
+    let (most, directive) = found.iter().copied().max_by_key(|(value, _)| *value)?;
+    for (value, other) in &found {
+        if *value < most.max(floor) {
+            notes.harmless(
+                *other,
+                format!("{key} is one value for all locations; the largest of them is written"),
+            );
+        }
+    }
+    let is_cut = kind.default == 0
+        && directive
+            .words
+            .first()
+            .and_then(|word| time(word))
+            .is_some_and(|time| time > TIME_MAX);
+    if is_cut {
+        notes.harmless(directive, "longer than Berth counts; 1d is written");
+    }
+    (most > floor).then(|| Entry::new(key, (kind.write)(most), directive))
+}
+
+/// `set_real_ip_from` with its two companions.
+fn trusted(scopes: &[Scope<'_>], notes: &mut Notes) -> Option<Entry> {
+    let mut items: Vec<(String, Origin)> = Vec::new();
+    for scope in scopes {
+        for directive in scope.all("set_real_ip_from") {
+            let network = directive.words.first().map_or("", String::as_str);
+            if network == "unix:" {
+                notes.harmless(directive, "who comes over a Unix socket is always trusted");
+                continue;
+            }
+            match scope.nearest("real_ip_header") {
+                Some(header) if header.only().is_some_and(|name| name.eq_ignore_ascii_case("X-Forwarded-For")) => {}
+                Some(header) => notes.changes(header, "Berth reads the client's address from X-Forwarded-For only; have the hop in front send that"),
+                None => notes.changes(directive, "nginx reads X-Real-IP here, Berth X-Forwarded-For; have the hop in front send that"),
+            }
+            let is_recursive =
+                scope.nearest("real_ip_recursive").and_then(Directive::only) == Some("on");
+            if !is_recursive {
+                notes.harmless(directive, "Berth reads X-Forwarded-For as with real_ip_recursive on: past every trusted hop");
+            }
+            let item = quoted(network);
+            if items.iter().all(|(known, _)| *known != item) {
+                items.push((item, directive.into()));
+            }
+        }
+    }
+    let origin = items.first()?.1.clone();
+    Some(Entry {
+        key: "trusted_proxies",
+        value: Value::List(items),
+        origin,
+    })
+}
