@@ -85,8 +85,14 @@ impl Client {
     /// As nginx's `$remote_addr`.
     #[must_use]
     pub fn address_text(&self) -> String {
-        self.ip
-            .map_or_else(|| "unix:".to_owned(), |ip| ip.to_string())
+        match self.ip {
+            Some(IpAddr::V6(ip)) if is_dotted(ip) => {
+                let [.., a, b, c, d] = ip.octets();
+                format!("::{a}.{b}.{c}.{d}")
+            }
+            Some(ip) => ip.to_string(),
+            None => "unix:".to_owned(),
+        }
     }
 }
 
@@ -113,6 +119,16 @@ pub fn canonical(ip: IpAddr) -> IpAddr {
     match ip {
         IpAddr::V6(v6) => v6.to_ipv4_mapped().map_or(IpAddr::V6(v6), IpAddr::V4),
         IpAddr::V4(_) => ip,
+    }
+}
+
+/// Whether nginx writes the address as `::a.b.c.d`, as the obsolete IPv4-compatible ones were written.
+fn is_dotted(ip: Ipv6Addr) -> bool {
+    let [.., high, low] = ip.octets();
+    match ip.segments() {
+        [0, 0, 0, 0, 0, 0, 0, _] => high != 0 && low != 1,
+        [0, 0, 0, 0, 0, 0, _, _] => true,
+        _ => false,
     }
 }
 
@@ -228,6 +244,22 @@ mod tests {
             &["::ffff:8.8.8.8"],
             "8.8.8.8",
         );
+    }
+
+    #[test]
+    fn addresses_are_written_as_nginx_writes_them() {
+        for text in [
+            "::",
+            "::1",
+            "::12",
+            "::54.43.138.131",
+            "::0.0.18.52",
+            "::1201",
+            "1:0:2:3:4:5:6:7",
+            "::1:2:3",
+        ] {
+            check(text, &[], &[], text);
+        }
     }
 
     #[test]

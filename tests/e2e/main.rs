@@ -16,6 +16,7 @@ mod guide;
 mod harness;
 mod nginx;
 mod nginx_hash;
+mod nginx_rounds;
 mod node;
 mod operator;
 mod order;

@@ -9,17 +9,17 @@ use berth_tests::{Echo, Nginx, Port, Proxy, RunningProxy, http, variable};
 use tempfile::TempDir;
 
 /// Random numbers that a seed brings back (SplitMix64).
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    fn seed() -> u64 {
+    pub(crate) fn seed() -> u64 {
         variable("BERTH_SEED").map_or_else(
             || RandomState::new().hash_one("seed") % 1_000_000_000,
             |seed| seed.parse().expect("BERTH_SEED is a number"),
         )
     }
 
-    fn roll(&mut self, sides: u64) -> u64 {
+    pub(crate) fn roll(&mut self, sides: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -33,8 +33,11 @@ impl Dice {
             let [a, b, c, d] = [223, 256, 256, 256].map(|sides| self.roll(sides));
             return format!("{}.{b}.{c}.{d}", a + 1);
         }
-        let groups = [0; 8].map(|_: u8| match self.roll(3) {
+        let zeros = self.roll(3) * self.roll(8);
+        let groups = [0, 1, 2, 3, 4, 5, 6, 7].map(|place| match self.roll(3) {
+            _ if place < zeros => 0,
             0 => 0,
+            1 => u16::from(self.roll(2) == 0),
             _ => u16::try_from(self.roll(65_536)).expect("16 bits"),
         });
         std::net::Ipv6Addr::from(groups).to_string()
