@@ -4,8 +4,7 @@
 //! not know whether the try went well: see `outcome`. Invariant: **no request is given to the same server twice**,
 //! unless that try is forgiven because nothing can be held against the server.
 
-use std::sync::Arc;
-
+use crate::affinity::{Marks, Method};
 use crate::balance::{
     hash, hash_consistent, ip_hash, is_good_enough, least_conn, random_two, round_robin,
 };
@@ -28,8 +27,8 @@ pub struct Policy {
 #[derive(Clone, Copy, Debug)]
 pub struct Asking<'a> {
     pub address: HashBytes,
-    /// The server's mark that the request carries; `None` also when the upstream is not sticky.
-    pub mark: Option<&'a [u8]>,
+    /// The marks that the request carries, in the order of the upstream's sticky methods.
+    pub marks: Marks<'a>,
     /// What the `hash` methods hash.
     pub key: &'a [u8],
     /// Any random number; only `random_two` looks at it.
@@ -84,6 +83,8 @@ impl Attempt {
 pub struct Choice {
     pub server: usize,
     pub affinity: Affinity,
+    /// Whose mark `affinity` is about; `None` if there was no mark.
+    pub method: Option<Method>,
 }
 
 /// How the choice relates to the mark that the request carried.
@@ -121,6 +122,8 @@ pub enum NoServer {
     AllTried,
     /// The request used up its tries.
     TriesSpent,
+    /// The only server that knows the request's session cannot serve.
+    SessionGone,
 }
 
 /// # Errors
@@ -133,7 +136,7 @@ pub fn choose(
     now: Seconds,
 ) -> Result<Choice, NoServer> {
     if policy.tries_max > 0 && attempt.tries >= policy.tries_max {
-        return Err(NoServer::TriesSpent);
+        return Err(nobody(asking, NoServer::TriesSpent));
     }
     let had_tried = attempt.tries > 0;
     if let Some(choice) = choose_among_good(pool, policy, asking, attempt, now) {
@@ -142,11 +145,21 @@ pub fn choose(
     if let Some(choice) = choose_least_bad(pool, policy, asking, attempt, now) {
         return Ok(choice);
     }
-    Err(if had_tried {
+    let reason = if had_tried {
         NoServer::AllTried
     } else {
         NoServer::NoneLive
-    })
+    };
+    Err(nobody(asking, reason))
+}
+
+/// What is said when nobody was chosen.
+fn nobody(asking: Asking<'_>, reason: NoServer) -> NoServer {
+    if asking.marks.iter().flatten().any(|mark| mark.is_only) {
+        NoServer::SessionGone
+    } else {
+        reason
+    }
 }
 
 /// Nobody (else) may serve: takes servers whose first check is pending, then, at most once, the least bad one.
@@ -191,22 +204,11 @@ fn choose_among_good(
     attempt: &mut Attempt,
     now: Seconds,
 ) -> Option<Choice> {
-    let mut affinity = Affinity::New;
-    if let Some(mark) = asking.mark {
-        affinity = Affinity::Invalid;
-        for (index, server) in marked(pool, mark) {
-            affinity = Affinity::Rebound;
-            let is_free = !attempt.tried.contains(index)
-                && is_good_enough(server, &attempt.tried, now)
-                && server.has_room();
-            if is_free && take(index, server, attempt, now) {
-                return Some(Choice {
-                    server: index,
-                    affinity: Affinity::Hit,
-                });
-            }
-        }
-    }
+    let (affinity, method) = match marked(pool, asking.marks, attempt, now) {
+        Marked::Chosen(choice) => return Some(choice),
+        Marked::Gone => return None,
+        Marked::Left(affinity, method) => (affinity, method),
+    };
     while let Some(index) = balance(pool, policy.balance, asking, attempt, now)
         && let Some(server) = pool.get(index)
     {
@@ -214,18 +216,51 @@ fn choose_among_good(
             return Some(Choice {
                 server: index,
                 affinity,
+                method,
             });
         }
     }
     None
 }
 
-/// All servers with this mark: the addresses of one name share a configured one.
-fn marked<'a>(pool: &'a Pool, mark: &'a [u8]) -> impl Iterator<Item = (usize, &'a Arc<Server>)> {
-    pool.servers()
-        .iter()
-        .enumerate()
-        .filter(move |(_, server)| server.mark.as_bytes() == mark)
+/// What came of a request's marks.
+enum Marked {
+    Chosen(Choice),
+    /// The only server that could serve the request may not.
+    Gone,
+    /// Left to the balance, and why.
+    Left(Affinity, Option<Method>),
+}
+
+/// Asks the marked servers. Several may have one mark: the addresses of one name share a configured one.
+fn marked(pool: &Pool, marks: Marks<'_>, attempt: &mut Attempt, now: Seconds) -> Marked {
+    let mut left = Marked::Left(Affinity::New, None);
+    for mark in marks.iter().flatten() {
+        let mut affinity = Affinity::Invalid;
+        for (index, server) in pool.servers().iter().enumerate() {
+            if !mark.names(server) {
+                continue;
+            }
+            affinity = Affinity::Rebound;
+            let is_free = !attempt.tried.contains(index)
+                && is_good_enough(server, &attempt.tried, now)
+                && server.has_room();
+            if is_free && take(index, server, attempt, now) {
+                return Marked::Chosen(Choice {
+                    server: index,
+                    affinity: Affinity::Hit,
+                    method: Some(mark.method),
+                });
+            }
+        }
+        if mark.is_only {
+            return Marked::Gone;
+        }
+        if matches!(left, Marked::Left(_, None)) {
+            left = Marked::Left(affinity, Some(mark.method));
+        }
+    }
+    left
 }
 
 /// Gives the request to the server, unless somebody else just took its only probe or its last place.

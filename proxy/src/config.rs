@@ -13,6 +13,8 @@ mod problem;
 mod quantity;
 mod route;
 mod server;
+mod sid;
+mod sticky;
 mod syntax;
 mod table;
 mod upstream;

@@ -16,6 +16,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
 use crate::affinity::cookie;
+use crate::affinity::sid::Reading;
 use crate::client::{Client, canonical};
 use crate::clock::Stopwatch;
 use crate::forward::Forward;
@@ -249,7 +250,8 @@ fn decide(snapshot: &Snapshot, peer: Option<IpAddr>, bytes: &mut BytesMut, end: 
     if head.body != Body::None {
         return Step::Refuse(Refusal::BadRequest("a WebSocket handshake with a body"));
     }
-    let server_head = handshake::request_head(&head, &request.forwarded);
+    let server_target = request.target(head.target);
+    let server_head = handshake::request_head(&head, server_target, &request.forwarded);
     let (host, target) = (
         String::from_utf8_lossy(head.host).into_owned(),
         head.target.to_owned(),
@@ -291,7 +293,9 @@ fn request(
     let sticky = upstream.cookie.as_ref();
     let mark = sticky.and_then(|sticky| cookie::find(head.fields.all("Cookie"), sticky.name()));
     let hash_key = upstream.hash_key.as_ref().map(|key| key.of(&client, head));
+    let sid = upstream.sid.as_ref();
     Ok(Request {
+        sid: sid.map_or(Reading::Plain, |sid| sid.read(head.method, head.target)),
         forwarded: Forwarded::of(&client, head.fields),
         mark: mark.map(Box::from),
         hash_key: hash_key.unwrap_or_default(),

@@ -17,6 +17,7 @@ use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
 use pingora::{Error, ErrorType};
 
+use crate::affinity::sid::Reading;
 use crate::headers::{FORWARDED_FOR, FORWARDED_PROTO, REAL_IP};
 use crate::logging::{self, Access};
 use crate::outcome::Outcome;
@@ -27,9 +28,11 @@ use crate::request::{Request, Tries};
 use crate::shared::Shared;
 use crate::uses::Uses;
 
+mod envelope;
 mod errors;
 
-use errors::{is_idempotent, of_connect, of_exchange, refusal_of};
+use envelope::Wrapping;
+use errors::{answer, is_idempotent, of_connect, of_exchange, refusal_of};
 
 /// How long a client may pause inside a body it sends, or a body it takes (nginx's defaults).
 const CLIENT_STALL_TIMEOUT: Duration = Duration::from_secs(60);
@@ -59,6 +62,8 @@ pub(crate) struct Passage {
     /// The answer broke after its head had left.
     is_cut_short: bool,
     refusal: Option<Refusal>,
+    /// The answer to a handshake whose session id is to be wrapped.
+    wrapping: Option<Wrapping>,
 }
 
 impl Passage {
@@ -162,6 +167,7 @@ impl ProxyHttp for Forward {
         head.insert_header(REAL_IP, forwarded.real_ip.as_str())?;
         head.insert_header(FORWARDED_FOR, forwarded.forwarded_for.as_slice())?;
         head.insert_header(FORWARDED_PROTO, forwarded.proto)?;
+        envelope::prepare(head, &passage.request()?.sid)?;
         if passage.is_last_use {
             head.insert_header("Connection", "close")?;
         }
@@ -184,7 +190,7 @@ impl ProxyHttp for Forward {
 
     async fn upstream_response_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         head: &mut ResponseHeader,
         passage: &mut Passage,
     ) -> pingora::Result<()> {
@@ -194,7 +200,42 @@ impl ProxyHttp for Forward {
         if let Some(cookie) = passage.tries.set_cookie(passage.request()?) {
             head.append_header("Set-Cookie", cookie)?;
         }
+        if let Reading::Handshake {
+            revision,
+            is_polling: true,
+        } = passage.request()?.sid
+        {
+            passage.wrapping = Wrapping::begin(session.req_header(), head, revision)?;
+        }
         Ok(())
+    }
+
+    fn response_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        is_last: bool,
+        passage: &mut Passage,
+    ) -> pingora::Result<Option<Duration>> {
+        let Passage {
+            wrapping: Some(wrapping),
+            request: Some(request),
+            tries,
+            ..
+        } = passage
+        else {
+            return Ok(None);
+        };
+        if let (Some(envelope), Some(tag)) = (&request.upstream.sid, tries.tag()) {
+            let wrap = |held: &[u8], revision| {
+                let wrapped = envelope.wrap(held, revision, tag)?;
+                let metrics = &self.shared.metrics;
+                metrics.session_began(&request.upstream.name, revision, "polling");
+                Some(wrapped)
+            };
+            wrapping.take(body, is_last, wrap);
+        }
+        Ok(None)
     }
 
     fn error_while_proxy(
@@ -318,15 +359,6 @@ impl Forward {
             "try failed"
         );
     }
-}
-
-/// The same answer as `Refusal::to_bytes`, in Pingora's hands.
-async fn answer(session: &mut Session, refusal: Refusal) -> pingora::Result<()> {
-    let body = Bytes::from(refusal.body());
-    let mut head = ResponseHeader::build(refusal.status(), Some(3))?;
-    head.insert_header("Content-Type", "text/plain")?;
-    head.insert_header("Content-Length", body.len())?;
-    session.write_error_response(head, body).await
 }
 
 fn peer(endpoint: &Endpoint, upstream: &Upstream) -> pingora::Result<HttpPeer> {

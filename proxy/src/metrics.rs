@@ -12,7 +12,8 @@ use prometheus::{
     Registry, TextEncoder,
 };
 
-use crate::choose::Affinity;
+use crate::affinity::Method;
+use crate::affinity::sid::Revision;
 use crate::clock;
 use crate::health::may_serve;
 use crate::outcome::Outcome;
@@ -51,6 +52,7 @@ struct Requests {
     refusals: IntCounterVec,
     retries: IntCounterVec,
     sticky: IntCounterVec,
+    handshakes: IntCounterVec,
 }
 
 #[derive(Debug)]
@@ -148,10 +150,24 @@ impl Metrics {
             .inc();
     }
 
-    pub(crate) fn stuck(&self, upstream: &str, affinity: Affinity) {
+    /// How a sticky method found a request's server; `result` is one of a few words.
+    pub(crate) fn stuck(&self, upstream: &str, method: Method, result: &'static str) {
         self.requests
             .sticky
-            .with_label_values(&[upstream, "cookie", affinity.label()])
+            .with_label_values(&[upstream, method.label(), result])
+            .inc();
+    }
+
+    /// A server began an Engine.IO session. `transport` is one of a few words.
+    pub(crate) fn session_began(
+        &self,
+        upstream: &str,
+        revision: Revision,
+        transport: &'static str,
+    ) {
+        self.requests
+            .handshakes
+            .with_label_values(&[upstream, revision.label(), transport])
             .inc();
     }
 
@@ -260,6 +276,11 @@ impl Families<'_> {
                 "sticky_requests_total",
                 "Requests to sticky upstreams.",
                 &["upstream", "method", "result"],
+            )?,
+            handshakes: self.counters(
+                "socketio_handshakes_total",
+                "Engine.IO sessions begun in upstreams that are sticky by sid.",
+                &["upstream", "eio", "transport"],
             )?,
         })
     }

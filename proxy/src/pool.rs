@@ -43,6 +43,8 @@ pub struct Server {
     pub has_check: bool,
     /// The value of the sticky cookie that names this server.
     pub mark: Arc<str>,
+    /// What names this server in a session id.
+    pub tag: Arc<str>,
     pub state: Arc<State>,
 }
 
@@ -261,6 +263,7 @@ pub(crate) mod tests {
                 down: word.ends_with('!'),
                 has_check: false,
                 mark: name.into(),
+                tag: format!("tag-{name}").into(),
                 state: Arc::new(State::new(weight)),
             }
         })

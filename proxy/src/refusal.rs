@@ -15,6 +15,8 @@ pub enum Refusal {
     TooManyConnections,
     /// Every server is down or out.
     NoServer,
+    /// The server that an Engine.IO session lives on is down, out or removed.
+    SessionGone,
     /// The servers that were tried failed.
     BadGateway,
     /// The last server that was tried did not answer in time.
@@ -47,6 +49,7 @@ impl Refusal {
     fn row(self) -> (u16, &'static str, &'static str) {
         match self {
             Self::BadRequest(_) => (400, "bad_request", "bad request"),
+            Self::SessionGone => (400, "session_gone", "the server of this session is gone"),
             Self::HeadTimeout => (
                 408,
                 "head_timeout",
@@ -86,9 +89,35 @@ impl Refusal {
         }
     }
 
+    #[must_use]
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::SessionGone => "application/json",
+            _ => "text/plain",
+        }
+    }
+
+    /// The fields by which a browser lets a page of this `Origin` read the answer: only where the page's code acts on
+    /// it, as Engine.IO clients do on a lost session. The answer says nothing that a page may not know.
+    #[must_use]
+    pub fn cross_origin_fields(self, origin: &str) -> Vec<(&'static str, &str)> {
+        if self != Self::SessionGone {
+            return Vec::new();
+        }
+        vec![
+            ("Access-Control-Allow-Origin", origin),
+            ("Access-Control-Allow-Credentials", "true"),
+            ("Vary", "Origin"),
+        ]
+    }
+
     /// The body of the answer.
     #[must_use]
     pub fn body(self) -> String {
+        if self == Self::SessionGone {
+            // Word for word what Engine.IO servers say, so that clients act on it.
+            return r#"{"code":1,"message":"Session ID unknown"}"#.to_owned();
+        }
         format!("{} {}\n", self.status(), self.reason_phrase())
     }
 
@@ -102,9 +131,10 @@ impl Refusal {
             ""
         };
         format!(
-            "HTTP/1.1 {} {}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n{retry}Connection: close\r\n\r\n{body}",
+            "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n{retry}Connection: close\r\n\r\n{body}",
             self.status(),
             self.reason_phrase(),
+            self.content_type(),
             body.len(),
         )
         .into_bytes()

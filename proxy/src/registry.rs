@@ -14,7 +14,9 @@ use arc_swap::ArcSwap;
 use ipnet::IpNet;
 use tokio::sync::watch;
 
+use crate::affinity::Method;
 use crate::affinity::cookie::{self, StickyCookie};
+use crate::affinity::sid::{self, Envelope};
 use crate::choose::Policy;
 use crate::hash_key::HashKey;
 use crate::health::check::Verdict;
@@ -44,6 +46,9 @@ pub(crate) struct Upstream {
     pub(crate) pool: Pool,
     pub(crate) policy: Policy,
     pub(crate) hash_key: Option<HashKey>,
+    /// Tried in this order, each at most once.
+    pub(crate) sticky: [Option<Method>; 2],
+    pub(crate) sid: Option<Envelope>,
     pub(crate) cookie: Option<StickyCookie>,
     /// How long an idle connection to a server is kept; zero keeps none.
     pub(crate) keepalive_timeout: Duration,
@@ -197,9 +202,19 @@ fn build_upstream(
         .servers
         .iter()
         .flat_map(|server| build_servers(server, upstream, addresses, before));
-    let mut cookie = upstream.sticky.iter().map(|method| match method {
-        Sticky::Cookie(cookie) => StickyCookie::new(cookie),
-    });
+    let (mut sticky, mut sid, mut cookie) = ([None; 2], None, None);
+    for (place, method) in sticky.iter_mut().zip(&upstream.sticky) {
+        *place = Some(match method {
+            Sticky::Sid(settings) => {
+                sid = Some(Envelope::new(settings));
+                Method::Sid
+            }
+            Sticky::Cookie(settings) => {
+                cookie = Some(StickyCookie::new(settings));
+                Method::Cookie
+            }
+        });
+    }
     let mut pool = if upstream.balance == Balance::HashConsistent {
         Pool::with_ring(servers)
     } else {
@@ -215,7 +230,9 @@ fn build_upstream(
             fail_open: upstream.fail_open,
         },
         hash_key: upstream.hash_key.clone(),
-        cookie: cookie.next_back(),
+        sticky,
+        sid,
+        cookie,
         keepalive_timeout: if upstream.keepalive == 0 {
             Duration::ZERO
         } else {
@@ -278,6 +295,7 @@ fn build_servers(
             // It serves, and goes on so if checks are added later.
             state.standing.set(Verdict::Well);
         }
+        let (mark, tag) = names_of(server.route.as_deref(), &address, is_only);
         Server {
             name: name.into(),
             configured: Arc::clone(&configured),
@@ -289,15 +307,20 @@ fn build_servers(
             backup: server.backup,
             down: server.down,
             has_check: upstream.health_check.is_some(),
-            mark: server
-                .route
-                .clone()
-                .unwrap_or_else(|| cookie::mark_of(&address))
-                .into(),
+            mark,
+            tag,
             state,
         }
     };
     endpoints.into_iter().map(build).collect()
+}
+
+/// What names a server in a cookie and in a session id. Sessions live on one server, so the addresses of one name, which
+/// share a cookie's value if a route is configured, need a tag each.
+fn names_of(route: Option<&str>, address: &str, is_only: bool) -> (Arc<str>, Arc<str>) {
+    let mark = route.map_or_else(|| cookie::mark_of(address), str::to_owned);
+    let tag = sid::tag_of(route.filter(|_| is_only), address);
+    (mark.into(), tag.into())
 }
 
 #[cfg(test)]

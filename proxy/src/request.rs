@@ -5,7 +5,9 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use crate::choose::{Affinity, Asking, Attempt, NoServer, choose};
+use crate::affinity::sid::Reading;
+use crate::affinity::{Mark, Method};
+use crate::choose::{Affinity, Asking, Attempt, Choice, NoServer, choose};
 use crate::client::Client;
 use crate::clock::{self, Stopwatch};
 use crate::headers::Forwarded;
@@ -23,7 +25,9 @@ pub(crate) struct Request {
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) client: Client,
     pub(crate) forwarded: Forwarded,
-    /// The mark it carries, if the upstream is sticky.
+    /// What it says about its Engine.IO session, if the upstream is sticky by that.
+    pub(crate) sid: Reading,
+    /// The sticky cookie's value, if the upstream has one.
     pub(crate) mark: Option<Box<[u8]>>,
     /// What the upstream hashes; empty when it does not.
     pub(crate) hash_key: Vec<u8>,
@@ -41,13 +45,46 @@ fn dice(balance: Balance) -> u64 {
     }
 }
 
+impl Request {
+    /// The target as servers get it; `target` is as it came.
+    #[must_use]
+    pub(crate) fn target<'a>(&'a self, target: &'a str) -> &'a str {
+        match &self.sid {
+            Reading::Bound(bound) => &bound.target,
+            Reading::Plain | Reading::Handshake { .. } | Reading::Forged => target,
+        }
+    }
+
+    /// What the request carries of a sticky method.
+    fn mark(&self, method: Method) -> Option<Mark<'_>> {
+        let (name, is_only): (&[u8], bool) = match (method, &self.sid) {
+            (Method::Cookie, _) => (self.mark.as_deref()?, false),
+            (Method::Sid, Reading::Bound(bound)) => (bound.tag.as_bytes(), bound.is_only),
+            // The name of nobody.
+            (Method::Sid, Reading::Forged) => (b"", false),
+            (Method::Sid, Reading::Plain | Reading::Handshake { .. }) => return None,
+        };
+        Some(Mark {
+            method,
+            name,
+            is_only,
+        })
+    }
+
+    /// The first sticky method that a request without any mark could have had one of.
+    fn method(&self) -> Option<Method> {
+        let could = |method: &Method| *method != Method::Sid || self.sid != Reading::Plain;
+        self.upstream.sticky.into_iter().flatten().find(could)
+    }
+}
+
 /// The tries of one request.
 #[derive(Debug, Default)]
 pub(crate) struct Tries {
     attempt: Attempt,
     lease: Option<Lease>,
     last: Option<Outcome>,
-    affinity: Option<Affinity>,
+    affinity: Option<(Method, Affinity)>,
     /// Outlives the lease, for the log.
     server: Option<Arc<Server>>,
 }
@@ -62,7 +99,7 @@ impl Tries {
         let upstream = &request.upstream;
         let asking = Asking {
             address: request.client.hash_bytes(),
-            mark: request.mark.as_deref(),
+            marks: upstream.sticky.map(|method| request.mark(method?)),
             key: &request.hash_key,
             dice: dice(upstream.policy.balance),
         };
@@ -73,27 +110,36 @@ impl Tries {
             &mut self.attempt,
             shared.clock.seconds(),
         );
-        match chosen.map(|choice| (choice.affinity, Lease::new(upstream, choice.server))) {
-            Ok((affinity, Some(lease))) => {
-                self.count(affinity, upstream, shared);
+        match chosen.map(|choice| (choice, Lease::new(upstream, choice.server))) {
+            Ok((choice, Some(lease))) => {
+                self.count(choice, request, shared);
                 self.server = Some(Arc::clone(lease.server()));
                 Ok(self.lease.insert(lease))
             }
             Err(NoServer::AllTried | NoServer::TriesSpent) => {
                 Err(self.last.map_or(Refusal::BadGateway, Outcome::refusal))
             }
+            Err(NoServer::SessionGone) => {
+                shared.metrics.stuck(&upstream.name, Method::Sid, "gone");
+                Err(Refusal::SessionGone)
+            }
             Ok((_, None)) | Err(NoServer::NoneLive) => Err(Refusal::NoServer),
         }
     }
 
-    fn count(&mut self, affinity: Affinity, upstream: &Upstream, shared: &Shared) {
+    fn count(&mut self, choice: Choice, request: &Request, shared: &Shared) {
+        let upstream = &request.upstream;
         if self.attempt.tries() > 1 {
             shared.metrics.retried(&upstream.name);
         }
-        if upstream.cookie.is_some() && self.affinity != Some(affinity) {
-            shared.metrics.stuck(&upstream.name, affinity);
+        let method = choice.method.or_else(|| request.method());
+        let affinity = method.map(|method| (method, choice.affinity));
+        if let Some((method, affinity)) = affinity.filter(|_| affinity != self.affinity) {
+            shared
+                .metrics
+                .stuck(&upstream.name, method, affinity.label());
         }
-        self.affinity = Some(affinity);
+        self.affinity = affinity;
         let is_failing_open = &upstream.pool.is_failing_open;
         let name = &*upstream.name;
         if self.attempt.has_failed_open() {
@@ -107,6 +153,12 @@ impl Tries {
         } else if is_failing_open.load(Relaxed) && is_failing_open.swap(false, Relaxed) {
             tracing::info!(upstream = name, "a server may serve again");
         }
+    }
+
+    /// What names the last server that was tried in a session id.
+    #[must_use]
+    pub(crate) fn tag(&self) -> Option<&str> {
+        self.server.as_ref().map(|server| &*server.tag)
     }
 
     /// The last server that was tried.

@@ -2,6 +2,7 @@
 //!
 //! Built by `config` from a file, or in code by a program that embeds the proxy. Defaults live in `config` alone.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -112,7 +113,39 @@ pub enum Balance {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sticky {
+    Sid(Sid),
     Cookie(Cookie),
+}
+
+/// How clients are kept by their Engine.IO session id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sid {
+    /// The first signs, all verify; none: nothing is signed.
+    pub keys: Vec<Key>,
+    /// A request whose server is gone is told so; otherwise it moves like any other.
+    pub answer_gone: bool,
+}
+
+/// A signing key. `Debug` does not show it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Key(String);
+
+impl Key {
+    #[must_use]
+    pub fn new(key: impl Into<String>) -> Self {
+        Self(key.into())
+    }
+
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Key(***)")
+    }
 }
 
 /// nginx's words: `sticky cookie NAME [expires=] [domain=] [path=] [secure] [httponly] [samesite=]`.
@@ -148,7 +181,7 @@ pub struct Server {
     pub max_conns: u32,
     pub backup: bool,
     pub down: bool,
-    /// The sticky cookie's value; `None`: nginx's hex MD5 of the address.
+    /// What names it in the sticky cookie and in session ids; `None`: made from the address.
     pub route: Option<String>,
 }
 

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use bytes::BytesMut;
 use tokio::io::AsyncWriteExt;
 
+use crate::affinity::sid::Reading;
 use crate::dial::dial;
 use crate::edge::Guest;
 use crate::logging::{self, Access};
@@ -138,6 +139,10 @@ async fn tunnel(mut relay: Box<Relay>, mut story: Box<Story>) {
         .metrics
         .answered(&upstream.name, 101, "GET", "websocket");
     context.shared.metrics.websocket_opened(&upstream.name);
+    if let Reading::Handshake { revision, .. } = upgrade.request.sid {
+        let metrics = &context.shared.metrics;
+        metrics.session_began(&upstream.name, revision, "websocket");
+    }
     let ended = relay
         .run(upstream.websocket_idle_timeout, &mut context.life)
         .await;

@@ -1,4 +1,4 @@
-//! The proxy of the stack: round robin over the backends, in a thread of its own because it owns its runtime.
+//! The proxy of the stack: round robin over the backends, sticky by session id, in a thread of its own because it owns its runtime.
 
 use std::net::SocketAddr;
 use std::thread;
@@ -60,15 +60,15 @@ impl Proxy {
 
 /// The proxy's file, as a person would write it: the defaults stay in one place.
 ///
-/// No stickiness: two windows of one browser are to land on different backends, and the page needs none because it
-/// connects by WebSocket.
+/// Sticky by session id and nothing else: clients that poll stay on their backend, while two windows of one browser,
+/// which connect by WebSocket and share all cookies, land on different ones.
 fn config(listen: SocketAddr, backends: &[SocketAddr]) -> String {
     let servers: Vec<String> = backends
         .iter()
         .map(|address| format!("\"{address}\""))
         .collect();
     format!(
-        "[server]\nlisten = [\"{listen}\"]\n[upstream.berth]\nbalance = \"round_robin\"\nservers = [{}]\n",
+        "[server]\nlisten = [\"{listen}\"]\n[upstream.berth]\nbalance = \"round_robin\"\nsticky = [\"sid\"]\nservers = [{}]\n",
         servers.join(", ")
     )
 }

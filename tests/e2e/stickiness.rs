@@ -1,6 +1,8 @@
 //! A client stays on its server, and is moved once when that server is gone.
 
-use berth_tests::{Client, Proxy, Town, Transport, http};
+use berth_tests::{Client, Port, Proxy, RunningProxy, Script, Town, Transport, http, secs};
+use serde_json::json;
+use tempfile::TempDir;
 
 async fn instance_of(url: &str, headers: &[(&str, &str)]) -> (String, Option<String>) {
     let mut request = http::client().get(url);
@@ -118,4 +120,55 @@ async fn long_polling_stays_on_its_server() {
         client.say("square", &content).await;
         client.hears(&content).await;
     }
+}
+
+#[tokio::test]
+async fn official_clients_without_cookies_stay_by_their_session_id() {
+    let plan = Town::with_backends(3).redis().proxy(Proxy::sticky_sid());
+    let mut town = plan.start().await;
+    let folder = TempDir::new().expect("a temporary folder");
+    let servers: Vec<String> = (1..=3)
+        .map(|number| format!("\"{}\"", town.backend(number).address()))
+        .collect();
+    let other = RunningProxy::before(Proxy::sticky_sid(), folder.path(), &servers).await;
+    let options = json!({
+        "proxies": [town.proxy().url(""), other.url("")],
+        "clients": 24,
+        "dies": "backend-2",
+    });
+    let mut clients = Script::start("sid.mjs", &options);
+    clients.says("settled", 1, secs(60)).await;
+    town.kill(2);
+    clients.tell("killed");
+    clients.finish(secs(60)).await;
+    for proxy in [town.proxy(), &other] {
+        let sticky = |result| {
+            let labels = [("method", "sid"), ("result", result)];
+            async move { proxy.metric("berth_sticky_requests_total", &labels).await }
+        };
+        assert!(sticky("hit").await > Some(50.0));
+        assert_eq!(sticky("invalid").await, None);
+    }
+}
+
+#[tokio::test]
+async fn node_servers_keep_their_clients_by_session_id() {
+    let ports = [Port::reserve(), Port::reserve(), Port::reserve()];
+    let servers: Vec<String> = ports
+        .iter()
+        .map(|port| format!("\"{}\"", port.address()))
+        .collect();
+    let folders = [
+        TempDir::new().expect("a temporary folder"),
+        TempDir::new().expect("a temporary folder"),
+    ];
+    let one = RunningProxy::before(Proxy::sticky_sid(), folders[0].path(), &servers).await;
+    let two = RunningProxy::before(Proxy::sticky_sid(), folders[1].path(), &servers).await;
+    let options = json!({
+        "proxies": [one.url(""), two.url("")],
+        "nodePorts": ports.iter().map(Port::number).collect::<Vec<_>>(),
+        "clients": 24,
+        "dies": "node-2",
+    });
+    Script::run("sid.mjs", &options, secs(90)).await;
 }

@@ -17,6 +17,7 @@ use crate::process::{Program, binary};
 pub struct Proxy {
     balance: &'static str,
     sticky_cookie: bool,
+    sticky_sid: bool,
     trusts_localhost: bool,
     server_lines: String,
     upstream_lines: String,
@@ -28,6 +29,7 @@ impl Proxy {
         Self {
             balance,
             sticky_cookie: false,
+            sticky_sid: false,
             trusts_localhost: false,
             server_lines: String::new(),
             upstream_lines: String::new(),
@@ -63,6 +65,15 @@ impl Proxy {
     pub fn sticky_cookie() -> Self {
         Self {
             sticky_cookie: true,
+            ..Self::round_robin()
+        }
+    }
+
+    /// Keeps clients by their session id, with signed tags; new ones are spread round robin.
+    #[must_use]
+    pub fn sticky_sid() -> Self {
+        Self {
+            sticky_sid: true,
             ..Self::round_robin()
         }
     }
@@ -107,11 +118,18 @@ impl Proxy {
         } else {
             ""
         };
-        let sticky = if self.sticky_cookie { "\"cookie\"" } else { "" };
-        let cookie = if self.sticky_cookie {
-            "[upstream.town.cookie]\nname = \"srv_id\"\nexpires = \"1h\"\npath = \"/\"\n"
+        let (sticky, method) = if self.sticky_cookie {
+            (
+                "\"cookie\"",
+                "[upstream.town.cookie]\nname = \"srv_id\"\nexpires = \"1h\"\npath = \"/\"\n",
+            )
+        } else if self.sticky_sid {
+            (
+                "\"sid\"",
+                "[upstream.town.sid]\nkeys = [\"0123456789abcdef0123456789abcdef\"]\n",
+            )
         } else {
-            ""
+            ("", "")
         };
         let servers: String = servers
             .iter()
@@ -120,7 +138,7 @@ impl Proxy {
         format!(
             "[server]\nlisten = [\"{listen}\"]\ntrusted_proxies = [{trusted}]\n{}\n\
              [admin]\nlisten = \"{admin}\"\n\n\
-             [upstream.town]\nbalance = \"{}\"\nsticky = [{sticky}]\n{}servers = [\n{servers}]\n{cookie}\n{}",
+             [upstream.town]\nbalance = \"{}\"\nsticky = [{sticky}]\n{}servers = [\n{servers}]\n{method}\n{}",
             self.server_lines, self.balance, self.upstream_lines, self.routes
         )
     }

@@ -3,6 +3,9 @@ use proptest::prelude::*;
 use super::*;
 use std::sync::atomic::Ordering::Relaxed;
 
+use std::sync::Arc;
+
+use crate::affinity::Mark;
 use crate::health::check::Verdict;
 use crate::pool::tests::{pool, servers};
 
@@ -12,10 +15,18 @@ const ROUND_ROBIN: Policy = Policy {
     fail_open: false,
 };
 
+fn cookie(name: &[u8]) -> Mark<'_> {
+    Mark {
+        method: Method::Cookie,
+        name,
+        is_only: false,
+    }
+}
+
 fn asking(mark: Option<&str>) -> Asking<'_> {
     Asking {
         address: HashBytes::Three([10, 0, 0]),
-        mark: mark.map(str::as_bytes),
+        marks: [mark.map(str::as_bytes).map(cookie), None],
         key: b"some key",
         dice: 7,
     }
@@ -232,7 +243,7 @@ proptest! {
     fn a_forged_mark_never_reaches_a_server_that_is_not_named(mark in prop::collection::vec(any::<u8>(), 0..40)) {
         let pool = pool("a b c");
         let named = pool.servers().iter().any(|server| server.mark.as_bytes() == mark);
-        let asking = Asking { mark: Some(&mark), ..asking(None) };
+        let asking = Asking { marks: [Some(cookie(&mark)), None], ..asking(None) };
         let choice = choose(&pool, ROUND_ROBIN, asking, &mut Attempt::default(), 0).unwrap();
         prop_assert_eq!(choice.affinity == Affinity::Hit, named);
     }
@@ -278,4 +289,107 @@ proptest! {
         let is_live = |server: &Arc<Server>| health::may_serve(server, 100);
         prop_assert_eq!(is_live(&pool.servers()[chosen.server]), pool.servers().iter().any(is_live));
     }
+}
+
+fn sid(name: &[u8], is_only: bool) -> Mark<'_> {
+    Mark {
+        method: Method::Sid,
+        name,
+        is_only,
+    }
+}
+
+/// What one request with two marks is told.
+#[track_caller]
+fn check_marks(servers: &str, marks: Marks<'_>, told: Result<(&str, Affinity, Method), NoServer>) {
+    let pool = pool(servers);
+    let asking = Asking {
+        marks,
+        ..asking(None)
+    };
+    let choice = choose(&pool, ROUND_ROBIN, asking, &mut Attempt::default(), 0);
+    let found = choice.map(|choice| {
+        let server = &pool.servers()[choice.server];
+        (&*server.name, choice.affinity, choice.method.unwrap())
+    });
+    assert_eq!(found, told);
+}
+
+#[test]
+fn marks_are_tried_in_their_order() {
+    let (a, b) = (sid(b"tag-a", true), cookie(b"b"));
+    check_marks(
+        "a b c",
+        [Some(a), Some(b)],
+        Ok(("a", Affinity::Hit, Method::Sid)),
+    );
+    check_marks(
+        "a b c",
+        [Some(b), Some(a)],
+        Ok(("b", Affinity::Hit, Method::Cookie)),
+    );
+    check_marks(
+        "a b! c",
+        [Some(b), Some(a)],
+        Ok(("a", Affinity::Hit, Method::Sid)),
+    );
+}
+
+#[test]
+fn a_session_whose_server_is_gone_is_told_so() {
+    for servers in ["a! b", "b c", ""] {
+        check_marks(
+            servers,
+            [Some(sid(b"tag-a", true)), Some(cookie(b"b"))],
+            Err(NoServer::SessionGone),
+        );
+    }
+    let moves = sid(b"tag-a", false);
+    check_marks(
+        "a! b",
+        [Some(moves), None],
+        Ok(("b", Affinity::Rebound, Method::Sid)),
+    );
+    check_marks(
+        "b c",
+        [Some(moves), Some(cookie(b"c"))],
+        Ok(("c", Affinity::Hit, Method::Cookie)),
+    );
+}
+
+#[test]
+fn a_session_is_tried_on_its_server_alone() {
+    let (pool, mut attempt) = (pool("a b"), Attempt::default());
+    let asking = Asking {
+        marks: [Some(sid(b"tag-b", true)), None],
+        ..asking(None)
+    };
+    for tries_max in [0, 1] {
+        let policy = Policy {
+            tries_max,
+            ..ROUND_ROBIN
+        };
+        let first = choose(&pool, policy, asking, &mut attempt, 0).unwrap();
+        assert_eq!(&*pool.servers()[first.server].name, "b");
+        let second = choose(&pool, policy, asking, &mut attempt, 0);
+        assert_eq!(second, Err(NoServer::SessionGone));
+        attempt.forgive(first.server);
+    }
+}
+
+#[test]
+fn a_trouble_that_all_have_parts_no_session_from_its_server() {
+    let pool = checked("a b c");
+    for server in pool.servers() {
+        server.state.standing.set(Verdict::Unwell);
+    }
+    let asking = Asking {
+        marks: [Some(sid(b"tag-b", true)), None],
+        ..asking(None)
+    };
+    let (mut attempt, mut told) = (Attempt::default(), Vec::new());
+    for _ in 0..2 {
+        told.push(choose(&pool, FAIL_OPEN, asking, &mut attempt, 0).map(|choice| choice.server));
+    }
+    assert_eq!(told, [Ok(1), Err(NoServer::SessionGone)]);
 }

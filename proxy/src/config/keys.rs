@@ -115,6 +115,13 @@ pub(super) const MAX_CONNS: Key<u32> = key("max_conns", 0, 0, 1_000_000);
 /// nginx's limit for a sticky session's id.
 pub(super) const ROUTE_BYTES_MAX: usize = 32;
 
+// `[upstream.NAME.sid]`.
+
+/// Every request with a forged tag is checked against each.
+pub(super) const SID_KEYS_MAX: usize = 8;
+/// The least is 128 bits in hex digits; HMAC-SHA256 gains nothing from more than its block.
+pub(super) const SID_KEY_BYTES: RangeInclusive<usize> = 32..=256;
+
 // `[upstream.NAME.cookie]`.
 
 pub(super) const COOKIE_NAME: &str = "srv_id";
@@ -149,7 +156,7 @@ const LATER: [(&str, &[&str]); 7] = [
     ("", &["tls", "log", "logging", "metrics"]),
     ("server", &["tls", "proxy_protocol", "http2", "access_log"]),
     ("admin", &["token", "tls"]),
-    ("upstream.NAME", &["slow_start", "tls", "sid", "zone"]),
+    ("upstream.NAME", &["slow_start", "tls", "zone"]),
     ("upstream.NAME.servers", &["drain", "slow_start", "resolve"]),
     ("upstream.NAME.cookie", &["secrets", "keys"]),
     (
@@ -159,7 +166,7 @@ const LATER: [(&str, &[&str]); 7] = [
 ];
 
 /// nginx's and others' words, and ours.
-const SYNONYMS: [(&str, &str); 19] = [
+const SYNONYMS: [(&str, &str); 20] = [
     ("client_body_timeout", "read_timeout"),
     ("client_header_timeout", "head_timeout"),
     ("client_max_body_size", "body_bytes_max"),
@@ -174,6 +181,7 @@ const SYNONYMS: [(&str, &str); 19] = [
     ("proxy_read_timeout", "read_timeout"),
     ("proxy_send_timeout", "write_timeout"),
     ("same_site", "samesite"),
+    ("secrets", "keys"),
     ("server", "servers"),
     ("server_name", "host"),
     ("set_real_ip_from", "trusted_proxies"),

@@ -11,7 +11,9 @@ use toml::de::DeTable;
 use super::problem::Report;
 use super::quantity::{Bytes, Quantity};
 use super::{judge, load, load_admin, parse};
-use crate::settings::{Balance, Cookie, Listen, SameSite, ServerAddress, Settings, Sticky};
+use crate::settings::{
+    Balance, Cookie, Key, Listen, SameSite, ServerAddress, Settings, Sid, Sticky,
+};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -240,7 +242,9 @@ fn no_admin_table_is_no_admin_listener() {
 #[test]
 fn a_sticky_cookie_needs_no_table() {
     let settings = good("[upstream.a]\nservers = ['a:1']\nsticky = ['cookie']");
-    let Sticky::Cookie(cookie) = &settings.upstreams[0].sticky[0];
+    let Sticky::Cookie(cookie) = &settings.upstreams[0].sticky[0] else {
+        panic!("{settings:?}");
+    };
     assert_eq!(
         (cookie.name.as_str(), cookie.path.as_deref()),
         ("srv_id", Some("/"))
@@ -265,6 +269,36 @@ fn a_sticky_cookie_takes_nginx_words() {
         partitioned: true,
     };
     assert_eq!(settings.upstreams[0].sticky, [Sticky::Cookie(expected)]);
+}
+
+#[test]
+fn sticky_methods_keep_their_order_and_have_defaults() {
+    let settings = good("[upstream.a]\nservers = ['a:1']\nsticky = ['cookie', 'sid']");
+    let [Sticky::Cookie(_), Sticky::Sid(sid)] = &settings.upstreams[0].sticky[..] else {
+        panic!("{settings:?}");
+    };
+    assert!(sid.keys.is_empty() && sid.answer_gone);
+}
+
+#[test]
+fn keys_are_taken_and_never_shown() {
+    let secret = "0123456789abcdef0123456789abcdef";
+    let settings = good(&format!(
+        "[upstream.a]\nservers = ['a:1']\nsticky = ['sid']\n[upstream.a.sid]\nkeys = ['{secret}']\nanswer_gone = false"
+    ));
+    let expected = Sid {
+        keys: vec![Key::new(secret)],
+        answer_gone: false,
+    };
+    assert!(!format!("{settings:?}").contains(secret));
+    assert_eq!(settings.upstreams[0].sticky, [Sticky::Sid(expected)]);
+    check(
+        "[upstream.a]\nservers = ['a:1']\nsticky = ['sid']\n[upstream.a.sid]\nkeys = ['hunter2', 5]",
+        &[
+            "5:9: upstream.a.sid.keys[0]: is not a key of 32 to 256 characters; write what `openssl rand -hex 32` prints",
+            "5:20: upstream.a.sid.keys[1]: is not a key of 32 to 256 characters; write what `openssl rand -hex 32` prints",
+        ],
+    );
 }
 
 #[test]

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::balance;
-use super::cookie;
 use super::health_check;
 use super::keys;
 use super::quantity::quote;
 use super::server;
+use super::sticky;
 use super::table::{Node, Table};
-use crate::settings::{Balance, Server, Sticky, Upstream};
+use crate::settings::{Balance, Server, Upstream};
 
 /// Every upstream, in the file's order, each with where it stands.
 pub(super) fn all<'t>(file: &mut Table<'t>) -> Vec<Upstream> {
@@ -59,7 +59,7 @@ fn one(name: &str, node: &Node<'_>) -> Option<Upstream> {
         name: name.to_owned(),
         balance,
         hash_key,
-        sticky: sticky(&mut table),
+        sticky: sticky::read(&mut table),
         servers: servers(&mut table, balance),
         keepalive: table.quantity(&keys::KEEPALIVE),
         keepalive_requests: table.quantity(&keys::KEEPALIVE_REQUESTS),
@@ -76,46 +76,6 @@ fn one(name: &str, node: &Node<'_>) -> Option<Upstream> {
     };
     table.finish();
     Some(upstream)
-}
-
-fn sticky(table: &mut Table<'_>) -> Vec<Sticky> {
-    let example = "[\"cookie\"], or leave it out to rely on balance alone";
-    let methods = table.get("sticky");
-    let settings = table.get("cookie");
-    // Read even if no method asks for it: its own mistakes are told in the same run.
-    let cookie = settings
-        .as_ref()
-        .map_or_else(|| Some(cookie::default()), cookie::read);
-
-    let mut sticky = Vec::new();
-    for item in methods
-        .iter()
-        .filter_map(|node| node.list(example))
-        .flatten()
-    {
-        match item.text("\"cookie\"") {
-            Some("cookie") if sticky.is_empty() => {
-                sticky.extend(cookie.clone().map(Sticky::Cookie))
-            }
-            Some("cookie") => item.wrong("is listed twice; leave one of the two out"),
-            Some("sid") => item.wrong("\"sid\" is not supported in this version; write \"cookie\""),
-            Some(word) => item.wrong(keys::unknown_word(word, &["cookie"])),
-            None => {}
-        }
-    }
-    let lists_cookie = methods.is_some_and(|node| match node.value.as_array() {
-        Some(items) => items
-            .iter()
-            .any(|item| item.get_ref().as_str() == Some("cookie")),
-        // Of the wrong type, which was told above; what it would have listed is unknown.
-        None => true,
-    });
-    if let Some(node) = settings.filter(|_| !lists_cookie) {
-        let message = "has no effect, because sticky does not list it; \
-                       write sticky = [\"cookie\"] in the upstream, or leave this table out";
-        node.report.wrong(&node.key_place, &node.path, message);
-    }
-    sticky
 }
 
 fn servers(table: &mut Table<'_>, balance: Balance) -> Vec<Server> {

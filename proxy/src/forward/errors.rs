@@ -1,5 +1,8 @@
 //! Pingora's errors in our words: what happened to a try, and what the client is told.
 
+use bytes::Bytes;
+use pingora::http::ResponseHeader;
+use pingora::proxy::Session;
 use pingora::{Error, ErrorSource, ErrorType};
 
 use crate::outcome::Outcome;
@@ -63,4 +66,19 @@ pub(super) fn refusal_of(error: &Error, tries: &Tries) -> Option<Refusal> {
 /// nginx repeats everything but these, which only `non_idempotent` would.
 pub(super) fn is_idempotent(method: &str) -> bool {
     !matches!(method, "POST" | "LOCK" | "PATCH")
+}
+
+/// The same answer as `Refusal::to_bytes`, in Pingora's hands.
+pub(super) async fn answer(session: &mut Session, refusal: Refusal) -> pingora::Result<()> {
+    let body = Bytes::from(refusal.body());
+    let mut head = ResponseHeader::build(refusal.status(), Some(6))?;
+    head.insert_header("Content-Type", refusal.content_type())?;
+    let origin = session.req_header().headers.get("Origin");
+    if let Some(origin) = origin.and_then(|origin| origin.to_str().ok()) {
+        for (name, value) in refusal.cross_origin_fields(origin) {
+            head.insert_header(name, value)?;
+        }
+    }
+    head.insert_header("Content-Length", body.len())?;
+    session.write_error_response(head, body).await
 }

@@ -5,5 +5,6 @@ mod cluster;
 mod edge;
 mod forward;
 mod reload;
+mod session;
 mod stop;
 mod tunnel;

@@ -47,11 +47,11 @@ impl Answer {
     }
 }
 
-/// The head that a server gets for the client's.
+/// The head that a server gets for the client's, with this target.
 #[must_use]
-pub(crate) fn request_head(head: &Head<'_, '_>, forwarded: &Forwarded) -> Vec<u8> {
+pub(crate) fn request_head(head: &Head<'_, '_>, target: &str, forwarded: &Forwarded) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(1024);
-    for part in [head.method, " ", head.target, " HTTP/1.1\r\n"] {
+    for part in [head.method, " ", target, " HTTP/1.1\r\n"] {
         bytes.extend_from_slice(part.as_bytes());
     }
     for field in head.fields {

@@ -34,6 +34,7 @@ async fn an_idle_websocket_is_small() {
         client,
         forwarded: Forwarded::of(&client, &http::HeaderMap::new()),
         hash_key: Vec::new(),
+        sid: crate::affinity::sid::Reading::Plain,
         mark: None,
         body_bytes_max: 0,
         began: Stopwatch::start(),

@@ -203,6 +203,18 @@ impl Client {
         answer
     }
 
+    /// The body behind a request's head, which is in lower case.
+    async fn body(&mut self, head: &str) -> Vec<u8> {
+        let length = head
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: "));
+        match length {
+            Some(length) => self.read(length.parse().unwrap()).await,
+            None if head.contains("transfer-encoding") => self.chunks().await,
+            None => Vec::new(),
+        }
+    }
+
     async fn chunks(&mut self) -> Vec<u8> {
         let mut body = Vec::new();
         loop {
@@ -237,6 +249,8 @@ pub(super) enum Does {
     Echo,
     /// The same, and sets a cookie of its own.
     EchoWithCookie,
+    /// The same, and begins an Engine.IO session named after its address for a polling request without one.
+    Open,
     /// Answers these bytes and closes.
     Say(&'static str),
     /// Closes without an answer.
@@ -298,6 +312,10 @@ impl Server {
         let _sent = client.0.write_all(answer.as_bytes()).await;
     }
 
+    fn open_packet(&self) -> String {
+        format!("0{{\"sid\":\"{}\"}}", self.address.replace(':', "-"))
+    }
+
     async fn serve(&self, mut client: Client, does: Does) {
         loop {
             let Some(head) = client.request_head().await else {
@@ -315,7 +333,7 @@ impl Server {
                 ""
             };
             match does {
-                Does::Echo | Does::EchoWithCookie | Does::SwitchAndSleep => {}
+                Does::Echo | Does::EchoWithCookie | Does::Open | Does::SwitchAndSleep => {}
                 Does::Say(answer) => {
                     client.send(answer).await;
                     return;
@@ -337,15 +355,12 @@ impl Server {
                 let _echoed = tokio::io::copy(&mut read, &mut write).await;
                 return;
             }
-            let length = lower
-                .lines()
-                .find_map(|line| line.strip_prefix("content-length: "));
-            let body = match length {
-                Some(length) => client.read(length.parse().unwrap()).await,
-                None if lower.contains("transfer-encoding") => client.chunks().await,
-                None => Vec::new(),
+            let body = client.body(&lower).await;
+            let echo = if matches!(does, Does::Open) && !lower.contains("sid=") {
+                self.open_packet()
+            } else {
+                format!("{head}{}", String::from_utf8(body).unwrap())
             };
-            let echo = format!("{head}{}", String::from_utf8(body).unwrap());
             let answer = format!(
                 "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n{cookie}X-Server: {}\r\n\r\n",
                 echo.len(),
