@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use crate::pool::{Pool, Seconds, Server, Tried};
 
 pub mod check;
+pub mod window;
 
 use check::Verdict;
 
@@ -125,7 +126,18 @@ pub fn failed(pool: &Pool, server: &Server, now: Seconds) -> Transition {
         return Transition::None;
     }
     let state = &server.state;
-    let fails = state.fails.fetch_add(1, Relaxed).saturating_add(1);
+    let fails_before = state.fails.load(Relaxed);
+    let fails = match server.failure_window {
+        None => state.fails.fetch_add(1, Relaxed).saturating_add(1),
+        Some(length) => {
+            let lately = state.window.add(now, length, server.max_fails);
+            // Who is out comes back by a success, not because failures grow old.
+            let is_out = fails_before >= server.max_fails;
+            let fails = if is_out { fails_before } else { lately };
+            state.fails.store(fails, Relaxed);
+            fails
+        }
+    };
     state.accessed.store(now, Relaxed);
     state.checked.store(now, Relaxed);
     if server.max_fails == 0 {
@@ -136,18 +148,25 @@ pub fn failed(pool: &Pool, server: &Server, now: Seconds) -> Transition {
     let _previous = state
         .effective_weight
         .fetch_update(Relaxed, Relaxed, |weight| Some((weight - share).max(0)));
-    if fails == server.max_fails {
+    if fails == server.max_fails && fails_before < fails {
         Transition::Out
     } else {
         Transition::None
     }
 }
 
-/// Takes note of a success; it clears the failures only if the request was picked after the last of them.
+/// Takes note of a success; it clears the failures only if the request was picked after the last of them. Failures in
+/// a window it clears only when they have the server out: otherwise they grow old by themselves.
 pub fn succeeded(pool: &Pool, server: &Server) -> Transition {
     let state = &server.state;
     if pool.is_single() || state.accessed.load(Relaxed) >= state.checked.load(Relaxed) {
         return Transition::None;
+    }
+    if server.failure_window.is_some() {
+        if state.fails.load(Relaxed) < server.max_fails {
+            return Transition::None;
+        }
+        state.window.clear();
     }
     let fails = state.fails.swap(0, Relaxed);
     if server.max_fails > 0 && fails >= server.max_fails {

@@ -43,6 +43,12 @@ impl Lease {
         self.index
     }
 
+    /// A WebSocket that began well died early. The one report that may follow another.
+    pub(crate) fn died_early(&mut self, now: Seconds, metrics: &Metrics) {
+        self.is_settled = false;
+        self.settle(Outcome::EarlyClose, now, metrics);
+    }
+
     /// Reports how the try ended; later reports of the same lease are not heard.
     pub(crate) fn settle(&mut self, outcome: Outcome, now: Seconds, metrics: &Metrics) {
         if std::mem::replace(&mut self.is_settled, true) {

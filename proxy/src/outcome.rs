@@ -21,6 +21,10 @@ pub enum Outcome {
     Broken,
     /// It answered, but no HTTP.
     InvalidAnswer,
+    /// It answered a WebSocket handshake with 5xx, and the settings hold that against it.
+    UpgradeFailed,
+    /// It dropped a WebSocket soon after the 101, and the settings hold that against it.
+    EarlyClose,
     /// A kept connection was dead before the server can have seen the request.
     StaleConnection,
     /// This machine could not open a connection.
@@ -54,6 +58,8 @@ impl Outcome {
             Self::Timeout => "timeout",
             Self::Broken => "broken",
             Self::InvalidAnswer => "invalid_answer",
+            Self::UpgradeFailed => "upgrade_failed",
+            Self::EarlyClose => "early_close",
             Self::StaleConnection => "stale_connection",
             Self::Local => "local",
             Self::ClientGone => "client_gone",
@@ -69,7 +75,9 @@ impl Outcome {
             | Self::ConnectFailed
             | Self::Timeout
             | Self::Broken
-            | Self::InvalidAnswer => true,
+            | Self::InvalidAnswer
+            | Self::UpgradeFailed
+            | Self::EarlyClose => true,
             Self::Answered | Self::StaleConnection | Self::Local | Self::ClientGone => false,
         }
     }
@@ -82,7 +90,12 @@ impl Outcome {
         match self {
             Self::ConnectRefused | Self::ConnectTimeout | Self::ConnectFailed => true,
             Self::Timeout | Self::Broken | Self::StaleConnection => is_repeatable,
-            Self::Answered | Self::InvalidAnswer | Self::Local | Self::ClientGone => false,
+            Self::Answered
+            | Self::InvalidAnswer
+            | Self::UpgradeFailed
+            | Self::EarlyClose
+            | Self::Local
+            | Self::ClientGone => false,
         }
     }
 
@@ -97,6 +110,8 @@ impl Outcome {
             | Self::ConnectFailed
             | Self::Broken
             | Self::InvalidAnswer
+            | Self::UpgradeFailed
+            | Self::EarlyClose
             | Self::StaleConnection
             | Self::ClientGone => Refusal::BadGateway,
         }

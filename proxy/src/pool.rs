@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 
 use crate::health::Badness;
 use crate::health::check::Standing;
+use crate::health::window::Window;
 
 use crate::balance::hash_consistent::Ring;
 
@@ -35,6 +36,8 @@ pub struct Server {
     pub weight: u32,
     pub max_fails: u32,
     pub fail_timeout: Seconds,
+    /// Only failures of the last so many seconds count; `None`: as nginx counts.
+    pub failure_window: Option<Seconds>,
     /// Requests and tunnels that it takes at once; 0 is no limit.
     pub max_conns: u32,
     pub backup: bool,
@@ -79,6 +82,7 @@ pub struct State {
     /// Requests and tunnels that use the server now.
     pub connections: AtomicU32,
     pub(crate) fails: AtomicU32,
+    pub(crate) window: Window,
     pub(crate) accessed: AtomicU64,
     pub(crate) checked: AtomicU64,
     pub(crate) effective_weight: AtomicI64,
@@ -258,6 +262,7 @@ pub(crate) mod tests {
                 weight,
                 max_fails: 1,
                 fail_timeout: 10,
+                failure_window: None,
                 max_conns: 0,
                 backup: word.ends_with('+'),
                 down: word.ends_with('!'),

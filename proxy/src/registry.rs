@@ -58,6 +58,7 @@ pub(crate) struct Upstream {
     pub(crate) read_timeout: Duration,
     pub(crate) write_timeout: Duration,
     pub(crate) websocket_idle_timeout: Duration,
+    pub(crate) websocket_early_close: Option<Duration>,
     pub(crate) health_check: Option<Arc<HealthCheck>>,
 }
 
@@ -243,18 +244,14 @@ fn build_upstream(
         read_timeout: upstream.read_timeout,
         write_timeout: upstream.write_timeout,
         websocket_idle_timeout: upstream.websocket_idle_timeout,
+        websocket_early_close: upstream.websocket_early_close,
         health_check: upstream.health_check.clone().map(Arc::new),
     }
 }
 
-/// The servers behind one line of the settings: none while a name has no address yet.
-fn build_servers(
-    server: &settings::Server,
-    upstream: &settings::Upstream,
-    addresses: &Addresses,
-    before: Option<&Pool>,
-) -> Vec<Server> {
-    let (text, endpoints) = match &server.address {
+/// What a server's address is called, and where to dial.
+fn endpoints(address: &ServerAddress, addresses: &Addresses) -> (String, Vec<Endpoint>) {
+    match address {
         ServerAddress::Ip(address) => (address.to_string(), vec![Endpoint::Ip(*address)]),
         ServerAddress::Unix(path) => (
             format!("unix:{}", path.display()),
@@ -269,7 +266,17 @@ fn build_servers(
                 found.iter().copied().map(Endpoint::Ip).collect(),
             )
         }
-    };
+    }
+}
+
+/// The servers behind one line of the settings: none while a name has no address yet.
+fn build_servers(
+    server: &settings::Server,
+    upstream: &settings::Upstream,
+    addresses: &Addresses,
+    before: Option<&Pool>,
+) -> Vec<Server> {
+    let (text, endpoints) = endpoints(&server.address, addresses);
     let is_only = endpoints.len() == 1;
     let configured: Arc<str> = text.as_str().into();
     let build = |endpoint: Endpoint| {
@@ -291,7 +298,8 @@ fn build_servers(
             |known| Arc::clone(&known.state),
         );
         state.reweigh(server.weight);
-        if upstream.health_check.is_none() {
+        let has_check = upstream.health_check.is_some();
+        if !has_check {
             // It serves, and goes on so if checks are added later.
             state.standing.set(Verdict::Well);
         }
@@ -303,10 +311,11 @@ fn build_servers(
             weight: server.weight,
             max_fails: server.max_fails,
             fail_timeout: server.fail_timeout.as_secs(),
+            failure_window: server.failure_window.map(|window| window.as_secs()),
             max_conns: server.max_conns,
             backup: server.backup,
             down: server.down,
-            has_check: upstream.health_check.is_some(),
+            has_check,
             mark,
             tag,
             state,

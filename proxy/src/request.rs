@@ -191,6 +191,13 @@ impl Tries {
         }
     }
 
+    /// The WebSocket that the current try opened died early, by the server's side.
+    pub(crate) fn died_early(&mut self, shared: &Shared) {
+        if let Some(lease) = &mut self.lease {
+            lease.died_early(shared.clock.seconds(), &shared.metrics);
+        }
+    }
+
     /// The `Set-Cookie` that binds the client to the current server, unless it is bound to it already.
     #[must_use]
     pub(crate) fn set_cookie(&self, request: &Request) -> Option<String> {

@@ -71,6 +71,9 @@ pub struct Upstream {
     pub resolve: Option<Duration>,
     /// A tunnel on which neither side sent anything for this long is closed.
     pub websocket_idle_timeout: Duration,
+    /// A handshake that a server answers with 5xx, or a tunnel that it drops without goodbye this soon after the 101,
+    /// counts as a failure; `None`: neither does.
+    pub websocket_early_close: Option<Duration>,
     /// `None`: servers are known by their answers to clients alone.
     pub health_check: Option<HealthCheck>,
     /// When no server may serve, the least bad one is asked all the same, instead of a 502.
@@ -177,6 +180,8 @@ pub struct Server {
     /// Failures within the window that take the server out; 0 never does.
     pub max_fails: u32,
     pub fail_timeout: Duration,
+    /// Only failures this recent count; `None`: as nginx counts, where each keeps those before it alive.
+    pub failure_window: Option<Duration>,
     /// Requests and tunnels that it takes at once; 0 is no limit.
     pub max_conns: u32,
     pub backup: bool,

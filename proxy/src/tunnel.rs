@@ -10,6 +10,7 @@ use bytes::BytesMut;
 use tokio::io::AsyncWriteExt;
 
 use crate::affinity::sid::Reading;
+use crate::clock::Stopwatch;
 use crate::dial::dial;
 use crate::edge::Guest;
 use crate::logging::{self, Access};
@@ -93,7 +94,14 @@ async fn open(
             Err(failed) => failed,
             Ok(mut server) => match handshake::ask(&mut server, upgrade).await {
                 Ok(answer) => {
-                    tries.settle(Outcome::Answered, shared);
+                    let counts = upgrade.request.upstream.websocket_early_close.is_some();
+                    let has_failed = counts && answer.status >= 500;
+                    let outcome = if has_failed {
+                        Outcome::UpgradeFailed
+                    } else {
+                        Outcome::Answered
+                    };
+                    tries.settle(outcome, shared);
                     return Ok((server, answer));
                 }
                 Err(failed) => failed,
@@ -131,7 +139,10 @@ struct Story {
 
 async fn tunnel(mut relay: Box<Relay>, mut story: Box<Story>) {
     let Story {
-        upgrade, context, ..
+        upgrade,
+        context,
+        tries,
+        ..
     } = &mut *story;
     let upstream = &upgrade.request.upstream;
     context
@@ -143,10 +154,15 @@ async fn tunnel(mut relay: Box<Relay>, mut story: Box<Story>) {
         let metrics = &context.shared.metrics;
         metrics.session_began(&upstream.name, revision, "websocket");
     }
+    let opened = Stopwatch::start();
     let ended = relay
         .run(upstream.websocket_idle_timeout, &mut context.life)
         .await;
     drop(relay);
+    let early_close = upstream.websocket_early_close.unwrap_or_default();
+    if ended.server_dropped_it() && opened.elapsed() < early_close {
+        tries.died_early(&context.shared);
+    }
     story.tell(&ended);
 }
 

@@ -96,6 +96,8 @@ pub(super) const RESOLVE: OptionalKey<Duration> = optional("resolve", SECOND, DA
 /// Longer than `pingInterval` + `pingTimeout` (25 s + 60 s): a tunnel is never cut while Engine.IO still waits for it.
 pub(super) const WEBSOCKET_IDLE_TIMEOUT: Key<Duration> =
     key("idle_timeout", Duration::from_secs(90), SECOND, DAY);
+pub(super) const WEBSOCKET_EARLY_CLOSE: OptionalKey<Duration> =
+    optional("early_close", Duration::from_millis(100), HOUR);
 /// Balancing walks the list.
 pub(super) const SERVERS_MAX: usize = 1024;
 /// Each is a set of metric labels.
@@ -111,6 +113,7 @@ pub(super) const WEIGHT: Key<u32> = key("weight", 1, 1, 65_535);
 pub(super) const MAX_FAILS: Key<u32> = key("max_fails", 1, 0, 1_000_000);
 pub(super) const FAIL_TIMEOUT: Key<Duration> =
     key("fail_timeout", Duration::from_secs(10), SECOND, DAY);
+pub(super) const FAILURE_WINDOW: OptionalKey<Duration> = optional("failure_window", SECOND, DAY);
 pub(super) const MAX_CONNS: Key<u32> = key("max_conns", 0, 0, 1_000_000);
 /// nginx's limit for a sticky session's id.
 pub(super) const ROUTE_BYTES_MAX: usize = 32;

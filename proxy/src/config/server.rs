@@ -34,6 +34,7 @@ pub(super) fn read(node: &Node<'_>, balance: Balance) -> Option<Server> {
         table.quantity(&keys::MAX_FAILS),
     );
     let (fail_timeout, backup) = (fail_timeout(&mut table), backup(&mut table, balance));
+    let failure_window = failure_window(&mut table, max_fails);
     let max_conns = table.quantity(&keys::MAX_CONNS);
     let (down, route) = (table.flag("down"), route(&mut table));
     table.finish();
@@ -42,6 +43,7 @@ pub(super) fn read(node: &Node<'_>, balance: Balance) -> Option<Server> {
         weight,
         max_fails,
         fail_timeout,
+        failure_window,
         max_conns,
         backup,
         down,
@@ -55,6 +57,7 @@ fn with_defaults(address: ServerAddress) -> Server {
         weight: keys::WEIGHT.default,
         max_fails: keys::MAX_FAILS.default,
         fail_timeout: keys::FAIL_TIMEOUT.default,
+        failure_window: None,
         max_conns: keys::MAX_CONNS.default,
         backup: false,
         down: false,
@@ -69,13 +72,29 @@ fn fail_timeout(table: &mut Table<'_>) -> Duration {
     let fail_timeout = node
         .quantity(&keys::FAIL_TIMEOUT.bounds)
         .unwrap_or(keys::FAIL_TIMEOUT.default);
-    if fail_timeout.subsec_nanos() != 0 {
-        let up = fail_timeout.as_secs() + 1;
+    whole_seconds(&node, fail_timeout);
+    fail_timeout
+}
+
+fn failure_window(table: &mut Table<'_>, max_fails: u32) -> Option<Duration> {
+    let node = table.get(keys::FAILURE_WINDOW.name)?;
+    let window = node.quantity(&keys::FAILURE_WINDOW.bounds)?;
+    whole_seconds(&node, window);
+    if max_fails == 0 {
+        node.wrong(
+            "has no effect with max_fails = 0, by which nothing counts; leave one of the two out",
+        );
+    }
+    Some(window)
+}
+
+fn whole_seconds(node: &Node<'_>, time: Duration) {
+    if time.subsec_nanos() != 0 {
+        let up = time.as_secs() + 1;
         node.wrong(format!(
             "is not a number of whole seconds, which is how failures are timed; write \"{up}s\""
         ));
     }
-    fail_timeout
 }
 
 fn backup(table: &mut Table<'_>, balance: Balance) -> bool {

@@ -55,6 +55,7 @@ fn one(name: &str, node: &Node<'_>) -> Option<Upstream> {
     let (balance, hash_key) = balance::read(&mut table);
     let health_check = health_check::read(&mut table);
     let fail_open = table.get("fail_open").and_then(|node| node.flag());
+    let (websocket_idle_timeout, websocket_early_close) = websocket(&mut table);
     let upstream = Upstream {
         name: name.to_owned(),
         balance,
@@ -69,7 +70,8 @@ fn one(name: &str, node: &Node<'_>) -> Option<Upstream> {
         write_timeout: table.quantity(&keys::WRITE_TIMEOUT),
         tries_max: table.quantity(&keys::TRIES),
         resolve: table.optional(&keys::RESOLVE),
-        websocket_idle_timeout: websocket_idle_timeout(&mut table),
+        websocket_idle_timeout,
+        websocket_early_close,
         // Without checks as nginx; but what fails a check may well serve, and all may fail for one common reason.
         fail_open: fail_open.unwrap_or(health_check.is_some()),
         health_check,
@@ -151,9 +153,10 @@ fn report_doubles(servers: &[(Node<'_>, Option<Server>)]) {
     }
 }
 
-fn websocket_idle_timeout(table: &mut Table<'_>) -> Duration {
+/// `idle_timeout` and `early_close`.
+fn websocket(table: &mut Table<'_>) -> (Duration, Option<Duration>) {
     let Some(mut websocket) = table.table("websocket", "upstream.NAME.websocket") else {
-        return keys::WEBSOCKET_IDLE_TIMEOUT.default;
+        return (keys::WEBSOCKET_IDLE_TIMEOUT.default, None);
     };
     let idle_timeout = match websocket.get(keys::WEBSOCKET_IDLE_TIMEOUT.name) {
         Some(node) if node.value.as_str() == Some("auto") => {
@@ -163,6 +166,8 @@ fn websocket_idle_timeout(table: &mut Table<'_>) -> Duration {
         Some(node) => node.quantity(&keys::WEBSOCKET_IDLE_TIMEOUT.bounds),
         None => None,
     };
+    let early_close = websocket.optional(&keys::WEBSOCKET_EARLY_CLOSE);
     websocket.finish();
-    idle_timeout.unwrap_or(keys::WEBSOCKET_IDLE_TIMEOUT.default)
+    let idle_timeout = idle_timeout.unwrap_or(keys::WEBSOCKET_IDLE_TIMEOUT.default);
+    (idle_timeout, early_close)
 }

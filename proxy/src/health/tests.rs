@@ -127,6 +127,57 @@ fn a_failure_costs_weight_and_never_below_zero() {
     assert_eq!(weight(), 0);
 }
 
+fn sliding() -> Pool {
+    Pool::new(servers("a b").map(|server| Server {
+        max_fails: 3,
+        fail_timeout: 30,
+        failure_window: Some(30),
+        ..server
+    }))
+}
+
+#[test]
+fn a_failure_window_slides() {
+    let pool = sliding();
+    let a = &pool.servers()[0];
+    for n in 0..10 {
+        assert_eq!(failed(&pool, a, START + 20 * n), Transition::None);
+    }
+    assert!(may_serve(a, START + 180));
+    assert_eq!(failed(&pool, a, START + 181), Transition::Out);
+    assert!(!may_serve(a, START + 181));
+}
+
+#[test]
+fn successes_between_do_not_empty_a_failure_window() {
+    let pool = sliding();
+    let a = &pool.servers()[0];
+    for n in 0..3 {
+        assert!(pick(a, START + n));
+        assert_eq!(succeeded(&pool, a), Transition::None);
+        failed(&pool, a, START + n);
+    }
+    assert!(!may_serve(a, START + 2));
+}
+
+#[test]
+fn who_is_out_by_a_failure_window_comes_back_as_ever() {
+    let pool = sliding();
+    let a = &pool.servers()[0];
+    for _ in 0..3 {
+        failed(&pool, a, START);
+    }
+    assert!(pick(a, START + 31));
+    assert_eq!(failed(&pool, a, START + 200), Transition::None);
+    assert!(!may_serve(a, START + 230), "a failed probe is enough");
+    assert!(pick(a, START + 231));
+    assert_eq!(succeeded(&pool, a), Transition::Back);
+    for _ in 0..2 {
+        failed(&pool, a, START + 232);
+    }
+    assert!(may_serve(a, START + 232), "what was before is forgotten");
+}
+
 proptest! {
     #[test]
     fn fewer_failures_than_max_fails_never_put_a_server_out(
@@ -145,6 +196,24 @@ proptest! {
                 failed(&pool, a, now);
             }
             prop_assert!(may_serve(a, now));
+        }
+    }
+    #[test]
+    fn a_failure_window_lets_out_exactly_who_failed_so_often_within_it(
+        waits in prop::collection::vec(0_u64..40, 1..40),
+    ) {
+        let pool = sliding();
+        let a = &pool.servers()[0];
+        let (mut now, mut failures) = (START, Vec::new());
+        for wait in waits {
+            now += wait;
+            failures.push(now);
+            let is_out = failures.iter().filter(|failure| now - **failure <= 30).count() >= 3;
+            prop_assert_eq!(failed(&pool, a, now) == Transition::Out, is_out);
+            prop_assert_eq!(may_serve(a, now), !is_out);
+            if is_out {
+                break;
+            }
         }
     }
 }

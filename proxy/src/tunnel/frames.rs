@@ -1,9 +1,11 @@
 //! Where WebSocket frames end (RFC 6455 §5.2), counted from their headers alone.
 //!
-//! Needed for one thing: to say goodbye between two frames. Payloads are skipped, never looked at.
+//! Needed to say goodbye between two frames, and to know whether the server did. Payloads are skipped, never looked at.
 
 /// A Close frame from a server: 1012, "service restart", which tells clients to come back.
 pub(crate) const CLOSE_SERVICE_RESTART: [u8; 4] = [0x88, 0x02, 0x03, 0xf4];
+
+const OPCODE_CLOSE: u8 = 8;
 
 /// Follows the frames of one direction.
 #[derive(Clone, Copy, Debug, Default)]
@@ -13,12 +15,19 @@ pub(crate) struct Frames {
     header_len: u8,
     /// Bytes until the current frame ends, once its header is known (masking key included).
     left: u64,
+    has_closed: bool,
 }
 
 impl Frames {
     #[must_use]
     pub(crate) fn is_between(&self) -> bool {
         self.header_len == 0 && self.left == 0
+    }
+
+    /// Whether a Close frame began.
+    #[must_use]
+    pub(crate) fn has_closed(&self) -> bool {
+        self.has_closed
     }
 
     /// Follows all of `bytes`.
@@ -57,6 +66,7 @@ impl Frames {
         if let Some(length) = self.frame_rest() {
             self.left = length;
             self.header_len = 0;
+            self.has_closed |= self.header[0] & 0x0f == OPCODE_CLOSE;
         }
         rest
     }
@@ -107,6 +117,7 @@ mod tests {
         assert!(!frames.is_between());
         frames.follow(&CLOSE_SERVICE_RESTART[3..]);
         assert!(frames.is_between());
+        assert!(frames.has_closed());
     }
 
     proptest! {

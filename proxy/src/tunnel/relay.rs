@@ -34,6 +34,16 @@ pub(crate) struct Ended {
     pub(crate) received: u64,
     /// Bytes from the server to the client.
     pub(crate) sent: u64,
+    /// The server said goodbye before it ended: it answered the client's Close frame or sent one of its own.
+    pub(crate) is_clean: bool,
+}
+
+impl Ended {
+    /// Whether the server just went away.
+    #[must_use]
+    pub(crate) fn server_dropped_it(&self) -> bool {
+        matches!(self.reason, Reason::ServerClosed | Reason::ServerBroke) && !self.is_clean
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,6 +185,7 @@ impl Relay {
             reason,
             received: self.up.bytes,
             sent: self.down.bytes,
+            is_clean: self.frames.has_closed(),
         }
     }
 

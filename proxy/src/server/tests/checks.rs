@@ -1,4 +1,4 @@
-//! Active checks and failing open, with servers that are well and unwell on demand.
+//! Active checks, failing open and failures of WebSockets, with servers that are well and unwell on demand.
 
 use std::time::Duration;
 
@@ -156,4 +156,41 @@ async fn a_reload_brings_new_servers_in_after_their_first_check() {
         assert_eq!(proxy.get("").await.status, 200);
     }
     assert_eq!(old.seen(), seen + 1, "who is not checked any more serves");
+}
+
+/// Opens WebSockets to a server that does this and one that echoes, and tells whether the first is out by them.
+async fn is_out_by_websockets(does: Does, early_close: Option<Duration>) -> bool {
+    let (first, second) = (Server::start(does).await, Server::start(Does::Echo).await);
+    let mut settings = settings(&[&first.address, &second.address]);
+    settings.upstreams[0].websocket_early_close = early_close;
+    let proxy = Proxy::start(settings).await;
+    let (mut client, _) = proxy.handshake("").await;
+    client.read_to_end().await;
+    drop(client);
+    // The books are closed when the tunnel's connection is given back.
+    proxy
+        .wait_for_metric(&format!(
+            "berth_upstream_connections{{server=\"{}\",upstream=\"app\"}} 0",
+            first.address
+        ))
+        .await;
+    assert_eq!(first.seen(), 1);
+    let page = proxy.admin("/metrics").await.body;
+    page.contains(&up(&first.address, false))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_websocket_that_dies_early_counts_if_that_is_set() {
+    const BROKEN: &str = "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n";
+    const DENIED: &str = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n";
+    let soon = Some(Duration::from_secs(3600));
+    let dies = Does::SwitchAndSay(b"\x01\x02hi");
+    let says_goodbye = Does::SwitchAndSay(b"\x01\x02hi\x88\x02\x03\xe8");
+    assert!(is_out_by_websockets(dies, soon).await);
+    assert!(!is_out_by_websockets(dies, None).await);
+    assert!(!is_out_by_websockets(says_goodbye, soon).await);
+    assert!(!is_out_by_websockets(dies, Some(Duration::from_nanos(1))).await);
+    assert!(is_out_by_websockets(Does::Say(BROKEN), soon).await);
+    assert!(!is_out_by_websockets(Does::Say(BROKEN), None).await);
+    assert!(!is_out_by_websockets(Does::Say(DENIED), soon).await);
 }

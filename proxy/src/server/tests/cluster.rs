@@ -174,6 +174,19 @@ impl Client {
         String::from_utf8(head).unwrap()
     }
 
+    /// A server's part after its 101.
+    async fn after_switch(mut self, does: Does) {
+        match does {
+            Does::SwitchAndSleep => std::future::pending().await,
+            Does::SwitchAndSay(words) => self.0.write_all(words).await.unwrap(),
+            _ => {
+                let (mut read, mut write) = self.0.into_split();
+                // The client closing is how an echo ends.
+                let _echoed = tokio::io::copy(&mut read, &mut write).await;
+            }
+        }
+    }
+
     /// `None`: the other side closed.
     async fn request_head(&mut self) -> Option<String> {
         let mut head = Vec::new();
@@ -259,6 +272,8 @@ pub(super) enum Does {
     Sleeps,
     /// Switches protocols, and then neither reads nor closes.
     SwitchAndSleep,
+    /// Switches protocols, says these bytes and closes.
+    SwitchAndSay(&'static [u8]),
 }
 
 impl Server {
@@ -333,7 +348,11 @@ impl Server {
                 ""
             };
             match does {
-                Does::Echo | Does::EchoWithCookie | Does::Open | Does::SwitchAndSleep => {}
+                Does::Echo
+                | Does::EchoWithCookie
+                | Does::Open
+                | Does::SwitchAndSleep
+                | Does::SwitchAndSay(_) => {}
                 Does::Say(answer) => {
                     client.send(answer).await;
                     return;
@@ -347,12 +366,7 @@ impl Server {
                     self.address
                 );
                 client.send(&answer).await;
-                if matches!(does, Does::SwitchAndSleep) {
-                    std::future::pending::<()>().await;
-                }
-                let (mut read, mut write) = client.0.into_split();
-                // The client closing is how an echo ends.
-                let _echoed = tokio::io::copy(&mut read, &mut write).await;
+                client.after_switch(does).await;
                 return;
             }
             let body = client.body(&lower).await;
