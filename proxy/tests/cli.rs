@@ -311,3 +311,35 @@ fn what_cannot_be_imported_is_2() {
         assert!(outcome.stderr.starts_with(told), "{}", outcome.stderr);
     }
 }
+
+#[test]
+fn explain_names_the_server_and_the_reason() {
+    let (_folder, path) = folder(
+        "[upstream.app]\nbalance = \"ip_hash\"\nservers = [\"10.0.0.1:1\", \"10.0.0.2:1\", \"10.0.0.3:1\"]\n\
+         [[route]]\npath = \"/socket.io/\"\nupstream = \"app\"\n",
+    );
+    let ask = ["explain", "-c", "proxy.toml", "--ip", "192.168.1.10"];
+    let outcome = berth_proxy(&path, &ask);
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
+    assert_eq!(
+        outcome.stdout,
+        "10.0.0.2:1 of app\n\
+         - For host \"localhost\" and path \"/socket.io/\" the upstream is app.\n\
+         - ip_hash takes the first three numbers of 192.168.1.10, and the servers' order and weights.\n\
+         - All this presumes that the servers are well and have room.\n"
+    );
+    let json = berth_proxy(&path, &[&ask[..], &["--json"]].concat()).stdout;
+    let beginning = "{\"upstream\":\"app\",\"server\":\"10.0.0.2:1\",\"candidates\":[{\"server\":\"10.0.0.2:1\",\"weight\":1}],\"why\":[";
+    assert!(json.starts_with(beginning), "{json}");
+    let nobody = berth_proxy(&path, &[&ask[..], &["--path", "/"]].concat());
+    assert_eq!(nobody.code, Some(1));
+    assert!(
+        nobody.stdout.starts_with("nobody (404)\n"),
+        "{}",
+        nobody.stdout
+    );
+    assert_eq!(
+        berth_proxy(&path, &["explain", "-c", "proxy.toml"]).code,
+        Some(2)
+    );
+}
