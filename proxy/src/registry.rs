@@ -54,6 +54,8 @@ pub(crate) struct Upstream {
     pub(crate) keepalive_timeout: Duration,
     /// Requests one connection to a server carries.
     pub(crate) keepalive_requests: u32,
+    /// How long a request may be given to another server; zero is no limit.
+    pub(crate) tries_timeout: Duration,
     pub(crate) connect_timeout: Duration,
     pub(crate) read_timeout: Duration,
     pub(crate) write_timeout: Duration,
@@ -240,6 +242,7 @@ fn build_upstream(
             upstream.keepalive_timeout
         },
         keepalive_requests: upstream.keepalive_requests,
+        tries_timeout: upstream.tries_timeout,
         connect_timeout: upstream.connect_timeout,
         read_timeout: upstream.read_timeout,
         write_timeout: upstream.write_timeout,

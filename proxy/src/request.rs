@@ -97,6 +97,12 @@ impl Tries {
     pub(crate) fn next(&mut self, request: &Request, shared: &Shared) -> Result<&Lease, Refusal> {
         self.lease = None;
         let upstream = &request.upstream;
+        if let Some(last) = self.last
+            && !upstream.tries_timeout.is_zero()
+            && request.began.elapsed() >= upstream.tries_timeout
+        {
+            return Err(last.refusal());
+        }
         let asking = Asking {
             address: request.client.hash_bytes(),
             marks: upstream.sticky.map(|method| request.mark(method?)),

@@ -67,6 +67,9 @@ pub struct Upstream {
     pub write_timeout: Duration,
     /// How many servers one request may try, the first included (nginx `proxy_next_upstream_tries`); 0 is no limit.
     pub tries_max: u32,
+    /// How long after it came a request may be given to another server (nginx `proxy_next_upstream_timeout`); zero is
+    /// no limit.
+    pub tries_timeout: Duration,
     /// How often names are looked up again; `None`: at start and reload only.
     pub resolve: Option<Duration>,
     /// A tunnel on which neither side sent anything for this long is closed.

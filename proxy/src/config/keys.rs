@@ -92,6 +92,8 @@ pub(super) const READ_TIMEOUT: Key<Duration> =
 pub(super) const WRITE_TIMEOUT: Key<Duration> =
     key("write_timeout", Duration::from_secs(60), MILLISECOND, DAY);
 pub(super) const TRIES: Key<u32> = key("tries", 0, 0, 1000);
+pub(super) const TRIES_TIMEOUT: Key<Duration> =
+    key("tries_timeout", Duration::ZERO, Duration::ZERO, HOUR);
 pub(super) const RESOLVE: OptionalKey<Duration> = optional("resolve", SECOND, DAY);
 /// Longer than `pingInterval` + `pingTimeout` (25 s + 60 s): a tunnel is never cut while Engine.IO still waits for it.
 pub(super) const WEBSOCKET_IDLE_TIMEOUT: Key<Duration> =
@@ -169,7 +171,7 @@ const LATER: [(&str, &[&str]); 7] = [
 ];
 
 /// nginx's and others' words, and ours.
-const SYNONYMS: [(&str, &str); 20] = [
+const SYNONYMS: [(&str, &str); 21] = [
     ("client_body_timeout", "read_timeout"),
     ("client_header_timeout", "head_timeout"),
     ("client_max_body_size", "body_bytes_max"),
@@ -179,6 +181,7 @@ const SYNONYMS: [(&str, &str); 20] = [
     ("path_prefix", "path"),
     ("pid", "pid_file"),
     ("proxy_connect_timeout", "connect_timeout"),
+    ("proxy_next_upstream_timeout", "tries_timeout"),
     ("proxy_next_upstream_tries", "tries"),
     ("proxy_pass", "upstream"),
     ("proxy_read_timeout", "read_timeout"),

@@ -69,6 +69,7 @@ fn one(name: &str, node: &Node<'_>) -> Option<Upstream> {
         read_timeout: table.quantity(&keys::READ_TIMEOUT),
         write_timeout: table.quantity(&keys::WRITE_TIMEOUT),
         tries_max: table.quantity(&keys::TRIES),
+        tries_timeout: table.quantity(&keys::TRIES_TIMEOUT),
         resolve: table.optional(&keys::RESOLVE),
         websocket_idle_timeout,
         websocket_early_close,

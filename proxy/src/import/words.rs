@@ -144,7 +144,7 @@ const HARMLESS: [Row; 9] = [
 ];
 
 /// Something behaves differently without it.
-const CHANGES: [Row; 10] = [
+const CHANGES: [Row; 11] = [
     (
         &["ssl*"],
         "TLS is not supported in this version; end it in front of Berth and list that hop in trusted_proxies",
@@ -239,9 +239,12 @@ const CHANGES: [Row; 10] = [
             "mirror*",
             "dav_*",
             "proxy_bind",
-            "proxy_next_upstream_timeout",
         ],
         "Berth speaks HTTP/1.1 and WebSocket only, to servers in [upstream.NAME]; keep nginx for this",
+    ),
+    (
+        &["proxy_next_upstream_timeout"],
+        "is not translated; write tries_timeout in the upstream",
     ),
     (
         &["include"],

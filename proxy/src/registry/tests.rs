@@ -32,6 +32,7 @@ pub(crate) fn settings(servers: &[&str]) -> Settings {
             read_timeout: Duration::from_secs(60),
             write_timeout: Duration::from_secs(60),
             tries_max: 0,
+            tries_timeout: Duration::ZERO,
             resolve: None,
             websocket_idle_timeout: Duration::from_secs(60),
             websocket_early_close: None,

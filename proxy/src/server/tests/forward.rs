@@ -146,6 +146,22 @@ async fn a_silent_server_is_a_gateway_timeout() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_other_server_is_tried_after_tries_timeout() {
+    let (sleeps, answers) = (
+        Server::start(Does::Sleeps).await,
+        Server::start(Does::Say("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")).await,
+    );
+    let mut settings = settings(&[&sleeps.address, &answers.address]);
+    settings.upstreams[0].read_timeout = Duration::from_millis(50);
+    settings.upstreams[0].tries_timeout = Duration::from_secs(3600);
+    let patient = Proxy::start(settings.clone()).await;
+    assert_eq!(patient.get("").await.status, 200);
+    settings.upstreams[0].tries_timeout = Duration::from_millis(50);
+    let hasty = Proxy::start(settings).await;
+    assert_eq!(hasty.get("").await.status, 504);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nonsense_from_a_server_is_a_bad_gateway() {
     let server = Server::start(Does::Say("SSH-2.0-OpenSSH\r\n\r\n")).await;
     let proxy = Proxy::start(settings(&[&server.address])).await;
