@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
 pub(super) use crate::registry::tests::{server, settings};
@@ -253,6 +254,7 @@ pub(super) struct Server {
     seen: Arc<AtomicUsize>,
     connections: Arc<AtomicUsize>,
     is_unwell: Arc<AtomicBool>,
+    may_close: Arc<Notify>,
 }
 
 /// What a server does with a request head.
@@ -266,6 +268,8 @@ pub(super) enum Does {
     Open,
     /// Answers these bytes and closes.
     Say(&'static str),
+    /// Answers these bytes and closes when `close` says so.
+    SayAndWait(&'static str),
     /// Closes without an answer.
     Hangs,
     /// Never answers.
@@ -284,6 +288,7 @@ impl Server {
             seen: Arc::default(),
             connections: Arc::default(),
             is_unwell: Arc::default(),
+            may_close: Arc::default(),
         };
         let told = server.clone();
         tokio::spawn(async move {
@@ -301,6 +306,11 @@ impl Server {
     pub(super) async fn dead() -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         listener.local_addr().unwrap().to_string()
+    }
+
+    /// Lets a server that waits close its connection.
+    pub(super) fn close(&self) {
+        self.may_close.notify_one();
     }
 
     /// Requests it got.
@@ -355,6 +365,11 @@ impl Server {
                 | Does::SwitchAndSay(_) => {}
                 Does::Say(answer) => {
                     client.send(answer).await;
+                    return;
+                }
+                Does::SayAndWait(answer) => {
+                    client.send(answer).await;
+                    self.may_close.notified().await;
                     return;
                 }
                 Does::Hangs => return,
