@@ -241,7 +241,12 @@ fn build_upstream(
         } else {
             upstream.keepalive_timeout
         },
-        keepalive_requests: upstream.keepalive_requests,
+        // Told to close at once: an idle timeout of zero alone lets a quick next request in.
+        keepalive_requests: if upstream.keepalive == 0 {
+            1
+        } else {
+            upstream.keepalive_requests
+        },
         tries_timeout: upstream.tries_timeout,
         connect_timeout: upstream.connect_timeout,
         read_timeout: upstream.read_timeout,

@@ -282,6 +282,20 @@ async fn a_connection_to_a_server_carries_so_many_requests_and_no_more() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn without_keepalive_every_request_has_its_own_connection() {
+    let server = Server::start(Does::Echo).await;
+    let mut settings = settings(&[&server.address]);
+    settings.upstreams[0].keepalive = 0;
+    let proxy = Proxy::start(settings).await;
+    for _ in 0..10 {
+        let answer = proxy.get("").await;
+        assert_eq!(answer.status, 200);
+        assert!(answer.body.to_lowercase().contains("connection: close"));
+    }
+    assert_eq!(server.connections(), 10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn sockets_in_the_file_system_work_on_both_sides() {
     let folder = tempfile::tempdir().unwrap();
     let (front, back) = (folder.path().join("front"), folder.path().join("back"));
