@@ -198,6 +198,7 @@ pub(crate) async fn relay_answer(
         .unwrap_or_default();
     out.extend_from_slice(early);
     client.write_all(&out).await?;
+    client.flush().await?;
     let mut sent = early.len();
     let mut buffer = vec![0; BODY_BUFFER_BYTES];
     let mut said = [0; 1];
@@ -214,6 +215,7 @@ pub(crate) async fn relay_answer(
             break;
         };
         client.write_all(chunk).await?;
+        client.flush().await?;
         sent += chunk.len();
     }
     client.shutdown().await?;

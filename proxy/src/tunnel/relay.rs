@@ -276,6 +276,10 @@ fn poll_flow(
         if ready!(poll_spill(context, to, flow)).is_err() {
             return Poll::Ready(Err(Fault::Receiver));
         }
+        // TLS may have taken bytes that the kernel did not take yet; nobody else would send them on.
+        if ready!(Pin::new(&mut *to).poll_flush(context)).is_err() {
+            return Poll::Ready(Err(Fault::Receiver));
+        }
         if flow.is_ended {
             if !flow.is_shut {
                 // A receiver that is gone already needs no goodbye.

@@ -1,0 +1,88 @@
+//! A client's connection that is encrypted: what rustls says about ends, in the words of a plain socket.
+//!
+//! Does not know certificates or handshakes: see `tls`. A write is done when rustls has the bytes, so **whoever waits
+//! for an answer flushes first**.
+
+use std::io::{self, IoSlice};
+use std::os::fd::{AsRawFd, RawFd};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_rustls::server::TlsStream;
+
+use super::Socket;
+
+/// A plain socket with TLS on it.
+#[derive(Debug)]
+pub(crate) struct TlsSocket(TlsStream<Socket>);
+
+impl TlsSocket {
+    /// After the handshake.
+    #[must_use]
+    #[allow(dead_code, reason = "the listeners that shake hands follow")]
+    pub(crate) fn new(stream: TlsStream<Socket>) -> Self {
+        Self(stream)
+    }
+}
+
+impl Drop for TlsSocket {
+    /// Says goodbye (`close_notify`) if that needs no waiting, so that a client does not take our end for a cut cable.
+    fn drop(&mut self) {
+        let mut context = Context::from_waker(Waker::noop());
+        let _told: Poll<io::Result<()>> = Pin::new(&mut self.0).poll_shutdown(&mut context);
+    }
+}
+
+impl AsRawFd for TlsSocket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.get_ref().0.as_raw_fd()
+    }
+}
+
+impl AsyncRead for TlsSocket {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match Pin::new(&mut self.get_mut().0).poll_read(context, buffer) {
+            // Many clients leave without a goodbye. Requests and WebSocket messages have lengths of their own, so nothing
+            // that was cut short can pass for whole.
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Poll::Ready(Ok(()))
+            }
+            polled => polled,
+        }
+    }
+}
+
+impl AsyncWrite for TlsSocket {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().0).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().0).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().0).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().0).poll_shutdown(context)
+    }
+}
