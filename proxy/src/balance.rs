@@ -10,7 +10,7 @@ pub mod random_two;
 pub mod round_robin;
 
 use crate::health;
-use crate::pool::{Group, Pool, Seconds, Server, Tried};
+use crate::pool::{Pool, Seconds, Server, Tried};
 
 /// Misses after which a method that aims at one server gives up (nginx).
 const MISSES_MAX: u32 = 20;
@@ -20,22 +20,39 @@ fn is_candidate(index: usize, server: &Server, tried: &Tried, now: Seconds) -> b
     !tried.contains(index) && is_good_enough(server, tried, now) && server.has_room()
 }
 
-/// The weights of all primaries. Those that are down or out keep their part: nobody else's clients move.
-fn total_weight(pool: &Pool) -> u64 {
-    pool.group(Group::Primary)
-        .map(|(_, server)| u64::from(server.weight))
-        .sum()
+/// The points that one request aims at the primaries' weights; kept while the request is retried.
+///
+/// Static weights only: a server that is down or out keeps its part, so that nobody else's clients move.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Aim<P> {
+    points: P,
+    misses: u32,
 }
 
-/// The primary whose stretch of the weights holds `point`.
-fn at_weight(pool: &Pool, mut point: u64) -> Option<(usize, &Server)> {
-    for (index, server) in pool.group(Group::Primary) {
-        match point.checked_sub(u64::from(server.weight)) {
-            Some(beyond) => point = beyond,
-            None => return Some((index, server)),
+impl<P> Aim<P> {
+    /// Aims until a point is a candidate's; `None` when the misses are used up, or there is nothing to choose.
+    fn hit<'p>(
+        &mut self,
+        pool: &'p Pool,
+        tried: &Tried,
+        now: Seconds,
+        mut next_point: impl FnMut(&mut P) -> u64,
+    ) -> Option<(usize, &'p Server)> {
+        let total = pool.weight();
+        if pool.primaries() < 2 || total == 0 {
+            return None;
         }
+        while self.misses <= MISSES_MAX {
+            let hit = pool.at_weight(next_point(&mut self.points) % total);
+            if let Some((index, server)) = hit
+                && is_candidate(index, server, tried, now)
+            {
+                return hit;
+            }
+            self.misses += 1;
+        }
+        None
     }
-    None
 }
 
 /// Whether the server may serve, or is what the request has to take.

@@ -115,6 +115,8 @@ pub struct Pool {
     /// Primaries in the settings' order, then backups in the settings' order.
     servers: Vec<Arc<Server>>,
     primaries: usize,
+    /// For each primary, the weights up to and with its own.
+    reach: Box<[u64]>,
     ring: Ring,
     /// The last request found nobody who may serve, and somebody was asked all the same.
     pub(crate) is_failing_open: AtomicBool,
@@ -135,10 +137,17 @@ impl Pool {
             .map(Arc::new)
             .partition(|server| !server.backup);
         let primaries = primary.len();
+        let mut sum = 0;
+        let reach = primary.iter().map(|server| {
+            sum += u64::from(server.weight);
+            sum
+        });
+        let reach = reach.collect();
         primary.extend(backup);
         Self {
             servers: primary,
             primaries,
+            reach,
             ring: Ring::default(),
             is_failing_open: AtomicBool::new(false),
         }
@@ -185,6 +194,21 @@ impl Pool {
     #[must_use]
     pub fn primaries(&self) -> usize {
         self.primaries
+    }
+
+    /// Of all primaries together. Those that are down or out keep their part.
+    #[must_use]
+    pub fn weight(&self) -> u64 {
+        self.reach.last().copied().unwrap_or(0)
+    }
+
+    /// The primary whose stretch of the weights holds `point`.
+    #[must_use]
+    pub fn at_weight(&self, point: u64) -> Option<(usize, &Server)> {
+        let index = self.reach.partition_point(|end| *end <= point);
+        // A backup has no stretch.
+        self.reach.get(index)?;
+        Some((index, self.servers.get(index)?))
     }
 
     /// nginx's single-server rule: nothing is ever held against the only server.
@@ -288,6 +312,20 @@ pub(crate) mod tests {
     }
 
     proptest! {
+        #[test]
+        fn every_primary_has_as_many_points_as_weight(weights in prop::collection::vec(1_u32..20, 0..8)) {
+            let words: String = weights.iter().map(|weight| format!("p={weight} b=3+ ")).collect();
+            let pool = pool(&words);
+            let mut points = vec![0; weights.len()];
+            for point in 0..pool.weight() {
+                let (index, server) = pool.at_weight(point).unwrap();
+                prop_assert_eq!(server.weight, weights[index]);
+                points[index] += 1;
+            }
+            prop_assert_eq!(points, weights);
+            prop_assert!(pool.at_weight(pool.weight()).is_none());
+        }
+
         #[test]
         fn tried_is_a_set(indexes in prop::collection::vec(0_usize..300, 0..40), removed in 0_usize..300) {
             let mut tried = Tried::default();

@@ -4,26 +4,27 @@
 //! Static weights only: a server that is down or out keeps its share of the keys. Adding or removing one moves most
 //! keys; see `hash_consistent` for the remedy.
 
-use super::{MISSES_MAX, at_weight, is_candidate, round_robin, total_weight};
+use super::{Aim, round_robin};
 use crate::pool::{Group, Pool, Seconds, Tried};
 
-/// The rounds of one request; kept while the request is retried.
+pub type Chain = Aim<Rounds>;
+
+/// The rounds of one request.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Chain {
+pub struct Rounds {
     sum: u32,
-    rounds: u32,
-    misses: u32,
+    count: u32,
 }
 
-impl Chain {
+impl Rounds {
     fn advance(&mut self, key: &[u8]) -> u32 {
         let mut crc = crc32fast::Hasher::new();
-        if self.rounds > 0 {
+        if self.count > 0 {
             let mut digits = [0; DIGITS_MAX];
-            crc.update(decimal(self.rounds, &mut digits));
+            crc.update(decimal(self.count, &mut digits));
         }
         crc.update(key);
-        self.rounds = self.rounds.saturating_add(1);
+        self.count = self.count.saturating_add(1);
         self.sum = self.sum.wrapping_add((crc.finalize() >> 16) & 0x7fff);
         self.sum
     }
@@ -54,16 +55,10 @@ pub fn pick(
     tried: &Tried,
     now: Seconds,
 ) -> Option<usize> {
-    let total = total_weight(pool);
-    if pool.primaries() >= 2 && total > 0 && !key.is_empty() {
-        while chain.misses <= MISSES_MAX {
-            let point = u64::from(chain.advance(key)) % total;
-            if let Some((index, server)) = at_weight(pool, point)
-                && is_candidate(index, server, tried, now)
-            {
-                return Some(index);
-            }
-            chain.misses += 1;
+    if !key.is_empty() {
+        let next = |rounds: &mut Rounds| u64::from(rounds.advance(key));
+        if let Some((index, _)) = chain.hit(pool, tried, now, next) {
+            return Some(index);
         }
     }
     round_robin::pick(pool.group(Group::Primary), tried, now)

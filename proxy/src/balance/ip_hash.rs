@@ -3,32 +3,28 @@
 //! The hash chain continues over misses and over retries of the same request; after 20 misses smooth weighted round
 //! robin decides. Static weights only: a failed server keeps its share of the addresses, so they return to it.
 
-use super::{MISSES_MAX, at_weight, is_candidate, round_robin, total_weight};
+use super::{Aim, round_robin};
 use crate::client::HashBytes;
 use crate::pool::{Group, Pool, Seconds, Tried};
 
-/// The chain of one request; kept while the request is retried.
-#[derive(Clone, Copy, Debug)]
-pub struct Chain {
-    hash: u32,
-    misses: u32,
-}
+pub type Chain = Aim<Hash>;
 
-impl Default for Chain {
+/// The chain of one request.
+#[derive(Clone, Copy, Debug)]
+pub struct Hash(u32);
+
+impl Default for Hash {
     fn default() -> Self {
-        Self {
-            hash: 89,
-            misses: 0,
-        }
+        Self(89)
     }
 }
 
-impl Chain {
+impl Hash {
     fn advance(&mut self, address: HashBytes) -> u32 {
         for byte in address.as_slice() {
-            self.hash = (self.hash * 113 + u32::from(*byte)) % 6271;
+            self.0 = (self.0 * 113 + u32::from(*byte)) % 6271;
         }
-        self.hash
+        self.0
     }
 }
 
@@ -39,17 +35,9 @@ pub fn pick(
     tried: &Tried,
     now: Seconds,
 ) -> Option<usize> {
-    let total = total_weight(pool);
-    if pool.primaries() >= 2 && total > 0 {
-        while chain.misses <= MISSES_MAX {
-            let point = u64::from(chain.advance(address)) % total;
-            if let Some((index, server)) = at_weight(pool, point)
-                && is_candidate(index, server, tried, now)
-            {
-                return Some(index);
-            }
-            chain.misses += 1;
-        }
+    let next = |hash: &mut Hash| u64::from(hash.advance(address));
+    if let Some((index, _)) = chain.hit(pool, tried, now, next) {
+        return Some(index);
     }
     round_robin::pick(pool.group(Group::Primary), tried, now)
 }
@@ -96,7 +84,7 @@ mod tests {
     #[test]
     fn nginx_vectors() {
         for (ip, hash, picked) in VECTORS {
-            assert_eq!(Chain::default().advance(bytes(ip)), *hash, "{ip}");
+            assert_eq!(Hash::default().advance(bytes(ip)), *hash, "{ip}");
             for (servers, picked) in ["a b", "a b c", "a b c d", "a=5 b c"].iter().zip(picked) {
                 check(ip, servers, *picked);
             }

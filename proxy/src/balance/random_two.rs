@@ -3,21 +3,20 @@
 //! For several proxies before the same servers: each sees only its own connections, so "the least loaded" would be the
 //! same server to all of them. After 20 misses smooth weighted round robin decides.
 
-use super::{MISSES_MAX, at_weight, is_candidate, least_conn, round_robin, total_weight};
+use super::{Aim, least_conn, round_robin};
 use crate::pool::{Group, Pool, Seconds, Tried};
 
-/// The draws of one request; kept while the request is retried.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Draws {
-    count: u64,
-    misses: u32,
-}
+pub type Draws = Aim<Count>;
 
-impl Draws {
+/// How many numbers one request has drawn.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Count(u64);
+
+impl Count {
     /// The next of the even draws that follow from one random number (SplitMix64).
     fn next(&mut self, dice: u64) -> u64 {
-        self.count += 1;
-        let mut mixed = dice.wrapping_add(self.count.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        self.0 += 1;
+        let mut mixed = dice.wrapping_add(self.0.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ (mixed >> 31)
@@ -32,20 +31,14 @@ pub fn pick(
     tried: &Tried,
     now: Seconds,
 ) -> Option<usize> {
-    let total = total_weight(pool);
-    if pool.primaries() >= 2 && total > 0 {
-        let mut first = None;
-        while draws.misses <= MISSES_MAX {
-            let drawn = at_weight(pool, draws.next(dice) % total)
-                .filter(|(index, server)| is_candidate(*index, server, tried, now));
-            match (first, drawn) {
-                (None, Some(_)) => first = drawn,
-                (Some((earlier, rival)), Some((index, server))) if index != earlier => {
-                    let is_busier = least_conn::compare(server, rival).is_gt();
-                    return Some(if is_busier { earlier } else { index });
-                }
-                _ => draws.misses += 1,
+    let next = |count: &mut Count| count.next(dice);
+    if let Some((earlier, rival)) = draws.hit(pool, tried, now, next) {
+        while let Some((index, server)) = draws.hit(pool, tried, now, next) {
+            if index != earlier {
+                let is_busier = least_conn::compare(server, rival).is_gt();
+                return Some(if is_busier { earlier } else { index });
             }
+            draws.misses += 1;
         }
     }
     round_robin::pick(pool.group(Group::Primary), tried, now)
