@@ -4,6 +4,7 @@ use crate::pool::Server;
 
 pub mod cookie;
 pub mod sid;
+pub mod signature;
 
 /// How requests name their server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +43,8 @@ impl Mark<'_> {
             Method::Sid => &server.tag,
             Method::Cookie => &server.mark,
         };
-        name.as_bytes() == self.name
+        // An empty name is nobody's, whatever a program that embeds the proxy calls its servers.
+        !self.name.is_empty() && name.as_bytes() == self.name
     }
 }
 

@@ -14,6 +14,7 @@ mod quantity;
 mod route;
 mod server;
 mod sid;
+mod signature;
 mod sticky;
 mod syntax;
 mod table;

@@ -291,13 +291,13 @@ fn request(
         head.fields.first_of(FORWARDED_PROTO),
     );
     let sticky = upstream.cookie.as_ref();
-    let mark = sticky.and_then(|sticky| cookie::find(head.fields.all("Cookie"), sticky.name()));
+    let cookie = sticky.map(|sticky| sticky.read(head.fields.all("Cookie")));
     let hash_key = upstream.hash_key.as_ref().map(|key| key.of(&client, head));
     let sid = upstream.sid.as_ref();
     Ok(Request {
         sid: sid.map_or(Reading::Plain, |sid| sid.read(head.method, head.target)),
         forwarded: Forwarded::of(&client, head.fields),
-        mark: mark.map(Box::from),
+        cookie: cookie.unwrap_or(cookie::Reading::Absent),
         hash_key: hash_key.unwrap_or_default(),
         upstream: Arc::clone(upstream),
         client,

@@ -8,8 +8,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use serde::Serialize;
 
-use crate::affinity::sid::Reading;
-use crate::affinity::{Method, cookie};
+use crate::affinity::cookie::Reading;
+use crate::affinity::signature::Signer;
+use crate::affinity::{Method, sid};
 use crate::balance::{hash, hash_consistent, ip_hash};
 use crate::client::{Client, HashBytes, canonical};
 use crate::head::{self, Head};
@@ -180,13 +181,13 @@ impl Asked<'_> {
 
     fn bound_by_session(&mut self, head: &Head<'_, '_>) -> Option<usize> {
         let bound = match self.upstream.sid.as_ref()?.read(head.method, head.target) {
-            Reading::Bound(bound) => bound,
-            Reading::Plain | Reading::Handshake { .. } => {
+            sid::Reading::Bound(bound) => bound,
+            sid::Reading::Plain | sid::Reading::Handshake { .. } => {
                 self.why
                     .push("It has no session id that binds it.".to_owned());
                 return None;
             }
-            Reading::Forged => {
+            sid::Reading::Forged => {
                 let said = "Its session id is signed by none of the keys, so it counts as none.";
                 self.why.push(said.to_owned());
                 return None;
@@ -229,16 +230,19 @@ impl Asked<'_> {
     fn bound_by_cookie(&mut self, head: &Head<'_, '_>) -> Option<usize> {
         let sticky = self.upstream.cookie.as_ref()?;
         let name = sticky.name();
-        let Some(mark) = cookie::find(head.fields.all("Cookie"), name) else {
-            self.why.push(format!(
-                "It has no one cookie {name}, so it is bound to no server yet; the answer binds it."
-            ));
-            return None;
+        let (mark, signer) = match sticky.read(head.fields.all("Cookie")) {
+            Reading::Mark { mark, signer } => (mark, signer),
+            Reading::Forged => return self.unbound(format!("No key signed its cookie {name}")),
+            _ => return self.unbound(format!("It has no one cookie {name}")),
         };
-        let shown = format!("The cookie {name}={}", String::from_utf8_lossy(mark));
+        if signer == Signer::Old {
+            let said = format!("An older key signed its cookie {name}, so it is set anew.");
+            self.why.push(said);
+        }
+        let shown = format!("The cookie {name}={}", String::from_utf8_lossy(&mark));
         let mut servers = self.pool().servers().iter().enumerate();
         let marked = servers.find(|(_, server)| {
-            server.mark.as_bytes() == mark && !self.names.contains(&server.name.to_string())
+            *server.mark.as_bytes() == *mark && !self.names.contains(&server.name.to_string())
         });
         let (server, said) = match marked {
             Some((_, server)) if server.down => (
@@ -263,6 +267,12 @@ impl Asked<'_> {
         };
         self.why.push(said);
         server
+    }
+
+    fn unbound(&mut self, why: String) -> Option<usize> {
+        let said = ", so it is bound to no server yet; the answer binds it.";
+        self.why.push(why + said);
+        None
     }
 
     /// The server that the method computes, if it computes one at all.

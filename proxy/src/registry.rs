@@ -213,7 +213,7 @@ fn build_upstream(
                 Method::Sid
             }
             Sticky::Cookie(settings) => {
-                cookie = Some(StickyCookie::new(settings));
+                cookie = Some(StickyCookie::new(settings, &upstream.name));
                 Method::Cookie
             }
         });

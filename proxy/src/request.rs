@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::affinity::sid::Reading;
-use crate::affinity::{Mark, Method};
+use crate::affinity::{Mark, Method, cookie};
 use crate::choose::{Affinity, Asking, Attempt, Choice, NoServer, choose};
 use crate::client::Client;
 use crate::clock::{self, Stopwatch};
@@ -27,8 +27,8 @@ pub(crate) struct Request {
     pub(crate) forwarded: Forwarded,
     /// What it says about its Engine.IO session, if the upstream is sticky by that.
     pub(crate) sid: Reading,
-    /// The sticky cookie's value, if the upstream has one.
-    pub(crate) mark: Option<Box<[u8]>>,
+    /// What it carries of the sticky cookie, if the upstream has one.
+    pub(crate) cookie: cookie::Reading,
     /// What the upstream hashes; empty when it does not.
     pub(crate) hash_key: Vec<u8>,
     /// Largest body it may have, in bytes.
@@ -58,7 +58,7 @@ impl Request {
     /// What the request carries of a sticky method.
     fn mark(&self, method: Method) -> Option<Mark<'_>> {
         let (name, is_only): (&[u8], bool) = match (method, &self.sid) {
-            (Method::Cookie, _) => (self.mark.as_deref()?, false),
+            (Method::Cookie, _) => (self.cookie.mark()?, false),
             (Method::Sid, Reading::Bound(bound)) => (bound.tag.as_bytes(), bound.is_only),
             // The name of nobody.
             (Method::Sid, Reading::Forged) => (b"", false),
@@ -204,12 +204,13 @@ impl Tries {
         }
     }
 
-    /// The `Set-Cookie` that binds the client to the current server, unless it is bound to it already.
+    /// The `Set-Cookie` that binds the client to the current server, unless it is bound to it already by the key that
+    /// signs now: so the end of a rotation needs nobody's help.
     #[must_use]
     pub(crate) fn set_cookie(&self, request: &Request) -> Option<String> {
         let mark = &self.lease.as_ref()?.server().mark;
         let cookie = request.upstream.cookie.as_ref()?;
-        let is_bound = request.mark.as_deref() == Some(mark.as_bytes());
+        let is_bound = request.cookie.is_good_for(mark);
         (!is_bound).then(|| cookie.set(mark, clock::wall()))
     }
 }

@@ -158,6 +158,8 @@ impl fmt::Debug for Key {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cookie {
     pub name: String,
+    /// The first signs, all verify; none: nothing is signed, and the value is nginx's.
+    pub keys: Vec<Key>,
     /// `None`: a session cookie.
     pub expires: Option<Duration>,
     pub domain: Option<String>,

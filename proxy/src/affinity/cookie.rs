@@ -1,30 +1,64 @@
 //! The sticky cookie: finds the server's mark in a request and writes it into a response.
 //!
 //! Owns the cookie's name, value and attributes (nginx's `sticky cookie`, wire order included). Never reads or
-//! writes any other cookie. Invariant: **a value is only ever compared with the marks of servers that exist**, so a
-//! forged, stale or ambiguous one is the same as none.
+//! writes any other cookie. The value is the mark, as nginx has it; with keys it is `MARK.SIGNATURE`, which only this
+//! upstream's proxies can make. Invariant: **a mark is only ever compared with those of servers that exist, and with
+//! keys only after its signature was verified**, so a forged, stale or ambiguous one is the same as none.
 
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
 use md5::{Digest as _, Md5};
 
+use super::signature::{Keys, Signer};
 use crate::settings;
 
-/// The mark of a client in one request, if it has exactly one.
-///
-/// `cookies` are the values of all `Cookie` headers. Two cookies of our name are no mark: nobody knows which is ours.
-pub fn find<'a>(cookies: impl Iterator<Item = &'a [u8]>, name: &str) -> Option<&'a [u8]> {
-    let mut marks = cookies
+/// What a request carries of the cookie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// No cookie of our name.
+    Absent,
+    /// More than one: nobody knows which is ours.
+    Ambiguous,
+    /// None of the keys signed it.
+    Forged,
+    Mark {
+        mark: Box<[u8]>,
+        signer: Signer,
+    },
+}
+
+impl Reading {
+    /// What names a server; an empty one is nobody's. `None`: nothing that could.
+    #[must_use]
+    pub fn mark(&self) -> Option<&[u8]> {
+        match self {
+            Self::Absent => None,
+            Self::Ambiguous | Self::Forged => Some(b""),
+            Self::Mark { mark, .. } => Some(mark),
+        }
+    }
+
+    /// The client holds what it would be given for the server of this mark.
+    #[must_use]
+    pub fn is_good_for(&self, server: &str) -> bool {
+        matches!(self, Self::Mark { mark, signer: Signer::Current } if **mark == *server.as_bytes())
+    }
+}
+
+/// The values of our cookie, of which there should be one. `cookies` are the values of all `Cookie` headers.
+fn values<'a>(
+    cookies: impl Iterator<Item = &'a [u8]>,
+    name: &str,
+) -> impl Iterator<Item = &'a [u8]> {
+    cookies
         .flat_map(|header| header.split(|byte| *byte == b';'))
         .filter_map(|pair| {
             pair.trim_ascii_start()
                 .strip_prefix(name.as_bytes())?
                 .strip_prefix(b"=")
         })
-        .map(<[u8]>::trim_ascii_end);
-    let mark = marks.next()?;
-    marks.next().is_none().then_some(mark)
+        .map(<[u8]>::trim_ascii_end)
 }
 
 /// The mark of a server that was given no `route`: the hex MD5 of its address text, as nginx.
@@ -38,18 +72,20 @@ pub fn mark_of(address: &str) -> String {
     text
 }
 
-/// A cookie ready to be set.
+/// A cookie ready to be read and set.
 #[derive(Clone, Debug)]
 pub struct StickyCookie {
     name: String,
+    keys: Keys,
     expires: Option<Duration>,
     /// Everything after `max-age`.
     attributes: String,
 }
 
 impl StickyCookie {
+    /// For the upstream of this name.
     #[must_use]
-    pub fn new(cookie: &settings::Cookie) -> Self {
+    pub fn new(cookie: &settings::Cookie, upstream: &str) -> Self {
         let mut attributes = String::new();
         let mut add = |name: &str, value: Option<&str>| {
             attributes.push_str("; ");
@@ -79,6 +115,7 @@ impl StickyCookie {
         }
         Self {
             name: cookie.name.clone(),
+            keys: Keys::new(&cookie.keys, &["cookie", upstream, &cookie.name]),
             expires: cookie.expires,
             attributes,
         }
@@ -89,10 +126,45 @@ impl StickyCookie {
         &self.name
     }
 
+    /// Reads the cookie from the values of all `Cookie` headers.
+    #[must_use]
+    pub fn read<'a>(&self, cookies: impl Iterator<Item = &'a [u8]>) -> Reading {
+        let mut values = values(cookies, &self.name);
+        let Some(value) = values.next() else {
+            return Reading::Absent;
+        };
+        if values.next().is_some() {
+            return Reading::Ambiguous;
+        }
+        match self.verify(value) {
+            Some((mark, signer)) => Reading::Mark {
+                mark: mark.into(),
+                signer,
+            },
+            None => Reading::Forged,
+        }
+    }
+
+    /// The mark in a value and who signed it. Without keys every value is taken as it is.
+    fn verify<'a>(&self, value: &'a [u8]) -> Option<(&'a [u8], Signer)> {
+        if self.keys.is_empty() {
+            return Some((value, Signer::Current));
+        }
+        // A mark may have dots of its own, a signature has none.
+        let dot = value.iter().rposition(|byte| *byte == b'.')?;
+        let (mark, signature) = (value.get(..dot)?, value.get(dot + 1..)?);
+        let signer = self.keys.verify(&[mark], signature)?;
+        Some((mark, signer))
+    }
+
     /// The value of a `Set-Cookie` that binds the client to `mark`'s server.
     #[must_use]
     pub fn set(&self, mark: &str, now: SystemTime) -> String {
         let mut value = format!("{}={mark}", self.name);
+        if let Some(signature) = self.keys.sign(&[mark.as_bytes()]) {
+            value.push('.');
+            value.push_str(signature.as_str());
+        }
         if let Some(expires) = self.expires {
             let until = httpdate::fmt_http_date(now + expires);
             // Writing to a String cannot fail.
@@ -112,95 +184,4 @@ fn samesite_text(samesite: settings::SameSite) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[track_caller]
-    fn check(headers: &[&str], found: Option<&str>) {
-        let mark = find(headers.iter().map(|header| header.as_bytes()), "srv_id");
-        assert_eq!(mark, found.map(str::as_bytes));
-    }
-
-    #[test]
-    fn the_name_is_matched_exactly() {
-        check(&["srv_id=a"], Some("a"));
-        check(&["x=1; srv_id=a; y=2"], Some("a"));
-        check(&["x=1;srv_id=a"], Some("a"));
-        check(&["xsrv_id=a"], None);
-        check(&["srv_id2=a"], None);
-        check(&["SRV_ID=a"], None);
-        check(&["srv_id"], None);
-        check(&["x=srv_id=a"], None);
-        check(&["srv_id=a=b "], Some("a=b"));
-    }
-
-    #[test]
-    fn all_cookie_headers_are_read() {
-        check(&["x=1", "srv_id=a"], Some("a"));
-        check(&[], None);
-    }
-
-    #[test]
-    fn two_marks_are_none() {
-        check(&["srv_id=a; srv_id=b"], None);
-        check(&["srv_id=a", "srv_id=a"], None);
-    }
-
-    #[test]
-    fn marks_are_nginx_md5() {
-        assert_eq!(
-            mark_of("127.0.0.1:3000"),
-            "01c2a3a6a99837796bad2f82f71dfc33"
-        );
-        assert_eq!(mark_of("10.0.0.1:3000"), "a8d53865b0c64347ad8a694d6fccaa68");
-    }
-
-    #[test]
-    fn attributes_come_in_nginx_order() {
-        let cookie = StickyCookie::new(&settings::Cookie {
-            name: "srv_id".to_owned(),
-            expires: Some(Duration::from_secs(3600)),
-            domain: Some(".example.com".to_owned()),
-            path: Some("/".to_owned()),
-            secure: true,
-            httponly: true,
-            samesite: Some(settings::SameSite::None),
-            partitioned: true,
-        });
-        assert_eq!(
-            cookie.set("a", SystemTime::UNIX_EPOCH),
-            "srv_id=a; expires=Thu, 01 Jan 1970 01:00:00 GMT; max-age=3600; domain=.example.com; \
-             httponly; secure; samesite=none; path=/; partitioned"
-        );
-    }
-
-    #[test]
-    fn a_session_cookie_has_no_age() {
-        let cookie = StickyCookie::new(&settings::Cookie {
-            name: "s".to_owned(),
-            expires: None,
-            domain: None,
-            path: None,
-            secure: false,
-            httponly: false,
-            samesite: None,
-            partitioned: false,
-        });
-        assert_eq!(cookie.set("a", SystemTime::UNIX_EPOCH), "s=a");
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_are_read_without_a_fault(headers in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..64), 0..4)) {
-            let mark = find(headers.iter().map(Vec::as_slice), "srv_id");
-            prop_assert!(mark.is_none_or(|mark| !mark.contains(&b';')));
-        }
-
-        #[test]
-        fn what_is_set_is_found_among_other_cookies(value in "[a-z0-9]{1,32}", before in "[a-z]{1,5}=[a-z]{0,5}") {
-            let header = format!("{before}; srv_id={value}");
-            prop_assert_eq!(find(std::iter::once(header.as_bytes()), "srv_id"), Some(value.as_bytes()));
-        }
-    }
-}
+mod tests;

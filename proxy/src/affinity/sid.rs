@@ -7,12 +7,8 @@
 
 use std::ops::Range;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
-
 use super::cookie;
+use super::signature::{Keys, Signer};
 use crate::settings;
 
 mod open;
@@ -26,8 +22,6 @@ pub const ANSWER_BYTES_MAX: usize = 4096;
 const TAG_BYTES_MAX: usize = 32;
 /// Of a tag that is made from an address: 48 bits tell any fleet apart.
 const TAG_HEX_DIGITS: usize = 12;
-/// Half of the HMAC-SHA256, the shortest that RFC 2104 §5 advises.
-const SIGNATURE_BYTES: usize = 16;
 
 /// The Engine.IO protocol's revision, which decides the form of a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +60,7 @@ pub enum Reading {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bound {
     pub tag: Box<str>,
+    pub signer: Signer,
     /// The request's target with the server's own session id.
     pub target: Box<str>,
     /// No other server is of use: to be answered instead of being moved.
@@ -75,8 +70,7 @@ pub struct Bound {
 /// Writes and reads envelopes.
 #[derive(Clone, Debug)]
 pub struct Envelope {
-    /// The first signs, all verify; without any nothing is signed.
-    keys: Vec<Hmac<Sha256>>,
+    keys: Keys,
     answer_gone: bool,
 }
 
@@ -105,12 +99,8 @@ fn is_tag_byte(byte: u8) -> bool {
 impl Envelope {
     #[must_use]
     pub fn new(sid: &settings::Sid) -> Self {
-        let key = |key: &settings::Key| {
-            // HMAC takes keys of any length (RFC 2104 §2).
-            Hmac::<Sha256>::new_from_slice(key.as_bytes()).ok()
-        };
         Self {
-            keys: sid.keys.iter().filter_map(key).collect(),
+            keys: Keys::new(&sid.keys, &["sid"]),
             answer_gone: sid.answer_gone,
         }
     }
@@ -138,10 +128,11 @@ impl Envelope {
         match self.unseal(session, seal) {
             Seal::None => Reading::Plain,
             Seal::Forged => Reading::Forged,
-            Seal::Tag(tag) => {
+            Seal::Tag(tag, signer) => {
                 let kept = [target.get(..start), target.get(end..)];
                 Reading::Bound(Bound {
                     tag: tag.into(),
+                    signer,
                     target: kept.into_iter().flatten().collect::<String>().into(),
                     // A preflight is answered the same by every server; a refused one would hide the real answer.
                     is_only: self.answer_gone && method != "OPTIONS",
@@ -175,12 +166,10 @@ impl Envelope {
 
     /// `~TAG`, or `~TAG.SIGNATURE` if there are keys.
     fn seal(&self, session: &str, tag: &str) -> String {
-        let Some(key) = self.keys.first() else {
-            return format!("~{tag}");
-        };
-        let signature = sign(key, session.as_bytes(), tag).finalize().into_bytes();
-        let signature = signature.get(..SIGNATURE_BYTES).unwrap_or(&signature);
-        format!("~{tag}.{}", URL_SAFE_NO_PAD.encode(signature))
+        match self.keys.sign(&signed(session.as_bytes(), tag)) {
+            Some(signature) => format!("~{tag}.{}", signature.as_str()),
+            None => format!("~{tag}"),
+        }
     }
 
     fn unseal<'a>(&self, session: &str, seal: &'a str) -> Seal<'a> {
@@ -193,22 +182,14 @@ impl Envelope {
             return Seal::None;
         }
         if self.keys.is_empty() {
-            return Seal::Tag(tag);
+            return Seal::Tag(tag, Signer::Current);
         }
-        let signature = signature.and_then(|signature| URL_SAFE_NO_PAD.decode(signature).ok());
-        let Some(signature) = signature.filter(|bytes| bytes.len() == SIGNATURE_BYTES) else {
-            return Seal::Forged;
-        };
         let session = query::decode(session);
-        let is_ours = |key: &Hmac<Sha256>| {
-            let mac = sign(key, &session, tag);
-            mac.verify_truncated_left(&signature).is_ok()
-        };
-        if self.keys.iter().any(is_ours) {
-            Seal::Tag(tag)
-        } else {
-            Seal::Forged
-        }
+        let signer = signature.and_then(|signature| {
+            let parts = signed(&session, tag);
+            self.keys.verify(&parts, signature.as_bytes())
+        });
+        signer.map_or(Seal::Forged, |signer| Seal::Tag(tag, signer))
     }
 }
 
@@ -217,15 +198,12 @@ enum Seal<'a> {
     /// Part of the id itself.
     None,
     Forged,
-    Tag(&'a str),
+    Tag(&'a str, Signer),
 }
 
-/// Over the session as well, so that a tag seen on one session names no server for another.
-fn sign(key: &Hmac<Sha256>, session: &[u8], tag: &str) -> Hmac<Sha256> {
-    key.clone()
-        .chain_update(session)
-        .chain_update(b"~")
-        .chain_update(tag)
+/// The session as well, so that a tag seen on one session names no server for another.
+fn signed<'a>(session: &'a [u8], tag: &'a str) -> [&'a [u8]; 3] {
+    [session, b"~", tag.as_bytes()]
 }
 
 /// The last `~` of a query's value, which arrives as `~` or as `%7E`, and what follows it.

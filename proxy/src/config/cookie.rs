@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::address::is_host_name;
 use super::keys;
 use super::quantity::quote;
+use super::signature;
 use super::table::{Node, Table};
 use crate::settings::{Cookie, SameSite};
 
@@ -12,6 +13,7 @@ use crate::settings::{Cookie, SameSite};
 pub(super) fn default() -> Cookie {
     Cookie {
         name: keys::COOKIE_NAME.to_owned(),
+        keys: Vec::new(),
         expires: None,
         domain: None,
         path: Some(keys::COOKIE_PATH.to_owned()),
@@ -34,6 +36,7 @@ pub(super) fn read(node: &Node<'_>) -> Option<Cookie> {
         samesite: samesite(&mut table, secure),
         partitioned: partitioned(&mut table, secure),
         name: name(&mut table),
+        keys: signature::keys(&mut table),
     };
     report_prefix(&mut table, &cookie);
     table.finish();

@@ -120,12 +120,12 @@ pub(super) const MAX_CONNS: Key<u32> = key("max_conns", 0, 0, 1_000_000);
 /// nginx's limit for a sticky session's id.
 pub(super) const ROUTE_BYTES_MAX: usize = 32;
 
-// `[upstream.NAME.sid]`.
+// `keys` of `[upstream.NAME.sid]` and `[upstream.NAME.cookie]`.
 
-/// Every request with a forged tag is checked against each.
-pub(super) const SID_KEYS_MAX: usize = 8;
+/// Every request with a forged mark is checked against each.
+pub(super) const SIGNING_KEYS_MAX: usize = 8;
 /// The least is 128 bits in hex digits; HMAC-SHA256 gains nothing from more than its block.
-pub(super) const SID_KEY_BYTES: RangeInclusive<usize> = 32..=256;
+pub(super) const SIGNING_KEY_BYTES: RangeInclusive<usize> = 32..=256;
 
 // `[upstream.NAME.cookie]`.
 
@@ -157,13 +157,12 @@ pub(super) const ROUTE_PATH: &str = "/";
 pub(super) const ROUTES_MAX: usize = 1024;
 
 /// Words of a later version, by table: a file that uses one was written for it.
-const LATER: [(&str, &[&str]); 7] = [
+const LATER: [(&str, &[&str]); 6] = [
     ("", &["tls", "log", "logging", "metrics"]),
     ("server", &["tls", "proxy_protocol", "http2", "access_log"]),
     ("admin", &["token", "tls"]),
     ("upstream.NAME", &["slow_start", "tls", "zone"]),
     ("upstream.NAME.servers", &["drain", "slow_start", "resolve"]),
-    ("upstream.NAME.cookie", &["secrets", "keys"]),
     (
         "upstream.NAME.websocket",
         &["drain_spread", "max_connection_age"],

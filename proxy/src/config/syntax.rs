@@ -28,6 +28,7 @@ pub(super) fn report(text: &str, tree: &DeTable<'_>, errors: &[Error], report: &
             None
         };
         let key = key.unwrap_or_else(|| "syntax".to_owned());
+        let is_secret = key.ends_with(".keys");
         if let Some(torn) = torn.filter(|torn| offset >= *torn) {
             // A mistake that was told in the same value, such as a missing quote, is why its bracket seems open.
             if last_key != Some(key.clone()) {
@@ -38,7 +39,7 @@ pub(super) fn report(text: &str, tree: &DeTable<'_>, errors: &[Error], report: &
             return;
         }
         last_key = Some(key.clone());
-        report.syntax(offset, &key, explain(text, error));
+        report.syntax(offset, &key, explain(text, error, is_secret));
     }
 }
 
@@ -65,7 +66,8 @@ fn torn_at(text: &str, errors: &[(usize, &Error)]) -> Option<usize> {
     Some(line_start(*sign))
 }
 
-fn explain(text: &str, error: &Error) -> String {
+/// What may be a signing key is not quoted: problems end in logs.
+fn explain(text: &str, error: &Error, is_secret: bool) -> String {
     let span = error.span().unwrap_or_default();
     let before = text.get(..span.start).unwrap_or_default();
     let found = text.get(span).unwrap_or_default();
@@ -74,6 +76,9 @@ fn explain(text: &str, error: &Error) -> String {
     }
     match error.message() {
         "duplicate key" => format!("{found} stands here a second time; keep one of the two"),
+        message if message.starts_with("string values must be quoted") && is_secret => {
+            "a key is a text; write it in quotes".to_owned()
+        }
         message if message.starts_with("string values must be quoted") => {
             format!("{found} is not a TOML value; write \"{found}\" if it is text or has a unit")
         }

@@ -256,10 +256,12 @@ fn a_sticky_cookie_needs_no_table() {
 fn a_sticky_cookie_takes_nginx_words() {
     let settings = good(
         "[upstream.a]\nservers = ['a:1']\nsticky = ['cookie']\n[upstream.a.cookie]\nname = 's'\nexpires = '1h'\n\
-         domain = '.example.com'\npath = '/x'\nsecure = true\nhttponly = true\nsamesite = 'none'\npartitioned = true",
+         domain = '.example.com'\npath = '/x'\nsecure = true\nhttponly = true\nsamesite = 'none'\npartitioned = true\n\
+         keys = ['0123456789abcdef0123456789abcdef']",
     );
     let expected = Cookie {
         name: "s".to_owned(),
+        keys: vec![Key::new("0123456789abcdef0123456789abcdef")],
         expires: Some(Duration::from_secs(3600)),
         domain: Some(".example.com".to_owned()),
         path: Some("/x".to_owned()),
@@ -299,6 +301,43 @@ fn keys_are_taken_and_never_shown() {
             "5:20: upstream.a.sid.keys[1]: is not a key of 32 to 256 characters; write what `openssl rand -hex 32` prints",
         ],
     );
+}
+
+/// Problems end in logs.
+#[test]
+fn a_key_that_is_written_wrongly_is_not_quoted() {
+    let secret = "89e6f1a2c0b34d57a1e2f3c4d5b6a798";
+    let ways = [
+        format!("keys = '{secret}'"),
+        format!("keys = {secret}"),
+        format!("keys = [{secret}]"),
+        format!("keys = [{secret}, {secret}]"),
+        format!("keys = a{secret}"),
+        format!("keys = ['{secret}]"),
+        format!("keys = ['{secret}' '{secret}']"),
+        format!("keys = ['{secret}', '{secret}']"),
+        format!("keys = ['{secret}'"),
+        format!("keys = ['{secret}'] '{secret}'"),
+        format!("keys ['{secret}']"),
+        format!("keys: ['{secret}']"),
+        format!("keys = {{ first = '{secret}' }}"),
+        format!("keys = [['{secret}']]"),
+        format!("key = '{secret}'"),
+        format!("secrets = ['{secret}']"),
+        format!("keys = ['{}']", secret.repeat(9)),
+        format!("keys = [\n{secret},\n]"),
+        format!("keys = ['a']\n{secret}"),
+    ];
+    for (method, way) in ["sid", "cookie"]
+        .iter()
+        .flat_map(|method| ways.iter().map(move |way| (method, way)))
+    {
+        let text = format!(
+            "[upstream.a]\nservers = ['a:1']\nsticky = ['{method}']\n[upstream.a.{method}]\n{way}\n"
+        );
+        let problems = parse("f", &text).expect_err(way).to_string();
+        assert!(!problems.contains("f1a2"), "{way}\n{problems}");
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod checks;
 mod cluster;
+mod cookie;
 mod edge;
 mod forward;
 mod reload;

@@ -9,6 +9,7 @@ pub(super) fn sticky(servers: &[&str]) -> Settings {
     let mut settings = settings(servers);
     settings.upstreams[0].sticky = vec![Sticky::Cookie(Cookie {
         name: "srv_id".to_owned(),
+        keys: Vec::new(),
         expires: Some(Duration::from_secs(3600)),
         domain: None,
         path: Some("/".to_owned()),
