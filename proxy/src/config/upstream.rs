@@ -55,13 +55,14 @@ fn one(name: &str, node: &Node<'_>) -> Option<Upstream> {
     let (balance, hash_key) = balance::read(&mut table);
     let health_check = health_check::read(&mut table);
     let fail_open = table.get("fail_open").and_then(|node| node.flag());
-    let (websocket_idle_timeout, websocket_early_close) = websocket(&mut table);
+    let servers = servers(&mut table, balance);
+    let (websocket_idle_timeout, websocket_early_close) = websocket(&mut table, &servers);
     let upstream = Upstream {
         name: name.to_owned(),
         balance,
         hash_key,
         sticky: sticky::read(&mut table),
-        servers: servers(&mut table, balance),
+        servers,
         keepalive: table.quantity(&keys::KEEPALIVE),
         keepalive_requests: table.quantity(&keys::KEEPALIVE_REQUESTS),
         keepalive_timeout: table.quantity(&keys::KEEPALIVE_TIMEOUT),
@@ -155,7 +156,7 @@ fn report_doubles(servers: &[(Node<'_>, Option<Server>)]) {
 }
 
 /// `idle_timeout` and `early_close`.
-fn websocket(table: &mut Table<'_>) -> (Duration, Option<Duration>) {
+fn websocket(table: &mut Table<'_>, servers: &[Server]) -> (Duration, Option<Duration>) {
     let Some(mut websocket) = table.table("websocket", "upstream.NAME.websocket") else {
         return (keys::WEBSOCKET_IDLE_TIMEOUT.default, None);
     };
@@ -167,8 +168,26 @@ fn websocket(table: &mut Table<'_>) -> (Duration, Option<Duration>) {
         Some(node) => node.quantity(&keys::WEBSOCKET_IDLE_TIMEOUT.bounds),
         None => None,
     };
-    let early_close = websocket.optional(&keys::WEBSOCKET_EARLY_CLOSE);
+    let early_close = websocket.get(keys::WEBSOCKET_EARLY_CLOSE.name);
+    // Says nothing while items of the list are broken: what they would have been is unknown.
+    let is_for_nothing = !servers.is_empty()
+        && servers.len() == count_of_servers(table)
+        && servers.iter().all(|server| server.max_fails == 0);
+    if let Some(node) = early_close.as_ref().filter(|_| is_for_nothing) {
+        node.wrong(
+            "has no effect, because no server counts failures: every max_fails is 0; \
+             write max_fails = 1 or more on a server, or leave early_close out",
+        );
+    }
+    let early_close =
+        early_close.and_then(|node| node.quantity(&keys::WEBSOCKET_EARLY_CLOSE.bounds));
     websocket.finish();
     let idle_timeout = idle_timeout.unwrap_or(keys::WEBSOCKET_IDLE_TIMEOUT.default);
     (idle_timeout, early_close)
+}
+
+fn count_of_servers(table: &mut Table<'_>) -> usize {
+    let list = table.get("servers");
+    let items = list.and_then(|node| node.value.as_array());
+    items.map_or(0, |items| items.len())
 }
