@@ -5,6 +5,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -157,16 +158,16 @@ impl Drop for Running {
     }
 }
 
-/// Reads the program's log until a line holds the text.
-fn wait_for(log: &mut impl BufRead, text: &str) {
-    let mut line = String::new();
-    while !line.contains(text) {
-        line.clear();
+/// Reads the program's log until a line holds the text, and shows what it read.
+fn wait_for(log: &mut impl BufRead, text: &str) -> String {
+    let mut read = String::new();
+    while !read.lines().last().is_some_and(|line| line.contains(text)) {
         assert!(
-            log.read_line(&mut line).unwrap() > 0,
+            log.read_line(&mut read).unwrap() > 0,
             "the log ended without {text:?}"
         );
     }
+    read
 }
 
 #[test]
@@ -208,6 +209,68 @@ fn a_running_proxy_is_reloaded_and_stopped() {
     kill(id, Signal::SIGTERM).unwrap();
     assert_eq!(proxy.0.wait().unwrap().code(), Some(0));
     assert!(!path.join("pid").exists());
+}
+
+const KEYS: [&str; 2] = [
+    "89e6f1a2c0b34d57a1e2f3c4d5b6a798",
+    "0f1e2d3c4b5a69788796a5b4c3d2e1f0",
+];
+
+/// A file in which both sticky methods have keys.
+fn with_keys(folder: &Path) -> String {
+    format!(
+        "[server]\nlisten = [\"unix:{}/sock\"]\npid_file = \"pid\"\n[upstream.app]\nsticky = [\"sid\", \"cookie\"]\n\
+         servers = [\"127.0.0.1:1\"]\n[upstream.app.sid]\nkeys = {KEYS:?}\n[upstream.app.cookie]\nkeys = {KEYS:?}\n",
+        folder.display()
+    )
+}
+
+/// Has the proxy answer forged marks and nonsense.
+fn provoke(folder: &Path) {
+    for request in [
+        "GET /?EIO=4&transport=polling&sid=X~a.b HTTP/1.1\r\nHost: a\r\nCookie: srv_id=x.y\r\n\r\n",
+        "GET / HTTP/1.0\r\nHost: a\r\n\r\n",
+    ] {
+        let mut client = UnixStream::connect(folder.join("sock")).unwrap();
+        client.write_all(request.as_bytes()).unwrap();
+        assert!(client.read(&mut [0; 64]).unwrap() > 0);
+    }
+}
+
+#[test]
+fn signing_keys_are_never_shown() {
+    let (_folder, path) = folder("");
+    let file = path.join("proxy.toml");
+    let text = with_keys(&path);
+    fs::write(&file, &text).unwrap();
+    let program = Command::new(env!("CARGO_BIN_EXE_berth-proxy"))
+        .current_dir(&path)
+        .args(["run", "-c", "proxy.toml", "--log-level", "trace"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut proxy = Running(program.unwrap());
+    let mut log = BufReader::new(proxy.0.stdout.take().unwrap());
+    let mut logged = wait_for(&mut log, "listening");
+    provoke(&path);
+    fs::write(&file, text.replace("keys = [", "keys = [[")).unwrap();
+    let id = Pid::from_raw(proxy.0.id().try_into().unwrap());
+    kill(id, Signal::SIGHUP).unwrap();
+    logged += &wait_for(&mut log, "proxy.toml");
+    let reload = berth_proxy(&path, &["reload", "-c", "proxy.toml"]);
+    fs::write(&file, &text).unwrap();
+    let ask = ["explain", "--ip", "10.0.0.1", "--cookie", "srv_id=x.y"];
+    let explained = berth_proxy(&path, &[&ask[..], &["-c", "proxy.toml"]].concat());
+    kill(id, Signal::SIGTERM).unwrap();
+    let mut errors = String::new();
+    log.read_to_string(&mut logged).unwrap();
+    let mut stderr = proxy.0.stderr.take().unwrap();
+    stderr.read_to_string(&mut errors).unwrap();
+    assert_eq!((reload.code, explained.code), (Some(2), Some(0)));
+    let (said, told) = (explained.stdout, explained.stderr);
+    for shown in [logged, errors, reload.stderr, said, told] {
+        assert!(!KEYS.iter().any(|key| shown.contains(key)), "{shown}");
+    }
 }
 
 #[test]

@@ -1,13 +1,19 @@
 //! The sticky cookie, signed and plain, on the wire.
 
 use std::path::Path;
+use std::time::Duration;
 
-use super::cluster::{Answer, Does, Proxy, Server};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::time::timeout;
+
+use super::cluster::{Answer, Does, PATIENCE, Proxy, Server, handshake};
 use super::forward::sticky;
 use crate::affinity::cookie::mark_of;
 use crate::config;
 use crate::server::Source;
-use crate::settings::{Key, Settings, Sticky};
+use crate::settings::{Cookie, Key, SameSite, Settings, Sticky};
 
 const NEW: &str = "0123456789abcdef0123456789abcdef";
 const OLD: &str = "fedcba9876543210fedcba9876543210";
@@ -191,4 +197,167 @@ async fn a_rotation_moves_nobody_and_ends_by_itself() {
             .is_some()
     );
     proxy.wait_for_metric(&count("invalid", 1)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plain_cookie_that_is_nobodys_or_doubtful_is_replaced() {
+    let server = Server::start(Does::Echo).await;
+    let proxy = Proxy::start(sticky(&[&server.address])).await;
+    let own = format!("srv_id={}", mark_of(&server.address));
+    let stale = mark_of("127.0.0.1:1");
+    let refused = [
+        "Cookie: srv_id=forged\r\n".to_owned(),
+        "Cookie: srv_id=\r\n".to_owned(),
+        format!("Cookie: srv_id={stale}\r\n"),
+        format!(
+            "Cookie: {}\r\n",
+            own.to_uppercase().replace("SRV_ID", "srv_id")
+        ),
+        format!("Cookie: srv_id=\"{}\"\r\n", mark_of(&server.address)),
+        format!("Cookie: {own}; {own}\r\n"),
+        format!("Cookie: {own}\r\nX: 1\r\nCookie: a=1; srv_id={stale}\r\n"),
+    ];
+    for fields in &refused {
+        for answer in both(&proxy, fields).await {
+            assert_eq!(answer.cookie("srv_id").as_ref(), Some(&own), "{fields}");
+        }
+    }
+    proxy
+        .wait_for_metric(&count("invalid", 2 * refused.len()))
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_attribute_is_set_on_answers_and_on_the_101() {
+    let server = Server::start(Does::Echo).await;
+    let mut settings = sticky(&[&server.address]);
+    settings.upstreams[0].sticky = vec![Sticky::Cookie(Cookie {
+        name: "__Secure-at".to_owned(),
+        keys: Vec::new(),
+        expires: Some(Duration::from_secs(3600)),
+        domain: Some(".example.com".to_owned()),
+        path: Some("/socket.io/".to_owned()),
+        secure: true,
+        httponly: true,
+        samesite: Some(SameSite::None),
+        partitioned: true,
+    })];
+    let proxy = Proxy::start(settings).await;
+    for answer in both(&proxy, "").await {
+        let set = answer.field("Set-Cookie").unwrap();
+        let (before, rest) = set.split_once("expires=").unwrap();
+        assert_eq!(
+            before,
+            format!("__Secure-at={}; ", mark_of(&server.address))
+        );
+        let (until, rest) = rest.split_once("; ").unwrap();
+        let until = httpdate::parse_http_date(until).unwrap();
+        let hour = until.duration_since(crate::clock::wall()).unwrap();
+        assert!((3000..=3600).contains(&hour.as_secs()), "{hour:?}");
+        assert_eq!(
+            rest,
+            "max-age=3600; domain=.example.com; httponly; secure; samesite=none; path=/socket.io/; partitioned"
+        );
+    }
+}
+
+/// Answers each connection with these bytes, and shows the head that it got.
+async fn raw_server(answer: Vec<u8>) -> (String, UnboundedReceiver<Vec<u8>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let (sender, heads) = unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            sender.send(raw_head(&mut stream).await).unwrap();
+            stream.write_all(&answer).await.unwrap();
+        }
+    });
+    (address, heads)
+}
+
+async fn raw_head(stream: &mut TcpStream) -> Vec<u8> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let byte = timeout(PATIENCE, stream.read_u8()).await.unwrap();
+        head.push(byte.unwrap());
+    }
+    head
+}
+
+/// The values of all fields of this name, in their order.
+fn values(head: &[u8], name: &str) -> Vec<String> {
+    head.split(|byte| *byte == b'\n')
+        .filter_map(|line| {
+            let colon = line.iter().position(|byte| *byte == b':')?;
+            let (found, value) = line.split_at(colon);
+            let is_it = found.eq_ignore_ascii_case(name.as_bytes());
+            is_it.then(|| value[1..].trim_ascii().escape_ascii().to_string())
+        })
+        .collect()
+}
+
+fn escaped(values: &[&[u8]]) -> Vec<String> {
+    let values = values.iter();
+    values
+        .map(|value| value.escape_ascii().to_string())
+        .collect()
+}
+
+/// Sends and answers these cookies over a request of this kind; nothing of them may change.
+async fn pass_byte_for_byte(request: &str, status: &str) {
+    const SENT: [&[u8]; 3] = [
+        b"a=1;b = 2 ;; c=\"x, y\";\td; =e; f==; \xff\xe9=\x80; srv_id2=no",
+        b"",
+        b"connect.sid=s%3Aabc.d%2Fe; A=1; a=1;;",
+    ];
+    const SET: [&[u8]; 6] = [
+        b"a=1; Path=/; EXPIRES=Wed, 21 Oct 2015 07:28:00 GMT;  x ; HttpOnly",
+        b"b=\"q; r\"; samesite=None;secure",
+        b"\xff=\x80\xc3\xa9; Max-Age=-1",
+        b"",
+        b"a=1; Path=/",
+        b"SRV_ID=the app's own; Path=/x",
+    ];
+    let mut answer = status.as_bytes().to_vec();
+    for value in SET {
+        answer.extend([b"Set-Cookie: ", value, b"\r\nX-Between: 1\r\n"].concat());
+    }
+    answer.extend(b"\r\n");
+    let (address, mut heads) = raw_server(answer).await;
+    let proxy = Proxy::start(sticky(&[&address])).await;
+    let mut client = proxy.connect().await;
+    let mut bytes = request.as_bytes().to_vec();
+    for value in SENT {
+        bytes.extend([b"Cookie: ", value, b"\r\nX-Between: 1\r\n"].concat());
+    }
+    bytes.extend(b"\r\n");
+    client.0.write_all(&bytes).await.unwrap();
+    let told = raw_head(&mut client.0).await;
+    let got = timeout(PATIENCE, heads.recv()).await.unwrap().unwrap();
+    assert_eq!(values(&got, "Cookie"), escaped(&SENT));
+    let mut set = values(&told, "Set-Cookie");
+    let own = set.pop().unwrap();
+    assert!(own.starts_with("srv_id="), "{own}");
+    assert_eq!(set, escaped(&SET));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_apps_cookies_pass_byte_for_byte() {
+    pass_byte_for_byte(
+        "GET / HTTP/1.1\r\nHost: a\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n",
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_apps_cookies_pass_byte_for_byte_beside_a_websocket() {
+    // Without the end of the head.
+    let open = handshake("").replace("\r\n\r\n", "\r\n");
+    pass_byte_for_byte(
+        &open,
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n",
+    )
+    .await;
+    pass_byte_for_byte(&open, "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n").await;
 }
