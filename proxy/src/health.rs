@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use crate::pool::{Pool, Seconds, Server, Tried};
 
 pub mod check;
+pub mod slow_start;
 pub mod window;
 
 use check::Verdict;
@@ -157,7 +158,7 @@ pub fn failed(pool: &Pool, server: &Server, now: Seconds) -> Transition {
 
 /// Takes note of a success; it clears the failures only if the request was picked after the last of them. Failures in
 /// a window it clears only when they have the server out: otherwise they grow old by themselves.
-pub fn succeeded(pool: &Pool, server: &Server) -> Transition {
+pub fn succeeded(pool: &Pool, server: &Server, now: Seconds) -> Transition {
     let state = &server.state;
     if pool.is_single() || state.accessed.load(Relaxed) >= state.checked.load(Relaxed) {
         return Transition::None;
@@ -170,6 +171,7 @@ pub fn succeeded(pool: &Pool, server: &Server) -> Transition {
     }
     let fails = state.fails.swap(0, Relaxed);
     if server.max_fails > 0 && fails >= server.max_fails {
+        slow_start::begin(server, now);
         Transition::Back
     } else {
         Transition::None

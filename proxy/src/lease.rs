@@ -57,7 +57,7 @@ impl Lease {
         let (upstream, server) = (&*self.upstream.name, &*self.server.name);
         let pool: &Pool = &self.upstream.pool;
         if outcome == Outcome::Answered {
-            if health::succeeded(pool, &self.server) == Transition::Back {
+            if health::succeeded(pool, &self.server, now) == Transition::Back {
                 tracing::info!(upstream, server, "server is back");
             }
             return;

@@ -225,6 +225,7 @@ impl Metrics {
         // Servers that left the settings must not stay on the page.
         self.servers.up.reset();
         self.servers.connections.reset();
+        self.health.read_weights(snapshot, now);
         for upstream in &snapshot.upstreams {
             self.read_servers(upstream, now);
         }

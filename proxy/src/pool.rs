@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 
 use crate::health::Badness;
 use crate::health::check::Standing;
+use crate::health::slow_start::Comeback;
 use crate::health::window::Window;
 
 use crate::balance::hash_consistent::Ring;
@@ -38,6 +39,8 @@ pub struct Server {
     pub fail_timeout: Seconds,
     /// Only failures of the last so many seconds count; `None`: as nginx counts.
     pub failure_window: Option<Seconds>,
+    /// How long its weight rises when it comes back; 0: it has it at once.
+    pub slow_start: Seconds,
     /// Requests and tunnels that it takes at once; 0 is no limit.
     pub max_conns: u32,
     pub backup: bool,
@@ -86,7 +89,9 @@ pub struct State {
     pub(crate) accessed: AtomicU64,
     pub(crate) checked: AtomicU64,
     pub(crate) effective_weight: AtomicI64,
+    /// In parts of a weight: see `slow_start::WHOLE`.
     pub(crate) current_weight: AtomicI64,
+    pub(crate) comeback: Comeback,
     /// What the active checks say.
     pub standing: Standing,
 }
@@ -287,6 +292,7 @@ pub(crate) mod tests {
                 max_fails: 1,
                 fail_timeout: 10,
                 failure_window: None,
+                slow_start: 0,
                 max_conns: 0,
                 backup: word.ends_with('+'),
                 down: word.ends_with('!'),

@@ -13,6 +13,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
 use crate::health::check::{CheckResult, Count, Verdict};
+use crate::health::slow_start;
 use crate::pool::{Endpoint, Server};
 use crate::registry::{Registry, Snapshot};
 use crate::settings::HealthCheck;
@@ -162,6 +163,16 @@ async fn watch_one(subject: Subject, shared: Arc<Shared>, verdicts: watch::Sende
             .health_checked(upstream, &server.name, result);
         let before = count.verdict();
         if let Some(verdict) = count.take(result) {
+            // Before the verdict is seen, or its first requests would find it at full weight.
+            match (before, verdict) {
+                (Verdict::Unwell, Verdict::Well) => {
+                    slow_start::begin(server, shared.clock.seconds())
+                }
+                (Verdict::Pending, Verdict::Well) => {
+                    slow_start::begin_if_added(server, shared.clock.seconds())
+                }
+                _ => {}
+            }
             tell(&subject, (before, verdict), asked.err());
         }
         // Also when nothing changed: the task before this one may have had a last word.

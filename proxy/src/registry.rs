@@ -20,7 +20,8 @@ use crate::affinity::sid::{self, Envelope};
 use crate::choose::Policy;
 use crate::hash_key::HashKey;
 use crate::health::check::Verdict;
-use crate::pool::{Endpoint, Pool, Server, State};
+use crate::health::slow_start;
+use crate::pool::{Endpoint, Pool, Seconds, Server, State};
 use crate::route::Routes;
 use crate::settings::{self, Balance, HealthCheck, Limits, ServerAddress, Settings, Sticky};
 
@@ -104,24 +105,24 @@ impl Registry {
     }
 
     /// Serves by new settings from now on. Names that were looked up keep their addresses.
-    pub(crate) fn replace(&self, settings: Settings, looked_up: Addresses) {
+    pub(crate) fn replace(&self, settings: Settings, looked_up: Addresses, now: Seconds) {
         let mut basis = self.basis();
         basis.settings = Arc::new(settings);
         basis.addresses.extend(looked_up);
         let names = names(&basis.settings);
         basis.addresses.retain(|name, _| names.contains(name));
-        self.rebuild(&basis);
+        self.rebuild(&basis, now);
     }
 
     /// Takes in fresh answers; a name without one keeps its last. Tells whether anything changed.
-    pub(crate) fn readdress(&self, looked_up: Addresses) -> bool {
+    pub(crate) fn readdress(&self, looked_up: Addresses, now: Seconds) -> bool {
         let mut basis = self.basis();
         let is_news = looked_up
             .iter()
             .any(|(name, found)| basis.addresses.get(name) != Some(found));
         if is_news {
             basis.addresses.extend(looked_up);
-            self.rebuild(&basis);
+            self.rebuild(&basis, now);
         }
         is_news
     }
@@ -135,12 +136,12 @@ impl Registry {
         names
     }
 
-    fn rebuild(&self, basis: &Basis) {
+    fn rebuild(&self, basis: &Basis, now: Seconds) {
         let previous = self.current();
         self.current.store(Arc::new(build(
             &basis.settings,
             &basis.addresses,
-            Some(&previous),
+            Some((&previous, now)),
         )));
         self.news.send_replace(());
     }
@@ -174,19 +175,19 @@ pub(crate) fn names(settings: &Settings) -> Vec<Name> {
     names
 }
 
-fn build(settings: &Settings, addresses: &Addresses, previous: Option<&Snapshot>) -> Snapshot {
+fn build(
+    settings: &Settings,
+    addresses: &Addresses,
+    previous: Option<(&Snapshot, Seconds)>,
+) -> Snapshot {
     let upstreams = settings.upstreams.iter().map(|upstream| {
-        let before = previous.and_then(|snapshot| {
-            snapshot
-                .upstreams
-                .iter()
-                .find(|before| *before.name == *upstream.name)
+        let before = previous.and_then(|(snapshot, now)| {
+            let mut upstreams = snapshot.upstreams.iter();
+            let same = upstreams.find(|before| *before.name == *upstream.name)?;
+            let pool = &same.pool;
+            Some(Before { pool, now })
         });
-        Arc::new(build_upstream(
-            upstream,
-            addresses,
-            before.map(|before| &before.pool),
-        ))
+        Arc::new(build_upstream(upstream, addresses, before))
     });
     Snapshot {
         upstreams: upstreams.collect(),
@@ -196,10 +197,34 @@ fn build(settings: &Settings, addresses: &Addresses, previous: Option<&Snapshot>
     }
 }
 
+/// An upstream as it is until `now`, when it is built anew.
+#[derive(Clone, Copy)]
+struct Before<'a> {
+    pool: &'a Pool,
+    now: Seconds,
+}
+
+impl<'a> Before<'a> {
+    /// The server that `server` goes on being, if it is not new.
+    fn same(self, text: &str, endpoint: &Endpoint) -> Option<&'a Arc<Server>> {
+        let mut servers = self.pool.servers().iter();
+        servers.find(|known| known.endpoint == *endpoint && known.name.starts_with(text))
+    }
+
+    /// Lets the weight of a server rise that was not in service until now, while others were.
+    fn slow_start(self, known: Option<&Arc<Server>>, server: &Server) {
+        match known {
+            Some(known) if known.down && !server.down => slow_start::begin(server, self.now),
+            None if !self.pool.servers().is_empty() => slow_start::begin(server, self.now),
+            Some(_) | None => {}
+        }
+    }
+}
+
 fn build_upstream(
     upstream: &settings::Upstream,
     addresses: &Addresses,
-    before: Option<&Pool>,
+    before: Option<Before<'_>>,
 ) -> Upstream {
     let servers = upstream
         .servers
@@ -223,7 +248,8 @@ fn build_upstream(
     } else {
         Pool::new(servers)
     };
-    *pool.is_failing_open.get_mut() = before.is_some_and(|pool| pool.is_failing_open.load(Relaxed));
+    *pool.is_failing_open.get_mut() =
+        before.is_some_and(|before| before.pool.is_failing_open.load(Relaxed));
     Upstream {
         name: upstream.name.as_str().into(),
         pool,
@@ -282,7 +308,7 @@ fn build_servers(
     server: &settings::Server,
     upstream: &settings::Upstream,
     addresses: &Addresses,
-    before: Option<&Pool>,
+    before: Option<Before<'_>>,
 ) -> Vec<Server> {
     let (text, endpoints) = endpoints(&server.address, addresses);
     let is_only = endpoints.len() == 1;
@@ -297,10 +323,10 @@ fn build_servers(
         } else {
             format!("{text} ({address})")
         };
-        let known = before.and_then(|pool| {
-            let mut same = pool.servers().iter();
-            same.find(|known| known.endpoint == endpoint && known.name.starts_with(text.as_str()))
-        });
+        let known = before.and_then(|before| before.same(&text, &endpoint));
+        if let (Some(before), Some(known)) = (before, known) {
+            slow_start::forget_if_over(known, before.now);
+        }
         let state = known.map_or_else(
             || Arc::new(State::new(server.weight)),
             |known| Arc::clone(&known.state),
@@ -312,7 +338,7 @@ fn build_servers(
             state.standing.set(Verdict::Well);
         }
         let (mark, tag) = names_of(server.route.as_deref(), &address, is_only);
-        Server {
+        let server = Server {
             name: name.into(),
             configured: Arc::clone(&configured),
             endpoint,
@@ -320,6 +346,7 @@ fn build_servers(
             max_fails: server.max_fails,
             fail_timeout: server.fail_timeout.as_secs(),
             failure_window: server.failure_window.map(|window| window.as_secs()),
+            slow_start: server.slow_start.as_secs(),
             max_conns: server.max_conns,
             backup: server.backup,
             down: server.down,
@@ -327,7 +354,11 @@ fn build_servers(
             mark,
             tag,
             state,
+        };
+        if let Some(before) = before {
+            before.slow_start(known, &server);
         }
+        server
     };
     endpoints.into_iter().map(build).collect()
 }

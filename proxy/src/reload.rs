@@ -26,7 +26,8 @@ pub(crate) async fn reload(source: &Source, shared: &Shared) {
         tracing::warn!(key, "changed, and takes effect with the next start");
     }
     let looked_up = resolver::look_up_all(&settings).await;
-    shared.registry.replace(settings, looked_up);
+    let now = shared.clock.seconds();
+    shared.registry.replace(settings, looked_up, now);
     shared.metrics.reloaded(true, true);
     tracing::info!(file = %path.display(), "reloaded");
 }

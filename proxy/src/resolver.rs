@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use crate::clock::Clock;
 use crate::registry::{Addresses, Name, Registry, names};
 use crate::settings::{ServerAddress, Settings};
 
@@ -61,7 +62,7 @@ async fn look_up_one((host, port): &Name) -> io::Result<Vec<SocketAddr>> {
 }
 
 /// Keeps the registry's addresses fresh until it is dropped.
-pub(crate) async fn keep_fresh(registry: Arc<Registry>) {
+pub(crate) async fn keep_fresh(registry: Arc<Registry>, clock: Clock) {
     let mut due: HashMap<Name, Instant> = HashMap::new();
     // A name is logged when it stops having an answer, not every time that is still so.
     let mut failing: HashSet<Name> = registry.unresolved().into_iter().collect();
@@ -102,7 +103,7 @@ pub(crate) async fn keep_fresh(registry: Arc<Registry>) {
         });
         let found = found.await;
         failing.retain(|name| !found.contains_key(name));
-        if registry.readdress(found) {
+        if registry.readdress(found, clock.seconds()) {
             tracing::info!("server addresses changed");
         }
     }

@@ -82,7 +82,10 @@ async fn serve(settings: Settings, source: Source, mut control: Control) -> anyh
         shared: Arc::clone(&shared),
         life,
     };
-    tokio::spawn(resolver::keep_fresh(Arc::clone(&shared.registry)));
+    tokio::spawn(resolver::keep_fresh(
+        Arc::clone(&shared.registry),
+        shared.clock,
+    ));
     prober::start(&shared).await;
     let listening = bound.serve(&context, &http_conf);
     if let Some(ready) = control.ready.take() {

@@ -187,6 +187,8 @@ pub struct Server {
     pub fail_timeout: Duration,
     /// Only failures this recent count; `None`: as nginx counts, where each keeps those before it alive.
     pub failure_window: Option<Duration>,
+    /// How long its weight rises when it comes back; zero: it has it at once.
+    pub slow_start: Duration,
     /// Requests and tunnels that it takes at once; 0 is no limit.
     pub max_conns: u32,
     pub backup: bool,

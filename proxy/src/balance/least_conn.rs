@@ -1,9 +1,12 @@
 //! Fewest connections for its weight, as nginx's `least_conn`; ties go round by smooth weighted round robin.
+//!
+//! The weight is what `slow_start` leaves of it, or a server that lost its connections would be given all new ones.
 
 use std::cmp::Ordering;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::{is_candidate, round_robin};
+use crate::health::slow_start;
 use crate::pool::{Seconds, Server, Tried};
 
 pub fn pick<'a>(
@@ -12,16 +15,17 @@ pub fn pick<'a>(
     now: Seconds,
 ) -> Option<usize> {
     let candidates = group.filter(|(index, server)| is_candidate(*index, server, tried, now));
-    let (first, least) = candidates
-        .clone()
-        .reduce(|best, next| match compare(next.1, best.1) {
-            Ordering::Less => next,
-            Ordering::Equal | Ordering::Greater => best,
-        })?;
-    let (least_connections, least_weight) = load(least);
+    let (first, least) =
+        candidates
+            .clone()
+            .reduce(|best, next| match compare(next.1, best.1, now) {
+                Ordering::Less => next,
+                Ordering::Equal | Ordering::Greater => best,
+            })?;
+    let (least_connections, least_weight) = load(least, now);
     // Connections of others may change meanwhile; the servers are compared with what was just seen, not with each other again.
     let mut ties = candidates.filter(move |(_, server)| {
-        let (connections, weight) = load(server);
+        let (connections, weight) = load(server, now);
         connections * least_weight == least_connections * weight
     });
     let mut counted = ties.clone();
@@ -34,15 +38,15 @@ pub fn pick<'a>(
 }
 
 /// By load: connections for the weight.
-pub(super) fn compare(a: &Server, b: &Server) -> Ordering {
-    let ((a_connections, a_weight), (b_connections, b_weight)) = (load(a), load(b));
+pub(super) fn compare(a: &Server, b: &Server, now: Seconds) -> Ordering {
+    let ((a_connections, a_weight), (b_connections, b_weight)) = (load(a, now), load(b, now));
     (a_connections * b_weight).cmp(&(b_connections * a_weight))
 }
 
-fn load(server: &Server) -> (u64, u64) {
+fn load(server: &Server, now: Seconds) -> (u64, u64) {
     (
         u64::from(server.state.connections.load(Relaxed)),
-        u64::from(server.weight),
+        u64::from(server.weight) * u64::from(slow_start::part(server, now)),
     )
 }
 
@@ -94,7 +98,7 @@ mod tests {
             }
             let picked = pick(pool.group(Group::Primary), &Tried::default(), 0).unwrap();
             for server in pool.servers() {
-                prop_assert!(compare(server, &pool.servers()[picked]) != Ordering::Less);
+                prop_assert!(compare(server, &pool.servers()[picked], 0) != Ordering::Less);
             }
         }
     }

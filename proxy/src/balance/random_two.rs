@@ -35,7 +35,7 @@ pub fn pick(
     if let Some((earlier, rival)) = draws.hit(pool, tried, now, next) {
         while let Some((index, server)) = draws.hit(pool, tried, now, next) {
             if index != earlier {
-                let is_busier = least_conn::compare(server, rival).is_gt();
+                let is_busier = least_conn::compare(server, rival, now).is_gt();
                 return Some(if is_busier { earlier } else { index });
             }
             draws.misses += 1;

@@ -1,12 +1,14 @@
 //! Smooth weighted round robin, as nginx's `ngx_http_upstream_round_robin`.
 //!
 //! Every candidate gains its effective weight, the richest is picked and pays the sum. Weights that failures took
-//! away come back by one per round. Two requests at the same instant may read each other's half-made round: the sums
+//! away come back by one per round. All of it in parts of a weight, of which a server in its `slow_start` gains few;
+//! that changes no order while nobody is. Two requests at the same instant may read each other's half-made round: the sums
 //! stay right, only their order can differ.
 
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::is_candidate;
+use crate::health::slow_start;
 use crate::pool::{Seconds, Server, Tried};
 
 pub fn pick<'a>(
@@ -22,8 +24,9 @@ pub fn pick<'a>(
         }
         let state = &server.state;
         let effective = state.effective_weight.load(Relaxed);
-        let current = state.current_weight.fetch_add(effective, Relaxed) + effective;
-        total += effective;
+        let gain = effective * i64::from(slow_start::part(server, now));
+        let current = state.current_weight.fetch_add(gain, Relaxed) + gain;
+        total += gain;
         if effective < i64::from(server.weight) {
             state.effective_weight.store(effective + 1, Relaxed);
         }

@@ -196,7 +196,10 @@ fn a_success_of_the_least_bad_server_brings_it_back() {
     }
     let chosen = choose(&pool, FAIL_OPEN, asking(None), &mut Attempt::default(), 101).unwrap();
     let server = &pool.servers()[chosen.server];
-    assert_eq!(health::succeeded(&pool, server), health::Transition::Back);
+    assert_eq!(
+        health::succeeded(&pool, server, 101),
+        health::Transition::Back
+    );
     assert!(health::may_serve(server, 101));
 }
 
@@ -236,6 +239,123 @@ fn one_live_server_that_failed_is_no_reason_to_fail_open() {
     };
     assert_eq!(next(), Ok("b"));
     assert_eq!(next(), Err(NoServer::AllTried));
+}
+
+/// Three servers of which the first came back at `BACK` and takes `RISE` seconds.
+fn one_is_back() -> Pool {
+    let pool = Pool::new(servers("a=2 b=2 c=2").map(|server| Server {
+        slow_start: RISE,
+        ..server
+    }));
+    let a = &pool.servers()[0];
+    let failed = BACK - a.fail_timeout - 1;
+    assert_eq!(health::failed(&pool, a, failed), health::Transition::Out);
+    assert!(health::pick(a, BACK));
+    assert_eq!(health::succeeded(&pool, a, BACK), health::Transition::Back);
+    pool
+}
+
+const BACK: Seconds = 1_000_000;
+const RISE: Seconds = 10;
+
+/// How many of `count` requests that never end each server gets.
+fn dealt(pool: &Pool, balance: Balance, count: u32, now: Seconds) -> Vec<u32> {
+    let mut dealt = vec![0; pool.servers().len()];
+    let policy = Policy {
+        balance,
+        ..ROUND_ROBIN
+    };
+    for _ in 0..count {
+        let choice = choose(pool, policy, asking(None), &mut Attempt::default(), now).unwrap();
+        dealt[choice.server] += 1;
+    }
+    dealt
+}
+
+#[test]
+fn a_server_that_comes_back_gets_a_growing_share_of_the_turns() {
+    let pool = one_is_back();
+    let mut before = 0;
+    for second in 0..=RISE {
+        let dealt = dealt(&pool, Balance::RoundRobin, 3000, BACK + second);
+        // Its weight rises from nothing to that of each of the two others.
+        let risen = f64::from(u32::try_from(second).unwrap()) / 10.0;
+        let due = 3000.0 * risen / (2.0 + risen);
+        assert!(
+            (f64::from(dealt[0]) - due).abs() <= 5.0,
+            "{second} s: {dealt:?}, due {due}"
+        );
+        assert!(dealt[0] > before, "{second} s: {dealt:?}");
+        assert!(dealt[1].abs_diff(dealt[2]) <= 2, "{second} s: {dealt:?}");
+        before = dealt[0];
+    }
+    assert_eq!(
+        dealt(&pool, Balance::RoundRobin, 3000, BACK + RISE),
+        [1000; 3]
+    );
+}
+
+#[test]
+fn a_server_that_lost_its_connections_does_not_get_all_new_ones() {
+    let pool = one_is_back();
+    for server in &pool.servers()[1..] {
+        server.state.connections.store(1000, Relaxed);
+    }
+    for (second, most) in [(0, 2), (1, 110), (2, 220), (5, 600)] {
+        dealt(&pool, Balance::LeastConn, 100, BACK + second);
+        let connections = pool.servers()[0].state.connections.load(Relaxed);
+        assert!(connections <= most, "{connections} after {second} s");
+    }
+    dealt(&pool, Balance::LeastConn, 3000, BACK + RISE);
+    let connections = pool
+        .servers()
+        .iter()
+        .map(|server| server.state.connections.load(Relaxed));
+    let connections: Vec<_> = connections.collect();
+    assert_eq!(connections, [1800; 3], "in the end all have the same");
+}
+
+#[test]
+fn a_server_in_its_slow_start_serves_whoever_is_bound_to_it() {
+    let pool = one_is_back();
+    for mark in [cookie(b"a"), sid(b"tag-a", true)] {
+        let asking = Asking {
+            marks: [Some(mark), None],
+            ..asking(None)
+        };
+        for _ in 0..10 {
+            let choice = choose(&pool, ROUND_ROBIN, asking, &mut Attempt::default(), BACK);
+            assert_eq!(choice.map(|choice| choice.server), Ok(0));
+        }
+    }
+}
+
+#[test]
+fn a_server_in_its_slow_start_serves_when_it_is_the_only_one_left() {
+    let pool = one_is_back();
+    for server in &pool.servers()[1..] {
+        health::failed(&pool, server, BACK);
+    }
+    for balance in [Balance::RoundRobin, Balance::LeastConn] {
+        assert_eq!(dealt(&pool, balance, 10, BACK), [10, 0, 0]);
+    }
+}
+
+#[test]
+fn servers_that_come_back_together_share_by_weight() {
+    let pool = Pool::new(servers("a=1 b=3").map(|server| Server {
+        slow_start: RISE,
+        ..server
+    }));
+    for server in pool.servers() {
+        health::slow_start::begin(server, BACK);
+    }
+    for second in 0..=RISE {
+        assert_eq!(
+            dealt(&pool, Balance::RoundRobin, 400, BACK + second),
+            [100, 300]
+        );
+    }
 }
 
 proptest! {

@@ -84,8 +84,9 @@ fn unknown_variable(name: &str) -> String {
     }
 }
 
-/// What nginx calls the method, if it is one that knows no `backup`.
-pub(super) fn refuses_backups(balance: Balance) -> Option<&'static str> {
+/// What the file calls the method, if it is one that aims at a certain server: nginx's know no `backup` and no
+/// `slow_start`.
+pub(super) fn aiming(balance: Balance) -> Option<&'static str> {
     match balance {
         Balance::RoundRobin | Balance::LeastConn => None,
         Balance::IpHash => Some("ip_hash"),

@@ -116,6 +116,7 @@ pub(super) const MAX_FAILS: Key<u32> = key("max_fails", 1, 0, 1_000_000);
 pub(super) const FAIL_TIMEOUT: Key<Duration> =
     key("fail_timeout", Duration::from_secs(10), SECOND, DAY);
 pub(super) const FAILURE_WINDOW: OptionalKey<Duration> = optional("failure_window", SECOND, DAY);
+pub(super) const SLOW_START: Key<Duration> = key("slow_start", Duration::ZERO, Duration::ZERO, DAY);
 pub(super) const MAX_CONNS: Key<u32> = key("max_conns", 0, 0, 1_000_000);
 /// nginx's limit for a sticky session's id.
 pub(super) const ROUTE_BYTES_MAX: usize = 32;
@@ -161,8 +162,8 @@ const LATER: [(&str, &[&str]); 6] = [
     ("", &["tls", "log", "logging", "metrics"]),
     ("server", &["tls", "proxy_protocol", "http2", "access_log"]),
     ("admin", &["token", "tls"]),
-    ("upstream.NAME", &["slow_start", "tls", "zone"]),
-    ("upstream.NAME.servers", &["drain", "slow_start", "resolve"]),
+    ("upstream.NAME", &["tls", "zone"]),
+    ("upstream.NAME.servers", &["drain", "resolve"]),
     (
         "upstream.NAME.websocket",
         &["drain_spread", "max_connection_age"],

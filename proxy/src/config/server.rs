@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::address;
-use super::balance::refuses_backups;
+use super::balance::aiming;
 use super::cookie::is_cookie_value;
 use super::keys;
 use super::quantity::{describe, quote};
@@ -34,6 +34,7 @@ pub(super) fn read(node: &Node<'_>, balance: Balance) -> Option<Server> {
         table.quantity(&keys::MAX_FAILS),
     );
     let (fail_timeout, backup) = (fail_timeout(&mut table), backup(&mut table, balance));
+    let slow_start = slow_start(&mut table, balance);
     let failure_window = failure_window(&mut table, max_fails);
     let max_conns = table.quantity(&keys::MAX_CONNS);
     let (down, route) = (table.flag("down"), route(&mut table));
@@ -44,6 +45,7 @@ pub(super) fn read(node: &Node<'_>, balance: Balance) -> Option<Server> {
         max_fails,
         fail_timeout,
         failure_window,
+        slow_start,
         max_conns,
         backup,
         down,
@@ -58,6 +60,7 @@ fn with_defaults(address: ServerAddress) -> Server {
         max_fails: keys::MAX_FAILS.default,
         fail_timeout: keys::FAIL_TIMEOUT.default,
         failure_window: None,
+        slow_start: keys::SLOW_START.default,
         max_conns: keys::MAX_CONNS.default,
         backup: false,
         down: false,
@@ -88,11 +91,33 @@ fn failure_window(table: &mut Table<'_>, max_fails: u32) -> Option<Duration> {
     Some(window)
 }
 
+fn slow_start(table: &mut Table<'_>, balance: Balance) -> Duration {
+    let default = keys::SLOW_START.default;
+    let Some(node) = table.get(keys::SLOW_START.name) else {
+        return default;
+    };
+    let slow_start = node.quantity(&keys::SLOW_START.bounds).unwrap_or(default);
+    whole_seconds(&node, slow_start);
+    if !slow_start.is_zero() {
+        refuse_if_aiming(&node, balance);
+    }
+    slow_start
+}
+
 fn whole_seconds(node: &Node<'_>, time: Duration) {
     if time.subsec_nanos() != 0 {
         let up = time.as_secs() + 1;
         node.wrong(format!(
-            "is not a number of whole seconds, which is how failures are timed; write \"{up}s\""
+            "is not a number of whole seconds, which is how servers are timed; write \"{up}s\""
+        ));
+    }
+}
+
+fn refuse_if_aiming(node: &Node<'_>, balance: Balance) {
+    if let Some(method) = aiming(balance) {
+        node.wrong(format!(
+            "cannot be combined with balance = \"{method}\"; \
+             leave it out, or write balance = \"round_robin\" or \"least_conn\"",
         ));
     }
 }
@@ -102,11 +127,8 @@ fn backup(table: &mut Table<'_>, balance: Balance) -> bool {
         return false;
     };
     let backup = node.flag().unwrap_or(false);
-    if backup && let Some(method) = refuses_backups(balance) {
-        node.wrong(format!(
-            "cannot be combined with balance = \"{method}\"; \
-             leave it out, or write balance = \"round_robin\" or \"least_conn\"",
-        ));
+    if backup {
+        refuse_if_aiming(&node, balance);
     }
     backup
 }

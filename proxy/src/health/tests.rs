@@ -50,7 +50,7 @@ fn one_probe_opens_per_window() {
         !may_serve(a, START + 31),
         "the probe is under way, nobody else may go"
     );
-    assert_eq!(succeeded(&pool, a), Transition::Back);
+    assert_eq!(succeeded(&pool, a, START + 31), Transition::Back);
     assert!(may_serve(a, START + 31));
 }
 
@@ -86,7 +86,7 @@ fn a_success_before_the_window_passed_clears_nothing() {
     let a = &pool.servers()[0];
     failed(&pool, a, START);
     assert!(pick(a, START + 1));
-    assert_eq!(succeeded(&pool, a), Transition::None);
+    assert_eq!(succeeded(&pool, a, START + 1), Transition::None);
     failed(&pool, a, START + 2);
     failed(&pool, a, START + 2);
     assert!(!may_serve(a, START + 2));
@@ -154,7 +154,7 @@ fn successes_between_do_not_empty_a_failure_window() {
     let a = &pool.servers()[0];
     for n in 0..3 {
         assert!(pick(a, START + n));
-        assert_eq!(succeeded(&pool, a), Transition::None);
+        assert_eq!(succeeded(&pool, a, START + n), Transition::None);
         failed(&pool, a, START + n);
     }
     assert!(!may_serve(a, START + 2));
@@ -171,7 +171,7 @@ fn who_is_out_by_a_failure_window_comes_back_as_ever() {
     assert_eq!(failed(&pool, a, START + 200), Transition::None);
     assert!(!may_serve(a, START + 230), "a failed probe is enough");
     assert!(pick(a, START + 231));
-    assert_eq!(succeeded(&pool, a), Transition::Back);
+    assert_eq!(succeeded(&pool, a, START + 231), Transition::Back);
     for _ in 0..2 {
         failed(&pool, a, START + 232);
     }
@@ -190,7 +190,7 @@ proptest! {
             now += wait;
             assert!(pick(a, now));
             if ok {
-                succeeded(&pool, a);
+                succeeded(&pool, a, now);
             } else if fails < 2 {
                 fails += 1;
                 failed(&pool, a, now);

@@ -200,10 +200,10 @@ fn check(upstream: &str, location: &str, expected: &[&str], told: &[&str]) {
 #[test]
 fn the_words_of_servers_are_kept() {
     check(
-        "server B weight=2 max_fails=0 fail_timeout=1m; server c:3 backup; server unix:/s down route=x;",
+        "server B weight=2 max_fails=0 fail_timeout=1m slow_start=30s; server c:3 backup; server unix:/s down route=x;",
         "",
         &[
-            "  { address = \"b:80\", weight = 2, max_fails = 0, fail_timeout = \"60s\" },",
+            "  { address = \"b:80\", weight = 2, max_fails = 0, fail_timeout = \"60s\", slow_start = \"30s\" },",
             "  { address = \"c:3\", backup = true },",
             "  { address = \"unix:/s\", down = true, route = \"x\" },",
         ],

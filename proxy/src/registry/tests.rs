@@ -3,6 +3,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::*;
 use crate::settings::Balance;
 
+const NOW: Seconds = 1_000_000;
+
 /// Settings with one upstream `app` of these servers; everything else is as small as tests like it.
 pub(crate) fn settings(servers: &[&str]) -> Settings {
     Settings {
@@ -60,6 +62,7 @@ pub(crate) fn server(address: &str) -> settings::Server {
         max_fails: 1,
         fail_timeout: Duration::from_secs(10),
         failure_window: None,
+        slow_start: Duration::ZERO,
         max_conns: 0,
         backup: false,
         down: false,
@@ -92,6 +95,7 @@ fn counters_survive_a_reload_that_keeps_the_server() {
     registry.replace(
         settings(&["10.0.0.3:3000", "10.0.0.2:3000"]),
         Addresses::new(),
+        NOW,
     );
     assert_eq!(state(&registry, "10.0.0.2:3000").fails.load(Relaxed), 3);
     assert_eq!(state(&registry, "10.0.0.3:3000").fails.load(Relaxed), 0);
@@ -102,7 +106,7 @@ fn a_changed_weight_counts_from_now_on() {
     let mut changed = settings(&["10.0.0.1:3000"]);
     changed.upstreams[0].servers[0].weight = 7;
     let registry = Registry::new(settings(&["10.0.0.1:3000"]), Addresses::new());
-    registry.replace(changed, Addresses::new());
+    registry.replace(changed, Addresses::new(), NOW);
     assert_eq!(
         state(&registry, "10.0.0.1:3000")
             .effective_weight
@@ -116,14 +120,14 @@ fn a_name_is_as_many_servers_as_it_has_addresses() {
     let registry = Registry::new(settings(&["app:3000"]), Addresses::new());
     assert_eq!(registry.current().upstreams[0].pool.servers().len(), 0);
     assert_eq!(registry.unresolved(), [("app".to_owned(), 3000)]);
-    assert!(registry.readdress(found("app:3000", &["10.0.0.1:3000"])));
+    assert!(registry.readdress(found("app:3000", &["10.0.0.1:3000"]), NOW));
     let first = state(&registry, "app:3000");
-    assert!(registry.readdress(found("app:3000", &["10.0.0.1:3000", "10.0.0.2:3000"])));
+    assert!(registry.readdress(found("app:3000", &["10.0.0.1:3000", "10.0.0.2:3000"]), NOW));
     assert!(Arc::ptr_eq(
         &first,
         &state(&registry, "app:3000 (10.0.0.1:3000)")
     ));
-    assert!(!registry.readdress(found("app:3000", &["10.0.0.1:3000", "10.0.0.2:3000"])));
+    assert!(!registry.readdress(found("app:3000", &["10.0.0.1:3000", "10.0.0.2:3000"]), NOW));
     assert!(registry.unresolved().is_empty());
 }
 
@@ -133,7 +137,11 @@ fn a_reload_keeps_the_last_answer_of_a_name_that_cannot_be_looked_up() {
         settings(&["app:3000"]),
         found("app:3000", &["10.0.0.1:3000"]),
     );
-    registry.replace(settings(&["app:3000", "10.0.0.2:3000"]), Addresses::new());
+    registry.replace(
+        settings(&["app:3000", "10.0.0.2:3000"]),
+        Addresses::new(),
+        NOW,
+    );
     assert_eq!(registry.current().upstreams[0].pool.servers().len(), 2);
 }
 
@@ -149,4 +157,64 @@ fn a_server_is_marked_by_its_route_or_its_address() {
         .map(|server| &*server.mark)
         .collect();
     assert_eq!(marks, ["01c2a3a6a99837796bad2f82f71dfc33", "b"]);
+}
+
+/// Settings in which every server has a `slow_start` of ten seconds.
+fn slow(servers: &[&str]) -> Settings {
+    let mut settings = settings(servers);
+    for server in &mut settings.upstreams[0].servers {
+        server.slow_start = Duration::from_secs(10);
+    }
+    settings
+}
+
+/// The parts of their weight that the servers have now, in the settings' order.
+fn parts(registry: &Registry, now: Seconds) -> Vec<u32> {
+    let snapshot = registry.current();
+    let servers = snapshot.upstreams[0].pool.servers().iter();
+    servers
+        .map(|server| slow_start::part(server, now))
+        .collect()
+}
+
+#[test]
+fn servers_that_are_there_from_the_start_have_their_weight() {
+    let registry = Registry::new(slow(&["10.0.0.1:1", "10.0.0.2:1"]), Addresses::new());
+    assert_eq!(parts(&registry, NOW), [1000, 1000]);
+    let registry = Registry::new(slow(&["app:1"]), Addresses::new());
+    registry.readdress(found("app:1", &["10.0.0.1:1", "10.0.0.2:1"]), NOW);
+    assert_eq!(parts(&registry, NOW), [1000, 1000], "all are new alike");
+}
+
+#[test]
+fn a_server_that_a_reload_adds_starts_slowly_and_no_further_reload_disturbs_it() {
+    let registry = Registry::new(slow(&["10.0.0.1:1"]), Addresses::new());
+    let two = slow(&["10.0.0.1:1", "10.0.0.2:1"]);
+    registry.replace(two.clone(), Addresses::new(), NOW);
+    assert_eq!(parts(&registry, NOW), [1000, 1]);
+    registry.replace(two.clone(), Addresses::new(), NOW + 4);
+    assert_eq!(parts(&registry, NOW + 5), [1000, 500]);
+    let mut longer = two;
+    for server in &mut longer.upstreams[0].servers {
+        server.slow_start = Duration::from_secs(100);
+    }
+    registry.replace(longer, Addresses::new(), NOW + 10);
+    assert_eq!(parts(&registry, NOW + 11), [1000, 1000]);
+}
+
+#[test]
+fn an_address_that_a_name_gains_starts_slowly() {
+    let registry = Registry::new(slow(&["app:1"]), found("app:1", &["10.0.0.1:1"]));
+    registry.readdress(found("app:1", &["10.0.0.1:1", "10.0.0.2:1"]), NOW);
+    assert_eq!(parts(&registry, NOW + 3), [1000, 300]);
+}
+
+#[test]
+fn a_server_that_is_no_longer_down_starts_slowly() {
+    let both = slow(&["10.0.0.1:1", "10.0.0.2:1"]);
+    let mut one = both.clone();
+    one.upstreams[0].servers[1].down = true;
+    let registry = Registry::new(one, Addresses::new());
+    registry.replace(both, Addresses::new(), NOW);
+    assert_eq!(parts(&registry, NOW + 3), [1000, 300]);
 }

@@ -59,6 +59,33 @@ async fn an_unwell_server_gets_nothing_until_it_is_well() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_becomes_well_starts_slowly() {
+    let (first, second) = (
+        Server::start(Does::Echo).await,
+        Server::start(Does::Echo).await,
+    );
+    first.set_unwell(true);
+    let mut settings = checked(&[&first.address, &second.address]);
+    for server in &mut settings.upstreams[0].servers {
+        // So long that the test sees nothing but its beginning.
+        server.slow_start = Duration::from_secs(86_400);
+    }
+    let proxy = Proxy::start(settings).await;
+    let weight = |server: &Server, part: &str| {
+        let server = &server.address;
+        format!("berth_upstream_server_weight_ratio{{server=\"{server}\",upstream=\"app\"}} {part}")
+    };
+    first.set_unwell(false);
+    proxy.wait_for_metric(&up(&first.address, true)).await;
+    proxy.wait_for_metric(&weight(&first, "0.001")).await;
+    proxy.wait_for_metric(&weight(&second, "1")).await;
+    for _ in 0..10 {
+        assert_eq!(proxy.get("").await.status, 200);
+    }
+    assert_eq!((first.seen(), second.seen()), (0, 10));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_connect_check_knows_a_dead_server_before_any_request() {
     let (dead, server) = (Server::dead().await, Server::start(Does::Echo).await);
     let mut settings = checked(&[&dead, &server.address]);
