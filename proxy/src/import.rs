@@ -6,8 +6,10 @@
 
 mod draft;
 mod files;
+mod foreign;
 mod forwarding;
 mod http;
+mod leftover;
 mod lexer;
 mod limits;
 mod listen;
@@ -51,6 +53,10 @@ pub enum Refused {
     #[error("{0}\n(nothing was imported)")]
     Unreadable(#[from] Unreadable),
     #[error(
+        "{file}: this looks like {owner}; import-nginx reads nginx's main file\n(nothing was imported)"
+    )]
+    Foreign { file: String, owner: &'static str },
+    #[error(
         "{file}: no location passes anything to an http:// server that Berth could take over\n(nothing was imported)"
     )]
     Nothing { file: String, notes: Vec<Note> },
@@ -66,7 +72,7 @@ impl Refused {
     #[must_use]
     pub fn notes(&self) -> &[Note] {
         match self {
-            Self::Unreadable(_) => &[],
+            Self::Unreadable(_) | Self::Foreign { .. } => &[],
             Self::Nothing { notes, .. } | Self::Problems { notes, .. } => notes,
         }
     }
@@ -87,21 +93,27 @@ impl Import {
 /// When nginx could not read it either, or when it has nothing for us.
 pub fn import(main: &Path, files: &impl Files) -> Result<Import, Refused> {
     let mut notes = Notes::default();
-    let tree = tree::read(main, files, &mut notes)?;
-    let mut draft = Draft::default();
-    for directive in &tree {
-        report(directive, &mut notes);
+    let file = main.display().to_string();
+    if let Some(owner) = files.read(main).ok().as_deref().and_then(foreign::owner) {
+        return Err(Refused::Foreign { file, owner });
     }
+    let tree = in_http(tree::read(main, files, &mut notes)?, &mut notes);
+    let mut draft = Draft::default();
     for http in tree.iter().filter(|directive| directive.name == "http") {
         http::translate(http, &mut draft, &mut notes);
     }
-    draft.server.extend(threads(&tree));
-    let file = main.display().to_string();
+    draft.server.extend(threads(&tree, &mut notes));
+    let upgrades = forwarding::upgrade_variables(&tree);
+    for directive in &tree {
+        report(directive, &upgrades, &mut notes);
+    }
     if draft.upstreams.is_empty() {
         let notes = notes.sorted();
         return Err(Refused::Nothing { file, notes });
     }
-    match settle::settle(&mut draft, &mut notes) {
+    let settled = settle::settle(&mut draft, &mut notes);
+    leftover::tell(&tree, &draft, &mut notes);
+    match settled {
         Ok(()) => {
             let notes = notes.sorted();
             let toml = heading(&file, &notes) + &draft.text();
@@ -118,16 +130,41 @@ pub fn import(main: &Path, files: &impl Files) -> Result<Import, Refused> {
     }
 }
 
+/// A file that nginx would include in its `http` block, such as one of `sites-enabled`, is read as if it stood there.
+fn in_http(tree: Vec<Directive>, notes: &mut Notes) -> Vec<Directive> {
+    let is_site = |directive: &Directive| {
+        matches!(directive.name.as_str(), "server" | "upstream") && directive.block.is_some()
+    };
+    let has_http = tree.iter().any(|directive| directive.name == "http");
+    let Some(site) = tree.iter().find(|directive| is_site(directive)) else {
+        return tree;
+    };
+    if has_http {
+        return tree;
+    }
+    notes.changes(
+        site,
+        "stands outside of http, so this is taken for a file that nginx's main file includes; give that one to have its settings too",
+    );
+    let place = site.place.clone();
+    vec![Directive {
+        name: "http".to_owned(),
+        words: Vec::new(),
+        place,
+        block: Some(tree),
+    }]
+}
+
 /// Says what becomes of a directive, and of those inside it, that the translation does not look at.
-fn report(directive: &Directive, notes: &mut Notes) {
+fn report(directive: &Directive, upgrades: &[&str], notes: &mut Notes) {
     match directive.name.as_str() {
         "http" | "server" | "location" | "events" => {
             directive
                 .inner()
                 .iter()
-                .for_each(|inner| report(inner, notes));
+                .for_each(|inner| report(inner, upgrades, notes));
         }
-        "proxy_set_header" => forwarding::header(directive, notes),
+        "proxy_set_header" => forwarding::header(directive, upgrades, notes),
         "proxy_http_version"
         | "proxy_buffering"
         | "proxy_request_buffering"
@@ -138,6 +175,7 @@ fn report(directive: &Directive, notes: &mut Notes) {
         "proxy_next_upstream" => forwarding::next_upstream(directive, notes),
         "map" if forwarding::is_upgrade_map(directive) => {}
         name if words::TRANSLATED.contains(&name) => {}
+        "set" if notes.is_same(directive) => {}
         name => match words::verdict(name) {
             (Weight::Changes, message) => notes.changes(directive, message),
             (Weight::Harmless, message) => notes.harmless(directive, message),
@@ -145,12 +183,16 @@ fn report(directive: &Directive, notes: &mut Notes) {
     }
 }
 
-fn threads(tree: &[Directive]) -> Option<Entry> {
+fn threads(tree: &[Directive], notes: &mut Notes) -> Option<Entry> {
     let directive = tree
         .iter()
         .find(|directive| directive.name == "worker_processes")?;
     match directive.only() {
-        Some("auto") | None => None,
+        Some("auto") => {
+            notes.same(directive);
+            None
+        }
+        None => None,
         Some(count) => Some(Entry::new("threads", upstream::number(count), directive)),
     }
 }

@@ -3,6 +3,7 @@
 //! Owns the layout of the result and the paths by which `config` names its keys. Does not judge values: `settle`
 //! has `config` itself do that.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::note::Origin;
@@ -32,6 +33,14 @@ impl Entry {
             value: Value::One(value.into()),
             origin: origin.into(),
         }
+    }
+
+    fn origins(&self) -> Vec<Origin> {
+        let mut origins = vec![self.origin.clone()];
+        if let Value::List(items) = &self.value {
+            origins.extend(items.iter().map(|(_, origin)| origin.clone()));
+        }
+        origins
     }
 
     fn write(&self, text: &mut String) {
@@ -173,6 +182,24 @@ impl Draft {
     fn goes_without_routes(&self) -> bool {
         matches!(self.routes.as_slice(), [route] if route.host.is_none() && route.path == "/")
             && self.upstreams.len() == 1
+    }
+
+    /// Every directive that something in the file comes from.
+    pub(super) fn origins(&self) -> BTreeSet<Origin> {
+        let mut origins: BTreeSet<Origin> = self.server.iter().flat_map(Entry::origins).collect();
+        for upstream in &self.upstreams {
+            origins.insert(upstream.origin.clone());
+            let entries = [
+                &upstream.choosing,
+                &upstream.speaking,
+                &upstream.cookie,
+                &upstream.websocket,
+            ];
+            origins.extend(entries.into_iter().flatten().flat_map(Entry::origins));
+            origins.extend(upstream.servers.iter().map(|server| server.origin.clone()));
+        }
+        origins.extend(self.routes.iter().map(|route| route.origin.clone()));
+        origins
     }
 
     /// Takes away what `config` calls `key` and says where it came from; `None` if there is nothing by that name.

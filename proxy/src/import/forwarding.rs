@@ -14,19 +14,12 @@ const HEADERS: [(&str, &[&str]); 6] = [
     ("upgrade", &["$http_upgrade"]),
     (
         "connection",
-        &[
-            "upgrade",
-            "$connection_upgrade",
-            "$http_connection",
-            "",
-            "keep-alive",
-            "close",
-        ],
+        &["upgrade", "$http_connection", "", "keep-alive", "close"],
     ),
 ];
 
-/// `proxy_set_header NAME VALUE`.
-pub(super) fn header(directive: &Directive, notes: &mut Notes) {
+/// `proxy_set_header NAME VALUE`; `upgrades` are the variables that an upgrade map fills.
+pub(super) fn header(directive: &Directive, upgrades: &[&str], notes: &mut Notes) {
     let [name, value] = directive.words.as_slice() else {
         notes.changes(directive, "has not exactly a name and a value");
         return;
@@ -41,6 +34,7 @@ pub(super) fn header(directive: &Directive, notes: &mut Notes) {
         .find(|(known, _)| name.eq_ignore_ascii_case(known));
     match known {
         Some((_, values)) if values.iter().any(|known| value.eq_ignore_ascii_case(known)) => {}
+        Some(("connection", _)) if upgrades.contains(&value.as_str()) => {}
         Some((known, values)) => notes.changes(
             origin,
             format!(
@@ -61,6 +55,16 @@ pub(super) fn header(directive: &Directive, notes: &mut Notes) {
 
 fn shortened(name: &str) -> String {
     name.chars().filter(|c| !c.is_control()).take(60).collect()
+}
+
+/// The variables that a `map $http_upgrade` in there fills.
+pub(super) fn upgrade_variables(tree: &[Directive]) -> Vec<&str> {
+    let blocks = tree.iter().filter(|directive| directive.name == "http");
+    let maps = blocks
+        .flat_map(Directive::inner)
+        .filter(|inner| is_upgrade_map(inner));
+    maps.filter_map(|map| map.words.get(1).map(String::as_str))
+        .collect()
 }
 
 /// `map $http_upgrade $connection_upgrade`: how the documentation of nginx passes WebSockets on.
@@ -91,19 +95,28 @@ pub(super) fn switch(directive: &Directive, notes: &mut Notes) {
 
 /// `proxy_next_upstream`: whether it is what Berth does.
 pub(super) fn next_upstream(directive: &Directive, notes: &mut Notes) {
-    let differs: Vec<&str> = directive
-        .words
+    let words: Vec<&str> = directive.words.iter().map(String::as_str).collect();
+    let is_known = |word: &&str| matches!(*word, "error" | "timeout" | "off");
+    let more: Vec<&str> = words
         .iter()
-        .map(String::as_str)
-        .filter(|word| !matches!(*word, "error" | "timeout" | "off"))
+        .copied()
+        .filter(|word| !is_known(word))
         .collect();
-    if !differs.is_empty() {
+    if !more.is_empty() {
         notes.changes(
             directive,
             format!(
                 "{}: Berth tries another server after an error or a timeout only, and passes every answer on",
-                differs.join(" ")
+                more.join(" ")
             ),
         );
+    }
+    for cause in ["error", "timeout"] {
+        if !words.contains(&cause) && !words.contains(&"off") {
+            notes.changes(
+                directive,
+                format!("{cause} is not in it, but Berth tries another server after that too; tries = 1 ends that"),
+            );
+        }
     }
 }

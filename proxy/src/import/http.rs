@@ -20,9 +20,16 @@ pub(super) fn translate(http: &Directive, draft: &mut Draft, notes: &mut Notes) 
     let mut uses: Vec<(String, Scope<'_>)> = Vec::new();
     for site in &sites {
         for proxied in &site.proxied {
-            match target(proxied.pass.only().unwrap_or_default()) {
+            let url = proxied.pass.only().unwrap_or_default();
+            let (url, variables) = proxied.scope.with_values(url);
+            match target(&url) {
                 Ok(target) => {
                     let name = upstream_for(&target, proxied, http, draft, notes);
+                    if !variables.is_empty() {
+                        look_up_again(&name, proxied.pass, draft);
+                    }
+                    variables.iter().for_each(|set| notes.same(*set));
+                    notes.same(proxied.pass);
                     tell_path(&target, proxied, notes);
                     add_routes(site, proxied, &name, draft, notes);
                     uses.push((name, proxied.scope.clone()));
@@ -61,6 +68,8 @@ fn listen(sites: &[Site<'_>], draft: &mut Draft, notes: &mut Notes) {
         let item = quoted(&listen.address);
         if !listen.is_refused && items.iter().all(|(known, _)| *known != item) {
             items.push((item, listen.directive.into()));
+        } else {
+            notes.same(listen.directive);
         }
     }
     for idle in sites.iter().filter(|site| site.proxied.is_empty()) {
@@ -68,6 +77,9 @@ fn listen(sites: &[Site<'_>], draft: &mut Draft, notes: &mut Notes) {
             idle.directive,
             "passes nothing on, so Berth does not listen for it",
         );
+        idle.listens
+            .iter()
+            .for_each(|listen| notes.same(listen.directive));
     }
     if items.is_empty()
         && let Some(listen) = serving.flat_map(|site| &site.listens).next()
@@ -140,6 +152,19 @@ fn upstream_for(
     };
     draft.upstreams.push(upstream);
     name
+}
+
+/// A name in a variable is one that nginx looks up while it runs.
+fn look_up_again(name: &str, pass: &Directive, draft: &mut Draft) {
+    let mut upstreams = draft.upstreams.iter_mut();
+    let Some(upstream) = upstreams.find(|upstream| upstream.name == name) else {
+        return;
+    };
+    let is_made_here = upstream.origin == Origin::from(pass);
+    if is_made_here && upstream.speaking.iter().all(|entry| entry.key != "resolve") {
+        let entry = Entry::new("resolve", quoted(upstream::RESOLVE), pass);
+        upstream.speaking.push(entry);
+    }
 }
 
 fn is_block(upstream: &Upstream, http: &Directive) -> bool {
@@ -216,7 +241,7 @@ fn add_routes(
                 proxied.location,
                 format!("the same host and path go to {} already ({}); Berth does not tell requests apart by the port they came to", same.upstream, same.origin.place),
             ),
-            Some(_) => {}
+            Some(_) => notes.same(proxied.location),
             None => draft.routes.push(Route {
                 host,
                 path: proxied.path.to_owned(),

@@ -141,6 +141,69 @@ impl<'t> Lexer<'t> {
     }
 }
 
+/// Lua has quotes, brackets and comments of its own, in which a brace closes nothing.
+impl Lexer<'_> {
+    /// Passes over Lua code whose `{` was taken, and its `}`; false: there is none.
+    pub(super) fn skip_lua(&mut self) -> bool {
+        let mut depth = 1_usize;
+        while let Some(taken) = self.take() {
+            match taken {
+                '{' => depth += 1,
+                '}' if depth == 1 => return true,
+                '}' => depth -= 1,
+                '"' | '\'' => self.skip_lua_text(taken),
+                '[' => {
+                    self.skip_lua_bracket();
+                }
+                '-' if self.rest.peek() == Some(&'-') => {
+                    self.take();
+                    let is_long = self.rest.peek() == Some(&'[') && {
+                        self.take();
+                        self.skip_lua_bracket()
+                    };
+                    while !is_long && self.rest.peek().is_some_and(|c| *c != '\n') {
+                        self.take();
+                    }
+                }
+                _ => {}
+            }
+        }
+        false
+    }
+
+    fn skip_lua_text(&mut self, quote: char) {
+        while let Some(taken) = self.take() {
+            if taken == '\\' {
+                self.take();
+            } else if taken == quote || taken == '\n' {
+                return;
+            }
+        }
+    }
+
+    /// Behind a `[`: passes over `=[…]=]` if that is what stands there.
+    fn skip_lua_bracket(&mut self) -> bool {
+        let mut level = 0;
+        while self.rest.peek() == Some(&'=') {
+            self.take();
+            level += 1;
+        }
+        if self.rest.peek() != Some(&'[') {
+            return false;
+        }
+        self.take();
+        let end = format!("]{}]", "=".repeat(level));
+        let mut seen = String::new();
+        while let Some(taken) = self.take() {
+            seen.push(taken);
+            if seen.ends_with(&end) {
+                break;
+            }
+        }
+        true
+    }
+}
+
 fn is_blank(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\r' | '\n')
 }
@@ -200,6 +263,23 @@ mod tests {
     #[test]
     fn escapes_are_resolved_but_those_of_patterns_stay() {
         check(r#"\"a\;b "x\"\t\d";"#, "1:[\"a\\;b] 1:[x\"\t\\d] ;");
+    }
+
+    #[test]
+    fn lua_code_ends_at_its_own_brace() {
+        for code in [
+            "local a = { b = {} }",
+            r#"a = "}" .. '\'}'"#,
+            "-- it's a } comment\n",
+            "--[[ } ]] a[1] = [==[ ]] } ]==]",
+        ] {
+            let text = format!("{code}}} rest");
+            let mut lexer = Lexer::new(&text);
+            assert!(lexer.skip_lua(), "{code}");
+            let next = lexer.next().map(|next| next.map(|(token, _)| token));
+            assert_eq!(next, Ok(Some(Token::Word("rest".into()))), "{code}");
+        }
+        assert!(!Lexer::new("a = [[ }").skip_lua());
     }
 
     #[test]

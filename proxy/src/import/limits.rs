@@ -21,11 +21,14 @@ struct Kind {
     default: u64,
 }
 
-const TIME: Kind = Kind {
-    read: |directive| millis(directive.words.first()?),
-    write: |millis| write_time(Duration::from_millis(millis)),
-    default: 0,
-};
+/// Where nothing is written, this many seconds.
+const fn time_of(seconds: u64) -> Kind {
+    Kind {
+        read: |directive| millis(directive.words.first()?),
+        write: |millis| write_time(Duration::from_millis(millis)),
+        default: seconds * 1000,
+    }
+}
 
 const BODY: Kind = Kind {
     read: |directive| match size(directive.only()?)? {
@@ -36,14 +39,14 @@ const BODY: Kind = Kind {
     default: BODY_BYTES,
 };
 
-/// `large_client_header_buffers 4 8k`: so much in all.
+/// `large_client_header_buffers 4 8k`, which is nginx's default: so much in all.
 const HEAD: Kind = Kind {
     read: |directive| match directive.words.as_slice() {
         [count, bytes] => count.parse::<u64>().ok()?.checked_mul(size(bytes)?),
         _ => None,
     },
     write: write_size,
-    default: 0,
+    default: 4 * 8 * 1024,
 };
 
 fn millis(text: &str) -> Option<u64> {
@@ -54,8 +57,8 @@ fn millis(text: &str) -> Option<u64> {
 pub(super) fn of_server(scopes: &[Scope<'_>], draft: &mut Draft, notes: &mut Notes) {
     let rows = [
         ("head_bytes_max", "large_client_header_buffers", HEAD),
-        ("head_timeout", "client_header_timeout", TIME),
-        ("keepalive_timeout", "keepalive_timeout", TIME),
+        ("head_timeout", "client_header_timeout", time_of(60)),
+        ("keepalive_timeout", "keepalive_timeout", time_of(75)),
         ("body_bytes_max", "client_max_body_size", BODY),
     ];
     let trusted = trusted(scopes, notes);
@@ -75,38 +78,77 @@ pub(super) fn of_upstream(upstream: &mut Upstream, scopes: &[Scope<'_>], notes: 
     for (key, name) in rows {
         upstream
             .speaking
-            .extend(widest(key, name, scopes, &TIME, notes));
+            .extend(widest(key, name, scopes, &time_of(60), notes));
     }
     // nginx has one timeout for an answer and for the silence of a WebSocket.
-    let idle = widest("idle_timeout", "proxy_read_timeout", scopes, &TIME, notes);
+    let idle = widest(
+        "idle_timeout",
+        "proxy_read_timeout",
+        scopes,
+        &time_of(60),
+        notes,
+    );
     upstream.websocket.extend(idle);
-    if let Some(tries) = tries(scopes, notes) {
-        upstream.speaking.push(tries);
-    }
+    let tries = most("tries", scopes, notes, |scope| {
+        let next = scope.nearest("proxy_next_upstream");
+        let off = next.filter(|next| next.words.iter().any(|word| word == "off"));
+        let count = |tries: &Directive| tries.only()?.parse().ok();
+        match off {
+            Some(off) => Some((off, Some(1))),
+            None => scope
+                .nearest("proxy_next_upstream_tries")
+                .map(|tries| (tries, count(tries))),
+        }
+    });
+    upstream
+        .speaking
+        .extend(tries.map(|(tries, origin)| Entry::new("tries", tries.to_string(), origin)));
+    let timeout = most("tries_timeout", scopes, notes, |scope| {
+        let timeout = scope.nearest("proxy_next_upstream_timeout")?;
+        Some((timeout, timeout.words.first().and_then(|word| millis(word))))
+    });
+    upstream.speaking.extend(timeout.map(|(timeout, origin)| {
+        Entry::new(
+            "tries_timeout",
+            write_time(Duration::from_millis(timeout)),
+            origin,
+        )
+    }));
 }
 
-fn tries(scopes: &[Scope<'_>], notes: &mut Notes) -> Option<Entry> {
-    let is_off = |directive: &&Directive| directive.words.iter().any(|word| word == "off");
-    let off = scopes
-        .iter()
-        .filter_map(|scope| scope.nearest("proxy_next_upstream"));
-    if let Some(off) = off.clone().find(is_off) {
-        return Some(Entry::new("tries", "1", off));
-    }
-    let written = scopes
-        .iter()
-        .filter_map(|scope| scope.nearest("proxy_next_upstream_tries"));
-    let mut read = written.filter_map(|directive| {
-        let tries = directive.only().and_then(|word| word.parse::<u64>().ok());
-        if tries.is_none() {
-            notes.changes(directive, "is not a number; write one");
+/// The largest bound among the scopes, of which 0, and none, is no bound at all.
+fn most<'d>(
+    key: &str,
+    scopes: &[Scope<'d>],
+    notes: &mut Notes,
+    read: impl Fn(&Scope<'d>) -> Option<(&'d Directive, Option<u64>)>,
+) -> Option<(u64, &'d Directive)> {
+    let mut found = Vec::new();
+    for scope in scopes {
+        match read(scope) {
+            Some((directive, Some(bound))) => {
+                let bound = if bound == 0 { u64::MAX } else { bound };
+                found.push((bound, Some(directive)));
+            }
+            Some((directive, None)) => notes.changes(
+                directive,
+                "cannot be read as a value; write one such as 2 or 10s",
+            ),
+            None => found.push((u64::MAX, None)),
         }
-        tries
-            .filter(|tries| *tries > 0)
-            .map(|tries| (tries, directive))
-    });
-    let (tries, directive) = read.next()?;
-    Some(Entry::new("tries", tries.to_string(), directive))
+    }
+    let (most, written) = found.iter().copied().max_by_key(|(bound, _)| *bound)?;
+    for (bound, directive) in &found {
+        if let Some(directive) = directive.filter(|_| *bound < most) {
+            notes.changes(
+                directive,
+                format!("{key} is one value for all locations of an upstream, and another one has a larger or none; write {key} there if this one is right"),
+            );
+        }
+    }
+    written
+        .filter(|_| most < u64::MAX)
+        .map(|written| (most, written))
 }
 
 /// The largest value among the scopes. Those without one have the default.
@@ -140,7 +182,8 @@ fn widest(
             );
         }
     }
-    let is_cut = kind.default == 0
+    let is_time = |name: &str| name.ends_with("_timeout");
+    let is_cut = is_time(key)
         && directive
             .words
             .first()
@@ -163,14 +206,16 @@ fn trusted(scopes: &[Scope<'_>], notes: &mut Notes) -> Option<Entry> {
                 continue;
             }
             match scope.nearest("real_ip_header") {
-                Some(header) if header.only().is_some_and(|name| name.eq_ignore_ascii_case("X-Forwarded-For")) => {}
+                Some(header) if header.only().is_some_and(|name| name.eq_ignore_ascii_case("X-Forwarded-For")) => notes.same(header),
                 Some(header) => notes.changes(header, "Berth reads the client's address from X-Forwarded-For only; have the hop in front send that"),
                 None => notes.changes(directive, "nginx reads X-Real-IP here, Berth X-Forwarded-For; have the hop in front send that"),
             }
-            let is_recursive =
-                scope.nearest("real_ip_recursive").and_then(Directive::only) == Some("on");
-            if !is_recursive {
-                notes.harmless(directive, "Berth reads X-Forwarded-For as with real_ip_recursive on: past every trusted hop");
+            match scope.nearest("real_ip_recursive") {
+                Some(on) if on.only() == Some("on") => notes.same(on),
+                off => notes.changes(
+                    off.unwrap_or(directive),
+                    "Berth reads X-Forwarded-For as with real_ip_recursive on: past every trusted hop, and nginx here the last entry only; it is the same while no client has a trusted address",
+                ),
             }
             let item = quoted(network);
             if items.iter().all(|(known, _)| *known != item) {

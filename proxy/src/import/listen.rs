@@ -100,14 +100,18 @@ pub(super) fn hosts(server: &Directive, notes: &mut Notes) -> Vec<String> {
     {
         for name in &directive.words {
             let exact = name.strip_prefix('.').unwrap_or(name);
-            if name.contains('*') || name.starts_with(['~', '.']) {
-                let told: String = name.chars().filter(|c| !c.is_control()).take(80).collect();
-                notes.changes(directive, format!("{told}: patterns are not supported in this version; write one [[route]] per host"));
-            }
-            // Names such as _ and "" are nobody's; $hostname is not known here.
+            let is_pattern = name.contains('*') || name.starts_with(['~', '.']);
+            // $hostname is not known here.
             let is_name = exact
                 .bytes()
                 .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
+            let told: String = name.chars().filter(|c| !c.is_control()).take(80).collect();
+            if is_pattern {
+                notes.changes(directive, format!("{told}: patterns are not supported in this version; write one [[route]] per host"));
+            } else if !is_name {
+                notes.changes(directive, format!("{told}: is no plain host name; write a [[route]] with the one that clients use"));
+            }
+            // Names such as _ and "" are nobody's.
             if is_name && !matches!(exact, "" | "_") && !name.starts_with('~') {
                 hosts.push(exact.to_ascii_lowercase());
             }

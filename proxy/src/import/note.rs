@@ -1,5 +1,6 @@
 //! What is told about a directive that did not become a setting, or not exactly.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -51,6 +52,8 @@ impl fmt::Display for Note {
 #[derive(Debug, Default)]
 pub(super) struct Notes {
     list: Vec<Note>,
+    /// Read, and of no need for a note: Berth does the same by itself.
+    same: BTreeSet<Origin>,
 }
 
 impl Notes {
@@ -62,6 +65,21 @@ impl Notes {
     /// Nothing is lost, but somebody may wonder where it went.
     pub(super) fn harmless(&mut self, origin: impl Into<Origin>, message: impl Into<String>) {
         self.add(origin.into(), Weight::Harmless, message.into());
+    }
+
+    /// Nothing is to be said: Berth does the same by itself, or another line says it.
+    pub(super) fn same(&mut self, origin: impl Into<Origin>) {
+        self.same.insert(origin.into());
+    }
+
+    pub(super) fn is_same(&self, origin: impl Into<Origin>) -> bool {
+        self.same.contains(&origin.into())
+    }
+
+    /// Whatever was read.
+    pub(super) fn told(&self) -> BTreeSet<Origin> {
+        let noted = self.list.iter().map(|note| note.origin.clone());
+        noted.chain(self.same.iter().cloned()).collect()
     }
 
     fn add(&mut self, origin: Origin, weight: Weight, message: String) {

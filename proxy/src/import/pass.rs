@@ -19,6 +19,8 @@ pub(super) fn target(url: &str) -> Result<Target<'_>, &'static str> {
         }
         _ => return Err("is not an http:// address; Berth speaks HTTP only"),
     };
+    // The same as nothing behind the address.
+    let rest = rest.strip_suffix("$request_uri").unwrap_or(rest);
     if rest.contains('$') {
         return Err(
             "goes where a variable says; write an [upstream.NAME] with the servers and a [[route]] for each host or path",
@@ -57,6 +59,7 @@ mod tests {
         let of = |url| target(url).map(|target| (target.address, target.uri));
         assert_eq!(of("http://app"), Ok(("app", None)));
         assert_eq!(of("http://app/"), Ok(("app", Some("/"))));
+        assert_eq!(of("http://app$request_uri"), Ok(("app", None)));
         assert_eq!(
             of("http://10.0.0.1:3000/x"),
             Ok(("10.0.0.1:3000", Some("/x")))

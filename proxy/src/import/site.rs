@@ -51,6 +51,10 @@ pub(super) fn all<'d>(http: &'d Directive, notes: &mut Notes) -> Vec<Site<'d>> {
         let is_told = !site.is_default && !site.proxied.is_empty();
         let mut unheard = Notes::default();
         site.hosts = listen::hosts(site.directive, if is_told { notes } else { &mut unheard });
+        let names = site.directive.inner().iter();
+        names
+            .filter(|inner| inner.name == "server_name")
+            .for_each(|inner| notes.same(inner));
     }
     sites
 }

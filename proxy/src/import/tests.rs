@@ -9,6 +9,8 @@ use proptest::prelude::*;
 use super::{Disk, Files, Import, Refused, Weight, import};
 use crate::config;
 
+mod complete;
+
 /// Files that exist in the test alone.
 struct Folder(BTreeMap<PathBuf, String>);
 
@@ -89,7 +91,7 @@ impl Files for Fixtures {
 fn every_fixture_becomes_the_file_beside_it() {
     let mut names = Fixtures.names(Path::new(""));
     names.retain(|name| name.ends_with(".conf"));
-    assert!(names.len() >= 5, "found only {names:?}");
+    assert!(names.len() >= 7, "found only {names:?}");
     for name in names {
         let path = Path::new(&name);
         let toml = import(path, &Fixtures)
@@ -261,6 +263,54 @@ fn timeouts_hold_for_answers_and_websockets() {
             "idle_timeout = \"2m\"",
         ],
         &[],
+    );
+}
+
+#[test]
+fn a_bound_on_tries_holds_if_every_location_has_one() {
+    let two = |first: &str, second: &str| {
+        let text = format!(
+            "http {{ server {{ location / {{ proxy_pass http://a:1; proxy_set_header Host $host;\n{first} }}\n\
+             location /x/ {{ proxy_pass http://a:1; proxy_set_header Host $host;\n{second} }} }} }}"
+        );
+        let import = of(&text).unwrap();
+        let text = body(&import);
+        let lines = text.lines().filter(|line| line.contains("tries"));
+        (lines.map(str::to_owned).collect::<Vec<_>>(), notes(&import))
+    };
+    let (lines, told) = two(
+        "proxy_next_upstream_tries 2; proxy_next_upstream_timeout 10s;",
+        "proxy_next_upstream_tries 3; proxy_next_upstream_timeout 500ms;",
+    );
+    assert_eq!(lines, ["tries = 3", "tries_timeout = \"10s\""]);
+    assert_eq!(told.len(), 2, "{told:?}");
+    let (lines, told) = two("proxy_next_upstream off;", "proxy_next_upstream_tries 0;");
+    assert!(lines.is_empty(), "{lines:?}");
+    assert_eq!(
+        told,
+        [
+            "!n.conf:2: proxy_next_upstream: tries is one value for all locations of an upstream, and another one has a larger or none; \
+          write tries there if this one is right",
+            "n.conf:4: proxy_next_upstream_tries: says what Berth does anyway, or concerns nothing that Berth takes over"
+        ]
+    );
+}
+
+#[test]
+fn a_timeout_that_another_location_leaves_at_its_default_is_not_shortened() {
+    let import = of(
+        "http { server { location / { proxy_pass http://a:1; proxy_set_header Host $host;\nproxy_read_timeout 5s; }\n\
+         location /x/ { proxy_pass http://a:1; proxy_set_header Host $host; } } }",
+    );
+    assert!(!body(&import.unwrap()).contains("timeout"));
+}
+
+#[test]
+fn configurations_of_other_programs_are_recognised() {
+    let refused = of("# ours\nglobal\n  daemon\nfrontend web\n  bind *:80\n").unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "n.conf: this looks like HAProxy's configuration; import-nginx reads nginx's main file\n(nothing was imported)"
     );
 }
 

@@ -122,6 +122,18 @@ impl<F: Files> Reader<'_, F> {
                 }
             };
             let (words, opening) = source.words(line)?;
+            if let Some(opened) = opening
+                && name.ends_with("_by_lua_block")
+            {
+                source.skip_lua(opened)?;
+                directives.push(Directive {
+                    name,
+                    words,
+                    place: source.place(line),
+                    block: Some(Vec::new()),
+                });
+                continue;
+            }
             if opening.is_some() && depth >= DEPTH_MAX {
                 let message = format!("is nested deeper than {DEPTH_MAX} blocks");
                 return Err(source.broken(line, message));
@@ -156,6 +168,10 @@ impl<F: Files> Reader<'_, F> {
         } else {
             vec![path]
         };
+        if paths.is_empty() {
+            let message = "no file has such a name, so nothing is included here either";
+            self.notes.harmless(directive, message);
+        }
         let mut directives = Vec::new();
         for path in paths {
             let refuse = |message: &str| {
@@ -214,6 +230,17 @@ impl Source<'_> {
     fn next(&mut self) -> Result<Option<(Token, usize)>, Unreadable> {
         let next = self.lexer.next();
         next.map_err(|broken| self.broken(broken.line, broken.message))
+    }
+
+    /// Passes over the code of OpenResty's `…_by_lua_block`, up to its `}`.
+    fn skip_lua(&mut self, opened: usize) -> Result<(), Unreadable> {
+        if self.lexer.skip_lua() {
+            return Ok(());
+        }
+        Err(self.broken(
+            opened,
+            "the { of the Lua code is never closed; write a } for it",
+        ))
     }
 
     /// What follows a directive's name, and the line of its `{` if it is a block.

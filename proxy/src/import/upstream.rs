@@ -7,6 +7,8 @@ use super::tree::Directive;
 
 /// What browsers keep a cookie for at most; nginx's `expires=max` means the year 2037.
 const COOKIE_EXPIRES_MAX: &str = "\"400d\"";
+/// How often names are looked up that nginx looks up when their answer expires.
+pub(super) const RESOLVE: &str = "10s";
 /// nginx's port for a server that is written without one.
 const PORT: u16 = 80;
 
@@ -14,10 +16,13 @@ pub(super) fn translate(name: String, block: &Directive, notes: &mut Notes) -> U
     let mut upstream = Upstream::new(name, block.into());
     for directive in block.inner() {
         if directive.block.is_some() {
-            notes.changes(
-                directive,
-                "is unknown here; find out whether your clients need it",
-            );
+            let is_lua = directive.name == "balancer_by_lua_block";
+            let message = if is_lua {
+                "Lua code chooses the server here; write the servers, and balance for how one is chosen"
+            } else {
+                "is unknown here; find out whether your clients need it"
+            };
+            notes.changes(directive, message);
             continue;
         }
         match directive.name.as_str() {
@@ -29,6 +34,10 @@ pub(super) fn translate(name: String, block: &Directive, notes: &mut Notes) -> U
             "keepalive" | "keepalive_requests" | "keepalive_timeout" => {
                 keepalive(&mut upstream, directive, notes);
             }
+            "keepalive_time" => notes.harmless(
+                directive,
+                "Berth replaces a connection after keepalive_requests, whatever its age",
+            ),
             "zone" => notes.harmless(directive, "all threads share what is known about a server"),
             "resolver" | "resolver_timeout" => notes.harmless(
                 directive,
@@ -80,7 +89,7 @@ fn server(upstream: &mut Upstream, directive: &Directive, notes: &mut Notes) {
                 if !upstream.speaking.iter().any(|entry| entry.key == "resolve") {
                     upstream
                         .speaking
-                        .push(Entry::new("resolve", "\"10s\"", directive));
+                        .push(Entry::new("resolve", quoted(RESOLVE), directive));
                 }
                 continue;
             }
@@ -130,6 +139,12 @@ fn balance(upstream: &mut Upstream, directive: &Directive, block: &Directive, no
         }
         ("hash", [key, consistency @ ..]) => {
             extra.push(Entry::new("hash_key", quoted(key), directive));
+            if !matches!(consistency, [] | ["consistent"]) {
+                notes.changes(
+                    directive,
+                    "has a word behind the key that is not `consistent`; it is left out",
+                );
+            }
             if consistency == ["consistent"] {
                 extra.push(Entry::new("consistent", "true", directive));
                 // nginx's ring is made of the addresses as they are written.
@@ -166,6 +181,7 @@ fn sticky(upstream: &mut Upstream, directive: &Directive, notes: &mut Notes) {
         return;
     };
     let origin = Origin::from(directive);
+    upstream.choosing.retain(|entry| entry.key != "sticky");
     upstream.choosing.push(Entry {
         key: "sticky",
         value: Value::List(vec![(quoted("cookie"), origin)]),
@@ -218,6 +234,9 @@ fn keepalive(upstream: &mut Upstream, directive: &Directive, notes: &mut Notes) 
             return;
         }
     };
+    if directive.words.len() > 1 {
+        notes.harmless(directive, "only its first word is taken over");
+    }
     if upstream.speaking.iter().all(|entry| entry.key != key) {
         upstream.speaking.push(Entry::new(key, value, directive));
     }

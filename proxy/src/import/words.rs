@@ -5,7 +5,7 @@
 use super::note::Weight;
 
 /// Read by `site` and `upstream`, which tell themselves what they could not keep.
-pub(super) const TRANSLATED: [&str; 25] = [
+pub(super) const TRANSLATED: [&str; 26] = [
     "http",
     "server",
     "upstream",
@@ -18,6 +18,7 @@ pub(super) const TRANSLATED: [&str; 25] = [
     "proxy_send_timeout",
     "proxy_next_upstream",
     "proxy_next_upstream_tries",
+    "proxy_next_upstream_timeout",
     "client_max_body_size",
     "client_header_timeout",
     "keepalive_timeout",
@@ -144,7 +145,7 @@ const HARMLESS: [Row; 9] = [
 ];
 
 /// Something behaves differently without it.
-const CHANGES: [Row; 11] = [
+const CHANGES: [Row; 10] = [
     (
         &["ssl*"],
         "TLS is not supported in this version; end it in front of Berth and list that hop in trusted_proxies",
@@ -190,14 +191,21 @@ const CHANGES: [Row; 11] = [
             "js_*",
             "perl*",
             "lua_*",
-            "access_by_lua*",
-            "content_by_lua*",
-            "rewrite_by_lua*",
+            "*_by_lua",
+            "*_by_lua_block",
+            "*_by_lua_file",
         ],
         "Berth rewrites, redirects and decides by variables nothing; do it in front or in the application",
     ),
     (
-        &["root", "alias", "gzip_static", "expires", "stub_status"],
+        &[
+            "root",
+            "alias",
+            "empty_gif",
+            "gzip_static",
+            "expires",
+            "stub_status",
+        ],
         "Berth serves no files and no pages; let a server do it and pass the path to it",
     ),
     (
@@ -243,14 +251,24 @@ const CHANGES: [Row; 11] = [
         "Berth speaks HTTP/1.1 and WebSocket only, to servers in [upstream.NAME]; keep nginx for this",
     ),
     (
-        &["proxy_next_upstream_timeout"],
-        "is not translated; write tries_timeout in the upstream",
-    ),
-    (
         &["include"],
         "has not exactly one path; name one file or pattern",
     ),
 ];
+
+/// Whether each of its values was judged when it was met, so that silence means: as Berth does anyway.
+pub(super) fn is_judged(name: &str) -> bool {
+    const JUDGED: [&str; 7] = [
+        "proxy_set_header",
+        "proxy_http_version",
+        "proxy_buffering",
+        "proxy_request_buffering",
+        "tcp_nodelay",
+        "proxy_redirect",
+        "proxy_next_upstream",
+    ];
+    JUDGED.contains(&name) || !TRANSLATED.contains(&name)
+}
 
 /// How much it matters that the directive is gone, and what to do.
 pub(super) fn verdict(name: &str) -> (Weight, &'static str) {
