@@ -9,6 +9,7 @@ use crate::balance::{
     hash, hash_consistent, ip_hash, is_good_enough, least_conn, random_two, round_robin,
 };
 use crate::client::HashBytes;
+use crate::handshakes::{Nanos, Wait};
 use crate::health::{self, Badness};
 use crate::pool::{Group, Pool, Seconds, Server, Tried};
 use crate::settings::Balance;
@@ -33,6 +34,8 @@ pub struct Asking<'a> {
     pub key: &'a [u8],
     /// Any random number; only `random_two` looks at it.
     pub dice: u64,
+    /// When an Engine.IO session shall begin with this request, so that it costs its server a token.
+    pub handshake: Option<Nanos>,
 }
 
 /// What a request remembers between its tries.
@@ -46,6 +49,8 @@ pub struct Attempt {
     draws: random_two::Draws,
     on_backups: bool,
     has_failed_open: bool,
+    /// A server was passed over because it had no token; the shortest wait for one.
+    limited: Option<Wait>,
 }
 
 impl Attempt {
@@ -124,6 +129,8 @@ pub enum NoServer {
     TriesSpent,
     /// The only server that knows the request's session cannot serve.
     SessionGone,
+    /// Who may serve has no token for a new session before so long.
+    Limited(Wait),
 }
 
 /// # Errors
@@ -145,10 +152,10 @@ pub fn choose(
     if let Some(choice) = choose_least_bad(pool, policy, asking, attempt, now) {
         return Ok(choice);
     }
-    let reason = if had_tried {
-        NoServer::AllTried
-    } else {
-        NoServer::NoneLive
+    let reason = match attempt.limited {
+        Some(wait) => NoServer::Limited(wait),
+        None if had_tried => NoServer::AllTried,
+        None => NoServer::NoneLive,
     };
     Err(nobody(asking, reason))
 }
@@ -172,7 +179,7 @@ fn choose_least_bad(
     attempt: &mut Attempt,
     now: Seconds,
 ) -> Option<Choice> {
-    if attempt.has_failed_open {
+    if attempt.has_failed_open || attempt.limited.is_some() {
         return None;
     }
     let worst = health::least_bad(pool, &attempt.tried, now)?;
@@ -204,7 +211,7 @@ fn choose_among_good(
     attempt: &mut Attempt,
     now: Seconds,
 ) -> Option<Choice> {
-    let (affinity, method) = match marked(pool, asking.marks, attempt, now) {
+    let (affinity, method) = match marked(pool, asking, attempt, now) {
         Marked::Chosen(choice) => return Some(choice),
         Marked::Gone => return None,
         Marked::Left(affinity, method) => (affinity, method),
@@ -212,30 +219,43 @@ fn choose_among_good(
     while let Some(index) = balance(pool, policy.balance, asking, attempt, now)
         && let Some(server) = pool.get(index)
     {
-        if take(index, server, attempt, now) {
-            return Some(Choice {
-                server: index,
-                affinity,
-                method,
-            });
+        match take(index, server, asking, attempt, now) {
+            Took::It => {
+                return Some(Choice {
+                    server: index,
+                    affinity,
+                    method,
+                });
+            }
+            // Elsewhere it would be when its own server has a token again: it waits for that.
+            Took::NoToken if has_one_home(policy.balance) => return None,
+            Took::NoToken | Took::NoPlace => {}
         }
     }
     None
 }
 
+/// Whether the balance has one server in mind for each client.
+fn has_one_home(balance: Balance) -> bool {
+    match balance {
+        Balance::IpHash | Balance::Hash | Balance::HashConsistent => true,
+        Balance::RoundRobin | Balance::LeastConn | Balance::RandomTwo => false,
+    }
+}
+
 /// What came of a request's marks.
 enum Marked {
     Chosen(Choice),
-    /// The only server that could serve the request may not.
+    /// The only server that could serve the request may not, or not yet.
     Gone,
     /// Left to the balance, and why.
     Left(Affinity, Option<Method>),
 }
 
 /// Asks the marked servers. Several may have one mark: the addresses of one name share a configured one.
-fn marked(pool: &Pool, marks: Marks<'_>, attempt: &mut Attempt, now: Seconds) -> Marked {
+fn marked(pool: &Pool, asking: Asking<'_>, attempt: &mut Attempt, now: Seconds) -> Marked {
     let mut left = Marked::Left(Affinity::New, None);
-    for mark in marks.iter().flatten() {
+    for mark in asking.marks.iter().flatten() {
         let mut affinity = Affinity::Invalid;
         for (index, server) in pool.servers().iter().enumerate() {
             if !mark.names(server) {
@@ -245,12 +265,19 @@ fn marked(pool: &Pool, marks: Marks<'_>, attempt: &mut Attempt, now: Seconds) ->
             let is_free = !attempt.tried.contains(index)
                 && is_good_enough(server, &attempt.tried, now)
                 && server.has_room();
-            if is_free && take(index, server, attempt, now) {
-                return Marked::Chosen(Choice {
-                    server: index,
-                    affinity: Affinity::Hit,
-                    method: Some(mark.method),
-                });
+            if !is_free {
+                continue;
+            }
+            match take(index, server, asking, attempt, now) {
+                Took::It => {
+                    return Marked::Chosen(Choice {
+                        server: index,
+                        affinity: Affinity::Hit,
+                        method: Some(mark.method),
+                    });
+                }
+                Took::NoToken => return Marked::Gone,
+                Took::NoPlace => {}
             }
         }
         if mark.is_only {
@@ -263,18 +290,43 @@ fn marked(pool: &Pool, marks: Marks<'_>, attempt: &mut Attempt, now: Seconds) ->
     left
 }
 
-/// Gives the request to the server, unless somebody else just took its only probe or its last place.
-fn take(index: usize, server: &Server, attempt: &mut Attempt, now: Seconds) -> bool {
+/// What came of giving a request to a server.
+enum Took {
+    It,
+    /// It begins no more sessions for now.
+    NoToken,
+    /// Somebody else just took its only probe or its last place.
+    NoPlace,
+}
+
+fn take(
+    index: usize,
+    server: &Server,
+    asking: Asking<'_>,
+    attempt: &mut Attempt,
+    now: Seconds,
+) -> Took {
     attempt.tried.insert(index);
-    if !server.enter() {
-        return false;
+    let tokens = &server.state.handshakes;
+    let limit = server.handshakes.zip(asking.handshake);
+    if let Some((rate, moment)) = limit
+        && let Err(wait) = tokens.take(rate, moment)
+    {
+        let shortest = attempt.limited.map_or(wait, |shortest| shortest.min(wait));
+        attempt.limited = Some(shortest);
+        return Took::NoToken;
     }
-    if !health::pick(server, now) {
+    if server.enter() {
+        if health::pick(server, now) {
+            attempt.tries += 1;
+            return Took::It;
+        }
         server.leave();
-        return false;
     }
-    attempt.tries += 1;
-    true
+    if let Some((rate, _)) = limit {
+        tokens.give_back(rate);
+    }
+    Took::NoPlace
 }
 
 fn balance(
@@ -291,6 +343,7 @@ fn balance(
         walk,
         draws,
         on_backups,
+        limited,
         ..
     } = attempt;
     if !*on_backups {
@@ -304,6 +357,10 @@ fn balance(
         };
         if primary.is_some() {
             return primary;
+        }
+        if limited.is_some() {
+            // A primary is well and will have a token: no case for the backups.
+            return None;
         }
         // As nginx: once a request is with the backups it stays there.
         *on_backups = pool.group(Group::Backup).next().is_some();

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::handshakes::Nanos;
 use crate::pool::Seconds;
 
 /// Added to the seconds since the start, so that "never" (0) lies far in the past, as it does in nginx.
@@ -22,6 +23,13 @@ impl Clock {
     #[must_use]
     pub(crate) fn seconds(&self) -> Seconds {
         EPOCH + instant().saturating_duration_since(self.start).as_secs()
+    }
+
+    /// For rates; enough for 584 years.
+    #[must_use]
+    pub(crate) fn nanos(&self) -> Nanos {
+        let since = instant().saturating_duration_since(self.start);
+        Nanos::try_from(since.as_nanos()).unwrap_or(Nanos::MAX)
     }
 }
 

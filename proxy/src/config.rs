@@ -6,6 +6,7 @@
 mod address;
 mod balance;
 mod cookie;
+mod handshakes;
 mod health_check;
 mod keys;
 mod listener;

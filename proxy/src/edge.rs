@@ -16,7 +16,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
 use crate::affinity::cookie;
-use crate::affinity::sid::Reading;
+use crate::affinity::sid::{Reading, Stage};
 use crate::client::{Client, canonical};
 use crate::clock::Stopwatch;
 use crate::forward::Forward;
@@ -296,6 +296,7 @@ fn request(
     let sid = upstream.sid.as_ref();
     Ok(Request {
         sid: sid.map_or(Reading::Plain, |sid| sid.read(head.method, head.target)),
+        stage: Stage::of(head.method, head.target),
         forwarded: Forwarded::of(&client, head.fields),
         cookie: cookie.unwrap_or(cookie::Reading::Absent),
         hash_key: hash_key.unwrap_or_default(),

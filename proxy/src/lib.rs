@@ -15,6 +15,7 @@ pub mod affinity;
 pub mod balance;
 pub mod choose;
 pub mod client;
+pub mod handshakes;
 pub mod hash_key;
 pub mod head;
 pub mod headers;

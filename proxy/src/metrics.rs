@@ -13,7 +13,6 @@ use prometheus::{
 };
 
 use crate::affinity::Method;
-use crate::affinity::sid::Revision;
 use crate::clock;
 use crate::health::may_serve;
 use crate::outcome::Outcome;
@@ -23,8 +22,10 @@ use crate::registry::{Snapshot, Upstream};
 use crate::tunnel::Ended;
 
 mod health;
+mod socketio;
 
 use health::Health;
+use socketio::SocketIo;
 
 /// Seconds; from a fast API call to a long poll that waits for Engine.IO's 25 s ping.
 const REQUEST_BUCKETS: [f64; 11] = [
@@ -41,6 +42,7 @@ pub(crate) struct Metrics {
     requests: Requests,
     servers: Servers,
     health: Health,
+    socketio: SocketIo,
     websockets: Websockets,
     reloads: Reloads,
 }
@@ -52,7 +54,6 @@ struct Requests {
     refusals: IntCounterVec,
     retries: IntCounterVec,
     sticky: IntCounterVec,
-    handshakes: IntCounterVec,
 }
 
 #[derive(Debug)]
@@ -99,6 +100,7 @@ impl Metrics {
             requests: families.requests()?,
             servers: families.servers()?,
             health: families.health()?,
+            socketio: families.socketio()?,
             websockets: families.websockets()?,
             reloads: families.reloads()?,
             registry,
@@ -155,19 +157,6 @@ impl Metrics {
         self.requests
             .sticky
             .with_label_values(&[upstream, method.label(), result])
-            .inc();
-    }
-
-    /// A server began an Engine.IO session. `transport` is one of a few words.
-    pub(crate) fn session_began(
-        &self,
-        upstream: &str,
-        revision: Revision,
-        transport: &'static str,
-    ) {
-        self.requests
-            .handshakes
-            .with_label_values(&[upstream, revision.label(), transport])
             .inc();
     }
 
@@ -277,11 +266,6 @@ impl Families<'_> {
                 "sticky_requests_total",
                 "Requests to sticky upstreams.",
                 &["upstream", "method", "result"],
-            )?,
-            handshakes: self.counters(
-                "socketio_handshakes_total",
-                "Engine.IO sessions begun in upstreams that are sticky by sid.",
-                &["upstream", "eio", "transport"],
             )?,
         })
     }

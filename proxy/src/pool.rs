@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 
+use crate::handshakes::{Bucket, Rate};
 use crate::health::Badness;
 use crate::health::check::Standing;
 use crate::health::slow_start::Comeback;
@@ -43,6 +44,8 @@ pub struct Server {
     pub slow_start: Seconds,
     /// Requests and tunnels that it takes at once; 0 is no limit.
     pub max_conns: u32,
+    /// Engine.IO sessions that it begins.
+    pub handshakes: Option<Rate>,
     pub backup: bool,
     pub down: bool,
     /// Whether `state.standing` says anything: somebody asks the server how it is.
@@ -94,6 +97,8 @@ pub struct State {
     pub(crate) comeback: Comeback,
     /// What the active checks say.
     pub standing: Standing,
+    /// Tokens for Engine.IO sessions.
+    pub handshakes: Bucket,
 }
 
 impl State {
@@ -294,6 +299,7 @@ pub(crate) mod tests {
                 failure_window: None,
                 slow_start: 0,
                 max_conns: 0,
+                handshakes: None,
                 backup: word.ends_with('+'),
                 down: word.ends_with('!'),
                 has_check: false,

@@ -13,6 +13,10 @@ pub enum Refusal {
     /// No route for this host and path.
     NoRoute,
     TooManyConnections,
+    /// More Engine.IO sessions begin than the upstream's rates allow.
+    HandshakeLimited {
+        retry_after_seconds: u64,
+    },
     /// Every server is down or out.
     NoServer,
     /// The server that an Engine.IO session lives on is down, out or removed.
@@ -67,6 +71,11 @@ impl Refusal {
             ),
             Self::NoRoute => (404, "no_route", "no route for this host and path"),
             Self::TooManyConnections => (503, "too_many_connections", "connections_max is reached"),
+            Self::HandshakeLimited { .. } => (
+                503,
+                "handshake_limited",
+                "more sessions begin than the rate allows",
+            ),
             Self::NoServer => (502, "no_live_upstreams", "no live upstreams"),
             Self::BadGateway => (502, "bad_gateway", "the servers that were tried failed"),
             Self::GatewayTimeout => (504, "gateway_timeout", "the server did not answer in time"),
@@ -98,17 +107,35 @@ impl Refusal {
     }
 
     /// The fields by which a browser lets a page of this `Origin` read the answer: only where the page's code acts on
-    /// it, as Engine.IO clients do on a lost session. The answer says nothing that a page may not know.
+    /// it, as Engine.IO clients do on a lost session, or would look for another reason. The answer says nothing that a page may not know.
     #[must_use]
     pub fn cross_origin_fields(self, origin: &str) -> Vec<(&'static str, &str)> {
-        if self != Self::SessionGone {
-            return Vec::new();
-        }
-        vec![
+        let mut fields = vec![
             ("Access-Control-Allow-Origin", origin),
             ("Access-Control-Allow-Credentials", "true"),
             ("Vary", "Origin"),
-        ]
+        ];
+        match self {
+            Self::SessionGone => {}
+            // Clients act on any failure alike, but a person at the browser's console should not hunt a CORS error.
+            Self::HandshakeLimited { .. } => {
+                fields.push(("Access-Control-Expose-Headers", "Retry-After"));
+            }
+            _ => fields.clear(),
+        }
+        fields
+    }
+
+    /// When it makes sense to ask again, if that is known.
+    #[must_use]
+    pub fn retry_after_seconds(self) -> Option<u64> {
+        match self {
+            Self::TooManyConnections => Some(1),
+            Self::HandshakeLimited {
+                retry_after_seconds,
+            } => Some(retry_after_seconds),
+            _ => None,
+        }
     }
 
     /// The body of the answer.
@@ -125,11 +152,10 @@ impl Refusal {
     #[must_use]
     pub fn to_bytes(self) -> Vec<u8> {
         let body = self.body();
-        let retry = if self == Self::TooManyConnections {
-            "Retry-After: 1\r\n"
-        } else {
-            ""
-        };
+        let retry = self.retry_after_seconds();
+        let retry = retry.map_or(String::new(), |seconds| {
+            format!("Retry-After: {seconds}\r\n")
+        });
         format!(
             "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n{retry}Connection: close\r\n\r\n{body}",
             self.status(),

@@ -18,12 +18,17 @@ use crate::affinity::Method;
 use crate::affinity::cookie::{self, StickyCookie};
 use crate::affinity::sid::{self, Envelope};
 use crate::choose::Policy;
+use crate::handshakes::Rate;
 use crate::hash_key::HashKey;
 use crate::health::check::Verdict;
 use crate::health::slow_start;
 use crate::pool::{Endpoint, Pool, Seconds, Server, State};
 use crate::route::Routes;
 use crate::settings::{self, Balance, HealthCheck, Limits, ServerAddress, Settings, Sticky};
+
+mod handshakes;
+
+use handshakes::Handshakes;
 
 /// `host` and `port` as they stand in the settings.
 pub(crate) type Name = (String, u16);
@@ -63,6 +68,8 @@ pub(crate) struct Upstream {
     pub(crate) websocket_idle_timeout: Duration,
     pub(crate) websocket_early_close: Option<Duration>,
     pub(crate) health_check: Option<Arc<HealthCheck>>,
+    /// `None`: any number of Engine.IO sessions may begin.
+    pub(crate) handshakes: Option<Handshakes>,
 }
 
 /// The snapshot and what it was built from.
@@ -184,8 +191,11 @@ fn build(
         let before = previous.and_then(|(snapshot, now)| {
             let mut upstreams = snapshot.upstreams.iter();
             let same = upstreams.find(|before| *before.name == *upstream.name)?;
-            let pool = &same.pool;
-            Some(Before { pool, now })
+            Some(Before {
+                pool: &same.pool,
+                handshakes: same.handshakes.as_ref(),
+                now,
+            })
         });
         Arc::new(build_upstream(upstream, addresses, before))
     });
@@ -201,6 +211,7 @@ fn build(
 #[derive(Clone, Copy)]
 struct Before<'a> {
     pool: &'a Pool,
+    handshakes: Option<&'a Handshakes>,
     now: Seconds,
 }
 
@@ -280,6 +291,10 @@ fn build_upstream(
         websocket_idle_timeout: upstream.websocket_idle_timeout,
         websocket_early_close: upstream.websocket_early_close,
         health_check: upstream.health_check.clone().map(Arc::new),
+        handshakes: Handshakes::new(
+            upstream.handshakes,
+            before.and_then(|before| before.handshakes),
+        ),
     }
 }
 
@@ -348,6 +363,7 @@ fn build_servers(
             failure_window: server.failure_window.map(|window| window.as_secs()),
             slow_start: server.slow_start.as_secs(),
             max_conns: server.max_conns,
+            handshakes: upstream.handshakes.per_server.map(Rate::new),
             backup: server.backup,
             down: server.down,
             has_check,

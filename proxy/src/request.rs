@@ -5,11 +5,12 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use crate::affinity::sid::Reading;
+use crate::affinity::sid::{Reading, Stage};
 use crate::affinity::{Mark, Method, cookie};
 use crate::choose::{Affinity, Asking, Attempt, Choice, NoServer, choose};
 use crate::client::Client;
 use crate::clock::{self, Stopwatch};
+use crate::handshakes::Nanos;
 use crate::headers::Forwarded;
 use crate::lease::Lease;
 use crate::outcome::Outcome;
@@ -19,6 +20,8 @@ use crate::registry::Upstream;
 use crate::settings::Balance;
 use crate::shared::Shared;
 
+mod handshake;
+
 /// A request that may be carried out.
 #[derive(Debug)]
 pub(crate) struct Request {
@@ -27,6 +30,8 @@ pub(crate) struct Request {
     pub(crate) forwarded: Forwarded,
     /// What it says about its Engine.IO session, if the upstream is sticky by that.
     pub(crate) sid: Reading,
+    /// Where in an Engine.IO session it stands, whatever the upstream is sticky by.
+    pub(crate) stage: Stage,
     /// What it carries of the sticky cookie, if the upstream has one.
     pub(crate) cookie: cookie::Reading,
     /// What the upstream hashes; empty when it does not.
@@ -103,11 +108,40 @@ impl Tries {
         {
             return Err(last.refusal());
         }
+        // One token of the upstream's for all tries of a session, and none for a session that reaches no server.
+        let moment = handshake::moment(request, shared);
+        let costs = moment.filter(|_| self.server.is_none());
+        if let Some(now) = costs {
+            handshake::admit(request, now, shared)?;
+        }
+        match self.choose(request, moment, shared) {
+            Ok((choice, lease)) => {
+                self.count(choice, request, shared);
+                self.server = Some(Arc::clone(lease.server()));
+                Ok(self.lease.insert(lease))
+            }
+            Err(refusal) => {
+                if costs.is_some() {
+                    handshake::give_back(request);
+                }
+                Err(refusal)
+            }
+        }
+    }
+
+    fn choose(
+        &mut self,
+        request: &Request,
+        handshake: Option<Nanos>,
+        shared: &Shared,
+    ) -> Result<(Choice, Lease), Refusal> {
+        let upstream = &request.upstream;
         let asking = Asking {
             address: request.client.hash_bytes(),
             marks: upstream.sticky.map(|method| request.mark(method?)),
             key: &request.hash_key,
             dice: dice(upstream.policy.balance),
+            handshake,
         };
         let chosen = choose(
             &upstream.pool,
@@ -117,11 +151,7 @@ impl Tries {
             shared.clock.seconds(),
         );
         match chosen.map(|choice| (choice, Lease::new(upstream, choice.server))) {
-            Ok((choice, Some(lease))) => {
-                self.count(choice, request, shared);
-                self.server = Some(Arc::clone(lease.server()));
-                Ok(self.lease.insert(lease))
-            }
+            Ok((choice, Some(lease))) => Ok((choice, lease)),
             Err(NoServer::AllTried | NoServer::TriesSpent) => {
                 Err(self.last.map_or(Refusal::BadGateway, Outcome::refusal))
             }
@@ -129,6 +159,7 @@ impl Tries {
                 shared.metrics.stuck(&upstream.name, Method::Sid, "gone");
                 Err(Refusal::SessionGone)
             }
+            Err(NoServer::Limited(wait)) => Err(handshake::refuse(request, wait, shared)),
             Ok((_, None)) | Err(NoServer::NoneLive) => Err(Refusal::NoServer),
         }
     }

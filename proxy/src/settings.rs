@@ -81,6 +81,24 @@ pub struct Upstream {
     pub health_check: Option<HealthCheck>,
     /// When no server may serve, the least bad one is asked all the same, instead of a 502.
     pub fail_open: bool,
+    pub handshakes: Handshakes,
+}
+
+/// How many Engine.IO sessions may begin; `None`: any number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Handshakes {
+    /// In the whole upstream.
+    pub overall: Option<Rate>,
+    /// On each of its servers.
+    pub per_server: Option<Rate>,
+}
+
+/// nginx's `rate` and `burst`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    pub per_minute: u64,
+    /// How many may come at once after a quiet time; at least 1.
+    pub burst: u32,
 }
 
 /// How servers are asked whether they are well.

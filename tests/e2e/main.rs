@@ -27,3 +27,4 @@ mod sessions;
 mod shutdown;
 mod stickiness;
 mod stores;
+mod storm;

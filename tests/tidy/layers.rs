@@ -3,9 +3,19 @@
 use crate::sources::{Source, sources};
 
 /// The proxy's core, by the names of its files and folders.
-const PROXY_CORE: [&str; 11] = [
-    "client", "route", "affinity", "pool", "balance", "choose", "headers", "refusal", "outcome",
-    "health", "hash_key",
+const PROXY_CORE: [&str; 12] = [
+    "client",
+    "route",
+    "affinity",
+    "pool",
+    "balance",
+    "choose",
+    "headers",
+    "refusal",
+    "outcome",
+    "health",
+    "hash_key",
+    "handshakes",
 ];
 
 /// What would make a core module need more than its arguments.

@@ -13,8 +13,10 @@ use crate::settings;
 
 mod open;
 mod query;
+mod stage;
 
 use query::Query;
+pub use stage::Stage;
 
 /// Answers to handshakes have some 100 bytes; a larger one is something else and passes.
 pub const ANSWER_BYTES_MAX: usize = 4096;

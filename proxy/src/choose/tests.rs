@@ -6,8 +6,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::Arc;
 
 use crate::affinity::Mark;
+use crate::handshakes::Rate;
 use crate::health::check::Verdict;
 use crate::pool::tests::{pool, servers};
+use crate::settings;
 
 const ROUND_ROBIN: Policy = Policy {
     balance: Balance::RoundRobin,
@@ -29,6 +31,7 @@ fn asking(mark: Option<&str>) -> Asking<'_> {
         marks: [mark.map(str::as_bytes).map(cookie), None],
         key: b"some key",
         dice: 7,
+        handshake: None,
     }
 }
 
@@ -512,4 +515,70 @@ fn a_trouble_that_all_have_parts_no_session_from_its_server() {
         told.push(choose(&pool, FAIL_OPEN, asking, &mut attempt, 0).map(|choice| choice.server));
     }
     assert_eq!(told, [Ok(1), Err(NoServer::SessionGone)]);
+}
+
+/// Lets handshakes come at one moment, when each server has one token, and tells who gets them.
+#[track_caller]
+fn check_tokens(words: &str, balance: Balance, mark: Option<&str>, told: &[Option<&str>]) {
+    let rate = Rate::new(settings::Rate {
+        per_minute: 1,
+        burst: 1,
+    });
+    let pool = Pool::new(servers(words).map(|mut server| {
+        server.handshakes = Some(rate);
+        server
+    }));
+    let policy = Policy {
+        balance,
+        ..ROUND_ROBIN
+    };
+    let asking = Asking {
+        handshake: Some(5),
+        ..asking(mark)
+    };
+    let mut found = Vec::new();
+    for _ in told {
+        let choice = choose(&pool, policy, asking, &mut Attempt::default(), 0);
+        found.push(match choice {
+            Ok(choice) => Some(&*pool.servers()[choice.server].name),
+            Err(NoServer::Limited(wait)) => {
+                assert_eq!(wait.retry_after_seconds(0), 60);
+                None
+            }
+            Err(other) => panic!("{other:?}"),
+        });
+    }
+    assert_eq!(found, told);
+    let without = Asking {
+        handshake: None,
+        ..asking
+    };
+    choose(&pool, policy, without, &mut Attempt::default(), 0).unwrap();
+}
+
+#[test]
+fn a_handshake_goes_to_a_server_with_a_token() {
+    for balance in [Balance::RoundRobin, Balance::LeastConn] {
+        check_tokens("a b", balance, None, &[Some("a"), Some("b"), None]);
+    }
+}
+
+#[test]
+fn a_handshake_waits_for_the_server_it_belongs_to() {
+    check_tokens("a b", Balance::RoundRobin, Some("b"), &[Some("b"), None]);
+    for balance in [Balance::IpHash, Balance::Hash] {
+        let pool = pool("a b c");
+        let policy = Policy {
+            balance,
+            ..ROUND_ROBIN
+        };
+        let home = choose(&pool, policy, asking(None), &mut Attempt::default(), 0).unwrap();
+        let home = &*pool.servers()[home.server].name;
+        check_tokens("a b c", balance, None, &[Some(home), None]);
+    }
+}
+
+#[test]
+fn backups_take_no_handshakes_that_primaries_have_no_token_for() {
+    check_tokens("a b+", Balance::RoundRobin, None, &[Some("a"), None]);
 }

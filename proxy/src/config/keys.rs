@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::quantity::{Bytes, quote};
+use super::quantity::{Bytes, PerMinute, quote};
 
 /// A quantity that always has a value.
 pub(super) struct Key<T> {
@@ -127,6 +127,23 @@ pub(super) const ROUTE_BYTES_MAX: usize = 32;
 pub(super) const SIGNING_KEYS_MAX: usize = 8;
 /// The least is 128 bits in hex digits; HMAC-SHA256 gains nothing from more than its block.
 pub(super) const SIGNING_KEY_BYTES: RangeInclusive<usize> = 32..=256;
+
+// `[upstream.NAME.handshakes]`. Off unless a rate is written.
+
+/// From one a minute to more than one machine serves.
+const RATES: RangeInclusive<PerMinute> =
+    RangeInclusive::new(PerMinute(1), PerMinute(60 * 1_000_000));
+pub(super) const HANDSHAKE_RATE: OptionalKey<PerMinute> = OptionalKey {
+    name: "rate",
+    bounds: RATES,
+};
+pub(super) const HANDSHAKE_RATE_PER_SERVER: OptionalKey<PerMinute> = OptionalKey {
+    name: "rate_per_server",
+    bounds: RATES,
+};
+pub(super) const HANDSHAKE_BURST: OptionalKey<u32> = optional("burst", 1, 1_000_000);
+pub(super) const HANDSHAKE_BURST_PER_SERVER: OptionalKey<u32> =
+    optional("burst_per_server", 1, 1_000_000);
 
 // `[upstream.NAME.cookie]`.
 

@@ -70,6 +70,52 @@ impl Quantity for Bytes {
     }
 }
 
+/// How often something may happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct PerMinute(pub(super) u64);
+
+impl Quantity for PerMinute {
+    const EXAMPLE: &'static str = "a rate such as \"200/s\" or \"30/m\"";
+
+    fn read(value: &DeValue<'_>) -> Result<Self, String> {
+        let wrong = |what: &str| format!("{} {what}; write {}", describe(value), Self::EXAMPLE);
+        if let DeValue::Integer(number) = value {
+            return Err(format!(
+                "{number} has no unit; write \"{number}/s\", with quotes and unit"
+            ));
+        }
+        let text = value.as_str().ok_or_else(|| wrong("is no rate"))?;
+        let (number, unit) = text.split_once('/').ok_or_else(|| wrong("has no unit"))?;
+        // As nginx writes it.
+        let (digits, is_nginx) = match number.strip_suffix('r') {
+            Some(digits) => (digits, true),
+            None => (number, false),
+        };
+        let count = digits.parse::<u64>().map_err(|_| wrong("is no rate"))?;
+        let seconds = match unit {
+            "s" | "m" if is_nginx => {
+                let quoted = describe(value);
+                return Err(format!(
+                    "{quoted} is nginx's spelling; write \"{count}/{unit}\""
+                ));
+            }
+            "s" => 60,
+            "m" => 1,
+            _ => return Err(wrong("has an unknown unit")),
+        };
+        let per_minute = count.checked_mul(seconds);
+        per_minute.map(Self).ok_or_else(|| wrong("is too large"))
+    }
+
+    fn write(self) -> String {
+        if self.0.is_multiple_of(60) {
+            format!("{}/s", self.0 / 60)
+        } else {
+            format!("{}/m", self.0)
+        }
+    }
+}
+
 impl Quantity for u32 {
     const EXAMPLE: &'static str = "a whole number without quotes, such as 3";
 

@@ -12,7 +12,7 @@ use super::problem::Report;
 use super::quantity::{Bytes, Quantity};
 use super::{judge, load, load_admin, parse};
 use crate::settings::{
-    Balance, Cookie, Key, Listen, SameSite, ServerAddress, Settings, Sid, Sticky,
+    Balance, Cookie, Key, Listen, Rate, SameSite, ServerAddress, Settings, Sid, Sticky,
 };
 
 fn root() -> PathBuf {
@@ -514,4 +514,20 @@ proptest! {
     fn any_near_file_is_judged_without_panic(text in near_file()) {
         places_are_inside(&text);
     }
+}
+
+#[test]
+fn a_rate_has_a_burst_of_a_second_unless_it_says_otherwise() {
+    let rates = |text: &str| {
+        let text =
+            format!("[upstream.app]\nservers = [\"a:1\"]\n[upstream.app.handshakes]\n{text}");
+        let handshakes = parse("proxy.toml", &text).unwrap().upstreams[0].handshakes;
+        let rate = |rate: Option<Rate>| rate.map(|rate| (rate.per_minute, rate.burst));
+        (rate(handshakes.overall), rate(handshakes.per_server))
+    };
+    assert_eq!(rates("rate = \"200/s\""), (Some((12_000, 200)), None));
+    assert_eq!(
+        rates("rate_per_server = \"30/m\"\nrate = \"90/m\"\nburst = 7"),
+        (Some((90, 7)), Some((30, 1)))
+    );
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::balance;
+use super::handshakes;
 use super::health_check;
 use super::keys;
 use super::quantity::quote;
@@ -77,6 +78,7 @@ fn one(name: &str, node: &Node<'_>) -> Option<Upstream> {
         // Without checks as nginx; but what fails a check may well serve, and all may fail for one common reason.
         fail_open: fail_open.unwrap_or(health_check.is_some()),
         health_check,
+        handshakes: handshakes::read(&mut table),
     };
     table.finish();
     Some(upstream)

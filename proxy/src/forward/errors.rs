@@ -79,6 +79,9 @@ pub(super) async fn answer(session: &mut Session, refusal: Refusal) -> pingora::
             head.insert_header(name, value)?;
         }
     }
+    if let Some(seconds) = refusal.retry_after_seconds() {
+        head.insert_header("Retry-After", seconds)?;
+    }
     head.insert_header("Content-Length", body.len())?;
     session.write_error_response(head, body).await
 }

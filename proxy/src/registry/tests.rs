@@ -40,6 +40,7 @@ pub(crate) fn settings(servers: &[&str]) -> Settings {
             websocket_early_close: None,
             health_check: None,
             fail_open: false,
+            handshakes: settings::Handshakes::default(),
         }],
         routes: Vec::new(),
     }
@@ -99,6 +100,42 @@ fn counters_survive_a_reload_that_keeps_the_server() {
     );
     assert_eq!(state(&registry, "10.0.0.2:3000").fails.load(Relaxed), 3);
     assert_eq!(state(&registry, "10.0.0.3:3000").fails.load(Relaxed), 0);
+}
+
+#[test]
+fn a_reload_neither_fills_nor_empties_a_bucket() {
+    let limited = |per_minute| {
+        let rate = Some(settings::Rate {
+            per_minute,
+            burst: 1,
+        });
+        let mut settings = settings(&["10.0.0.1:3000"]);
+        settings.upstreams[0].handshakes = settings::Handshakes {
+            overall: rate,
+            per_server: rate,
+        };
+        settings
+    };
+    let registry = Registry::new(limited(1), Addresses::new());
+    let take = |now| {
+        let snapshot = registry.current();
+        let upstream = &snapshot.upstreams[0];
+        let (server, overall) = (&upstream.pool.servers()[0], upstream.handshakes.as_ref());
+        let overall = overall.map(|limit| limit.gate.bucket.take(limit.rate.unwrap(), now));
+        let own = server
+            .state
+            .handshakes
+            .take(server.handshakes.unwrap(), now);
+        assert_eq!(overall, Some(own));
+        own
+    };
+    let start = 1_000_000_000;
+    take(start).unwrap();
+    registry.replace(limited(1), Addresses::new(), 0);
+    take(start).unwrap_err();
+    registry.replace(limited(60_000), Addresses::new(), 0);
+    take(start).unwrap_err();
+    take(start + 1_000_000).unwrap();
 }
 
 #[test]

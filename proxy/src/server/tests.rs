@@ -5,6 +5,7 @@ mod cluster;
 mod cookie;
 mod edge;
 mod forward;
+mod handshakes;
 mod reload;
 mod session;
 mod stop;

@@ -35,6 +35,7 @@ async fn an_idle_websocket_is_small() {
         forwarded: Forwarded::of(&client, &http::HeaderMap::new()),
         hash_key: Vec::new(),
         sid: crate::affinity::sid::Reading::Plain,
+        stage: crate::affinity::sid::Stage::None,
         cookie: crate::affinity::cookie::Reading::Absent,
         body_bytes_max: 0,
         began: Stopwatch::start(),
