@@ -30,6 +30,11 @@ pub struct Aim<P> {
 }
 
 impl<P> Aim<P> {
+    /// Whether it aimed in vain, so that servers take turns instead.
+    pub(crate) fn has_given_up(&self) -> bool {
+        self.misses > MISSES_MAX
+    }
+
     /// Aims until a point is a candidate's; `None` when the misses are used up, or there is nothing to choose.
     fn hit<'p>(
         &mut self,

@@ -60,6 +60,18 @@ impl Attempt {
         self.has_failed_open
     }
 
+    /// Whether the balance's last pick follows from the address or the key alone: a repeated request gets it again.
+    #[must_use]
+    pub fn is_computed(&self, balance: Balance, key: &[u8]) -> bool {
+        let has_missed = match balance {
+            Balance::IpHash => self.ip_hash.has_given_up(),
+            Balance::Hash => key.is_empty() || self.hash.has_given_up(),
+            Balance::HashConsistent => key.is_empty() || self.walk.has_given_up(),
+            Balance::RoundRobin | Balance::LeastConn | Balance::RandomTwo => true,
+        };
+        !has_missed && !self.on_backups
+    }
+
     /// Starts the choice over, content with a server this bad.
     fn settle_for(&mut self, worst: Badness) {
         self.tried.takes = Some(worst);

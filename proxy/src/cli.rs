@@ -3,14 +3,12 @@
 //! Exit codes: 0 done, 1 failed, 2 wrong usage or a bad file (trying again cannot help).
 
 use std::io::{self, IsTerminal as _, Write as _};
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use berth_proxy::config;
 use berth_proxy::descriptors;
-use berth_proxy::explain::{self, Question};
 use berth_proxy::import;
 use berth_proxy::server::{self, Control, Source};
 use berth_proxy::settings::Settings;
@@ -20,6 +18,10 @@ use tracing_subscriber::EnvFilter;
 
 use crate::pid_file::{self, PidFile};
 use crate::probe;
+
+mod explain;
+
+use explain::Explain;
 
 /// Where a file is looked for when none is named, in this order.
 const CONFIG_PATHS: [&str; 2] = ["config/proxy.toml", "/etc/berth/proxy.toml"];
@@ -89,27 +91,7 @@ enum Verb {
         strict: bool,
     },
     /// Say which server a request would get and why, from the file alone
-    Explain {
-        /// The client's address
-        #[arg(long, value_name = "ADDRESS")]
-        ip: IpAddr,
-
-        /// The Host that it asks for
-        #[arg(long, default_value = "localhost")]
-        host: String,
-
-        /// The path that it asks for, with its query
-        #[arg(long, default_value = "/socket.io/")]
-        path: String,
-
-        /// The Cookie that it carries: 'srv_id=a; other=b'
-        #[arg(long)]
-        cookie: Option<String>,
-
-        /// Answer in JSON
-        #[arg(long)]
-        json: bool,
-    },
+    Explain(Explain),
 }
 
 /// Why the program ends without having done what it was told.
@@ -170,21 +152,7 @@ impl Cli {
             Verb::Reload => reload(&file()?),
             Verb::Health => health(&file()?),
             Verb::ImportNginx { file, strict } => import_nginx(&file, strict),
-            Verb::Explain {
-                ip,
-                host,
-                path,
-                cookie,
-                json,
-            } => {
-                let question = Question {
-                    ip,
-                    host: &host,
-                    path: &path,
-                    cookie: cookie.as_deref(),
-                };
-                explain(&file()?, &question, json)
-            }
+            Verb::Explain(explain) => explain.obey(&file()?),
         }
     }
 }
@@ -304,21 +272,6 @@ fn tell(notes: &[import::Note]) {
         // With stderr closed the heading of the result still says it.
         writeln!(io::stderr(), "{note}").unwrap_or_default();
     }
-}
-
-fn explain(file: &Path, question: &Question<'_>, json: bool) -> Result<(), Failure> {
-    let settings = load(file, "nothing was explained")?;
-    let answer = explain::explain(&settings, question)
-        .map_err(|error| Failure::usage(format!("berth-proxy: {error}")))?;
-    if json {
-        say(&serde_json::to_string(&answer).context("the answer cannot be written")?)?;
-    } else {
-        say(answer.to_string().trim_end())?;
-    }
-    if answer.candidates.is_empty() {
-        return Err(Failure::failed("berth-proxy: nobody gets this request"));
-    }
-    Ok(())
 }
 
 fn start_logging(level: &str, format: LogFormat) -> Result<(), Failure> {

@@ -267,7 +267,7 @@ fn decide(snapshot: &Snapshot, peer: Option<IpAddr>, bytes: &mut BytesMut, end: 
 }
 
 /// Who asks for what.
-fn request(
+pub(crate) fn request(
     snapshot: &Snapshot,
     peer: Option<IpAddr>,
     head: &Head<'_, '_>,

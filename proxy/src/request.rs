@@ -60,8 +60,20 @@ impl Request {
         }
     }
 
+    /// What it brings to the decision. `handshake`: as there.
+    #[must_use]
+    pub(crate) fn asking(&self, dice: u64, handshake: Option<Nanos>) -> Asking<'_> {
+        Asking {
+            address: self.client.hash_bytes(),
+            marks: self.upstream.sticky.map(|method| self.mark(method?)),
+            key: &self.hash_key,
+            dice,
+            handshake,
+        }
+    }
+
     /// What the request carries of a sticky method.
-    fn mark(&self, method: Method) -> Option<Mark<'_>> {
+    pub(crate) fn mark(&self, method: Method) -> Option<Mark<'_>> {
         let (name, is_only): (&[u8], bool) = match (method, &self.sid) {
             (Method::Cookie, _) => (self.cookie.mark()?, false),
             (Method::Sid, Reading::Bound(bound)) => (bound.tag.as_bytes(), bound.is_only),
@@ -77,7 +89,7 @@ impl Request {
     }
 
     /// The first sticky method that a request without any mark could have had one of.
-    fn method(&self) -> Option<Method> {
+    pub(crate) fn method(&self) -> Option<Method> {
         let could = |method: &Method| *method != Method::Sid || self.sid != Reading::Plain;
         self.upstream.sticky.into_iter().flatten().find(could)
     }
@@ -136,13 +148,7 @@ impl Tries {
         shared: &Shared,
     ) -> Result<(Choice, Lease), Refusal> {
         let upstream = &request.upstream;
-        let asking = Asking {
-            address: request.client.hash_bytes(),
-            marks: upstream.sticky.map(|method| request.mark(method?)),
-            key: &request.hash_key,
-            dice: dice(upstream.policy.balance),
-            handshake,
-        };
+        let asking = request.asking(dice(upstream.policy.balance), handshake);
         let chosen = choose(
             &upstream.pool,
             upstream.policy,

@@ -31,6 +31,13 @@ pub struct Walk {
     misses: u32,
 }
 
+impl Walk {
+    /// Whether it walked in vain, so that servers take turns instead.
+    pub(crate) fn has_given_up(&self) -> bool {
+        self.misses > MISSES_MAX
+    }
+}
+
 impl Ring {
     /// The ring of the primaries.
     pub fn of<'a>(servers: impl Iterator<Item = (usize, &'a Server)>) -> Self {

@@ -4,6 +4,7 @@ mod checks;
 mod cluster;
 mod cookie;
 mod edge;
+mod explain;
 mod forward;
 mod handshakes;
 mod reload;
