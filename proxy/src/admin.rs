@@ -40,7 +40,7 @@ pub(crate) async fn serve(mut stream: TcpStream, context: Arc<Context>) {
     let mut bytes = BytesMut::new();
     let answer = match read(&mut stream, &mut bytes, BOUNDS).await {
         Came::Nothing => return,
-        Came::Refused(refusal) => refusal.to_bytes(),
+        Came::Refused(refusal) => refusal.to_bytes(None),
         Came::Head(_) => answer(&bytes, &context),
     };
     let written = timeout(ANSWER_TIMEOUT, async {
@@ -59,7 +59,7 @@ fn answer(bytes: &[u8], context: &Context) -> Vec<u8> {
         .and_then(|bytes| head::parse(bytes, &mut room));
     let head = match parsed {
         Ok(head) => head,
-        Err(refusal) => return refusal.to_bytes(),
+        Err(refusal) => return refusal.to_bytes(None),
     };
     let page = match (head.method, head.path) {
         ("GET" | "HEAD", b"/metrics") => metrics(context),

@@ -1,4 +1,4 @@
-//! Opens a connection to one server, for a tunnel. (`forward` dials through Pingora's pool.)
+//! Opens a connection to one server.
 
 use std::io;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! The first to meet a client: one task per connection, one head at a time.
 //!
 //! Owns reading heads under their bounds, refusing what breaks a rule, and deciding who carries a request out. Does
-//! not carry out anything itself: WebSockets go to `tunnel` (and the connection's task ends), the rest to `forward`.
+//! not carry out anything itself: WebSockets go to `tunnel` (and the connection's task ends), the rest to `exchange`.
 //! Invariant: **nothing is decided about a request before its whole head was read and found unambiguous**.
 
 use std::net::IpAddr;
@@ -9,9 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use pingora::apps::HttpServerApp as _;
-use pingora::protocols::http::ServerSession;
-use pingora::proxy::HttpProxy;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
@@ -19,9 +16,10 @@ use crate::affinity::cookie;
 use crate::affinity::sid::{Reading, Stage};
 use crate::client::{Client, canonical};
 use crate::clock::Stopwatch;
-use crate::forward::Forward;
+use crate::exchange::answer::Asked;
+use crate::exchange::{self, Order};
 use crate::head::read::{Bounds, Came, read, read_some};
-use crate::head::{self, Body, Head};
+use crate::head::{self, Body, Head, write};
 use crate::headers::{FORWARDED_FOR, FORWARDED_PROTO, Fields, Forwarded};
 use crate::lifecycle::{Open, Phase};
 use crate::logging;
@@ -29,7 +27,7 @@ use crate::refusal::Refusal;
 use crate::registry::Snapshot;
 use crate::request::Request;
 use crate::shared::{Context, Shared};
-use crate::socket::{Handed, Socket};
+use crate::socket::Socket;
 use crate::tunnel::{self, Upgrade, handshake};
 
 /// How long a client that was refused may take to read why.
@@ -43,7 +41,6 @@ pub(crate) const TURNED_AWAY_MAX: usize = 1024;
 #[derive(Clone)]
 pub(crate) struct Edge {
     pub(crate) context: Context,
-    pub(crate) http: Arc<HttpProxy<Forward>>,
 }
 
 /// An open connection, counted for as long as this is held.
@@ -77,10 +74,7 @@ impl Drop for Guest {
 
 /// Who carries a request out.
 enum Step {
-    Forward {
-        request: Box<Request>,
-        take_bytes: usize,
-    },
+    Exchange(Box<Order>),
     Tunnel(Box<Upgrade>),
     Refuse(Refusal),
 }
@@ -104,13 +98,10 @@ impl Edge {
             // Taken only now: the wait for the head may have lasted over a reload.
             let snapshot = self.context.shared.registry.current();
             match decide(&snapshot, peer, &mut bytes, end) {
-                Step::Forward {
-                    request,
-                    take_bytes,
-                } => {
-                    let prefix = bytes.split_to(take_bytes.min(bytes.len()));
-                    match Box::pin(self.forward(socket, prefix, request)).await {
-                        Some(kept) => socket = kept,
+                Step::Exchange(order) => {
+                    let in_hand = std::mem::take(&mut bytes).split_off(end);
+                    match Box::pin(self.exchange(socket, order, in_hand)).await {
+                        Some((kept, beyond)) => (socket, bytes) = (kept, beyond),
                         None => return,
                     }
                 }
@@ -156,30 +147,17 @@ impl Edge {
         }
     }
 
-    /// Lets Pingora carry out one request; the socket comes back if the connection may go on.
-    async fn forward(
+    /// Carries out one request, unless the proxy closes meanwhile.
+    async fn exchange(
         &self,
         socket: Socket,
-        prefix: BytesMut,
-        request: Box<Request>,
-    ) -> Option<Socket> {
-        let mut session = ServerSession::new_http1(Box::new(Handed::new(socket)));
-        session.set_pipelined_prefix(prefix);
-        session.set_connection_user_context(Some(request));
-        let draining = self.context.life.draining();
+        order: Box<Order>,
+        in_hand: BytesMut,
+    ) -> Option<(Socket, BytesMut)> {
         let mut life = self.context.life.clone();
-        let reused = tokio::select! {
-            reused = self.http.process_new_http(session, draining) => reused?,
-            () = life.reached(Phase::Closing) => return None,
-        };
-        let (stream, _settings) = reused.consume();
-        let handed = stream.into_any().downcast::<Handed>().ok()?;
-        match handed.into_socket().await {
-            Ok(socket) => Some(socket),
-            Err(error) => {
-                tracing::debug!(%error, "the client left before the end of its answer");
-                None
-            }
+        tokio::select! {
+            kept = exchange::run(socket, order, in_hand, &self.context) => kept,
+            () = life.reached(Phase::Closing) => None,
         }
     }
 
@@ -201,11 +179,15 @@ impl Edge {
     }
 }
 
-/// Writes a refusal and closes, patiently enough that the client can read it: closing with unread bytes would reset
-/// the connection and take the answer with it.
-pub(crate) async fn say(mut socket: Socket, refusal: Refusal) {
+pub(crate) async fn say(socket: Socket, refusal: Refusal) {
+    linger(socket, &refusal.to_bytes(None)).await;
+}
+
+/// Says the last words and closes, patiently enough that the client can read them: closing with unread bytes would
+/// reset the connection and take the words with it.
+pub(crate) async fn linger(mut socket: Socket, words: &[u8]) {
     let lingering = async {
-        socket.write_all(&refusal.to_bytes()).await?;
+        socket.write_all(words).await?;
         socket.shutdown().await?;
         let (mut rest, mut total) = (BytesMut::new(), 0);
         while total < LINGER_BYTES_MAX {
@@ -219,7 +201,7 @@ pub(crate) async fn say(mut socket: Socket, refusal: Refusal) {
     };
     match timeout(LINGER_TIMEOUT, lingering).await {
         Ok(Ok(())) | Err(_) => {}
-        Ok(Err(error)) => tracing::debug!(%error, "the client left before it was refused"),
+        Ok(Err(error)) => tracing::debug!(%error, "the client left before it was told"),
     }
 }
 
@@ -236,16 +218,7 @@ fn decide(snapshot: &Snapshot, peer: Option<IpAddr>, bytes: &mut BytesMut, end: 
         Err(refusal) => return Step::Refuse(refusal),
     };
     if !head.is_websocket() {
-        let body_bytes = match head.body {
-            Body::None => 0,
-            Body::Length(length) => usize::try_from(length).unwrap_or(usize::MAX),
-            // Where it ends is for Pingora to find out; a request pipelined behind it costs the connection.
-            Body::Chunked => usize::MAX,
-        };
-        return Step::Forward {
-            request: Box::new(request),
-            take_bytes: end.saturating_add(body_bytes),
-        };
+        return Step::Exchange(Box::new(order(&head, request)));
     }
     if head.body != Body::None {
         return Step::Refuse(Refusal::BadRequest("a WebSocket handshake with a body"));
@@ -264,6 +237,40 @@ fn decide(snapshot: &Snapshot, peer: Option<IpAddr>, bytes: &mut BytesMut, end: 
         host,
         target,
     }))
+}
+
+/// A request as the exchange carries it out.
+fn order(head: &Head<'_, '_>, request: Request) -> Order {
+    let is_handshake = matches!(
+        request.sid,
+        Reading::Handshake {
+            is_polling: true,
+            ..
+        }
+    );
+    // A compressed answer could not be read.
+    let without = is_handshake.then_some("Accept-Encoding");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Order {
+        head: write::for_server(
+            head,
+            request.target(head.target),
+            &request.forwarded,
+            without,
+        ),
+        body: head.body,
+        asked: Asked {
+            is_head: head.method == "HEAD",
+            is_http11: head.is_http11,
+            is_handshake,
+        },
+        is_kept: head.is_kept(),
+        method: head.method.to_owned(),
+        host: text(head.host),
+        target: head.target.to_owned(),
+        origin: head.fields.first_of("Origin").map(text),
+        request,
+    }
 }
 
 /// Who asks for what.

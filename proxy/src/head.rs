@@ -11,6 +11,7 @@ use crate::headers::{Fields, has_token};
 use crate::refusal::Refusal;
 
 pub mod read;
+pub mod write;
 
 /// More fields than this are refused with 431; browsers send about 20.
 pub const FIELDS_MAX: usize = 100;
@@ -47,6 +48,16 @@ pub enum Body {
 }
 
 impl Head<'_, '_> {
+    /// Whether the client's connection may go on after the answer (RFC 9112 §9.3).
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        if self.is_http11 {
+            !has_token(self.fields, "Connection", "close")
+        } else {
+            has_token(self.fields, "Connection", "keep-alive")
+        }
+    }
+
     /// A WebSocket handshake (RFC 6455 §4.1) as far as a proxy must know.
     #[must_use]
     pub fn is_websocket(&self) -> bool {
@@ -110,6 +121,14 @@ pub fn parse<'r, 'b>(bytes: &'b [u8], room: &'r mut Room<'b>) -> Result<Head<'r,
     let is_http11 = version == 1;
     let (target_host, path) = split_target(method, target)?;
     let host = host(fields, is_http11)?;
+    if let Some(target_host) = target_host
+        && !host.is_empty()
+        && !host.eq_ignore_ascii_case(target_host)
+    {
+        return Err(Refusal::BadRequest(
+            "the target names another host than Host",
+        ));
+    }
     let body = body(fields, is_http11)?;
     Ok(Head {
         method,
@@ -207,7 +226,8 @@ fn body(fields: &[Header<'_>], is_http11: bool) -> Result<Body, Refusal> {
     }
 }
 
-fn parse_length(digits: &[u8]) -> Option<u64> {
+/// A `Content-Length`: digits and nothing else.
+pub(crate) fn parse_length(digits: &[u8]) -> Option<u64> {
     let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
     is_number
         .then(|| std::str::from_utf8(digits).ok()?.parse().ok())

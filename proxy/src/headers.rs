@@ -1,6 +1,6 @@
 //! What the next hop is told about the client, and which fields of a request end at this hop.
 //!
-//! Owns the names and values; the two writers (`tunnel` on bytes, `forward` on `http` types) apply them. Invariant:
+//! Owns the names and values; `head::write` puts them into heads. Invariant:
 //! **`X-Real-IP` and `X-Forwarded-Proto` that reach a server were written here**.
 
 use http::HeaderMap;
@@ -63,6 +63,14 @@ impl Forwarded {
     }
 }
 
+/// Appends one field to a head that is being written.
+pub fn push_field(head: &mut Vec<u8>, name: &str, value: &[u8]) {
+    head.extend_from_slice(name.as_bytes());
+    head.extend_from_slice(b": ");
+    head.extend_from_slice(value);
+    head.extend_from_slice(b"\r\n");
+}
+
 /// Whether a list field (`Connection`, `Upgrade`) has this token in any of its values.
 pub fn has_token<F: Fields + ?Sized>(fields: &F, name: &str, token: &str) -> bool {
     fields
@@ -75,7 +83,7 @@ fn tokens(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
 }
 
-/// Whether a field of an upgrade request must not be copied to the server: it ends here, or is written anew here.
+/// Whether a field of a request must not be copied to the server: it ends here, or is written anew here.
 pub fn ends_here<F: Fields + ?Sized>(name: &str, request: &F) -> bool {
     const ENDS: [&str; 10] = [
         "Connection",
@@ -95,7 +103,14 @@ pub fn ends_here<F: Fields + ?Sized>(name: &str, request: &F) -> bool {
 
 /// What a client may not make us drop by naming it in `Connection`.
 fn is_end_to_end(name: &str) -> bool {
-    const KEPT: [&str; 4] = ["Host", "Cookie", "Authorization", "Origin"];
+    // Without its length a body would be read as the next request.
+    const KEPT: [&str; 5] = [
+        "Host",
+        "Content-Length",
+        "Cookie",
+        "Authorization",
+        "Origin",
+    ];
     KEPT.iter().any(|kept| name.eq_ignore_ascii_case(kept))
         || name.to_ascii_lowercase().starts_with("sec-websocket-")
 }
@@ -140,12 +155,13 @@ mod tests {
     fn fields_named_by_connection_end_here_unless_they_are_needed() {
         let fields = [field(
             "Connection",
-            "Upgrade, X-Hop, Host, Sec-WebSocket-Key",
+            "Upgrade, X-Hop, Host, Content-Length, Sec-WebSocket-Key",
         )];
         assert!(ends_here("X-Hop", &fields[..]));
         assert!(ends_here("Keep-Alive", &fields[..]));
         assert!(ends_here("x-real-ip", &fields[..]));
         assert!(!ends_here("Host", &fields[..]));
+        assert!(!ends_here("Content-Length", &fields[..]));
         assert!(!ends_here("Sec-WebSocket-Key", &fields[..]));
         assert!(!ends_here("X-Other", &fields[..]));
     }

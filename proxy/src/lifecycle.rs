@@ -26,8 +26,6 @@ pub(crate) enum Phase {
 #[derive(Clone, Debug)]
 pub(crate) struct Life {
     phase: watch::Receiver<Phase>,
-    /// The same for Pingora: true once the proxy drains.
-    draining: watch::Receiver<bool>,
     open: mpsc::WeakSender<()>,
 }
 
@@ -42,7 +40,6 @@ pub(crate) struct Open {
 #[derive(Debug)]
 pub(crate) struct Reaper {
     phase: watch::Sender<Phase>,
-    draining: watch::Sender<bool>,
     /// Keeps the channel until the stop begins.
     not_yet: mpsc::Sender<()>,
     open: mpsc::Receiver<()>,
@@ -51,18 +48,15 @@ pub(crate) struct Reaper {
 #[must_use]
 pub(crate) fn life() -> (Life, Reaper) {
     let (phase, seen) = watch::channel(Phase::Running);
-    let (draining, seen_draining) = watch::channel(false);
     let (open, gone) = mpsc::channel(1);
     let life = Life {
         phase: seen,
-        draining: seen_draining,
         open: open.downgrade(),
     };
     (
         life,
         Reaper {
             phase,
-            draining,
             not_yet: open,
             open: gone,
         },
@@ -84,11 +78,6 @@ impl Life {
     }
 
     #[must_use]
-    pub(crate) fn draining(&self) -> &watch::Receiver<bool> {
-        &self.draining
-    }
-
-    #[must_use]
     pub(crate) fn open(&self) -> Open {
         Open {
             _open: self.open.upgrade(),
@@ -106,13 +95,11 @@ impl Reaper {
     ) {
         let Self {
             phase,
-            draining,
             not_yet,
             mut open,
         } = self;
         drop(not_yet);
         phase.send_replace(Phase::Draining);
-        draining.send_replace(true);
         if first == Command::Drain {
             tracing::info!(
                 drain_timeout_seconds = drain_timeout.as_secs_f64(),

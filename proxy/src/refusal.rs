@@ -2,6 +2,8 @@
 //!
 //! Nothing else in the proxy writes an error response.
 
+use crate::headers::push_field;
+
 /// Why a request gets no answer from a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -9,6 +11,7 @@ pub enum Refusal {
     BadRequest(&'static str),
     HeadTooLarge,
     HeadTimeout,
+    BodyTimeout,
     BodyTooLarge,
     /// No route for this host and path.
     NoRoute,
@@ -58,6 +61,11 @@ impl Refusal {
                 408,
                 "head_timeout",
                 "the request head did not arrive in time",
+            ),
+            Self::BodyTimeout => (
+                408,
+                "body_timeout",
+                "the request body did not arrive in time",
             ),
             Self::BodyTooLarge => (
                 413,
@@ -148,21 +156,27 @@ impl Refusal {
         format!("{} {}\n", self.status(), self.reason_phrase())
     }
 
-    /// The whole answer; the connection ends with it.
+    /// The whole answer to a request of this `Origin`; the connection ends with it.
     #[must_use]
-    pub fn to_bytes(self) -> Vec<u8> {
+    pub fn to_bytes(self, origin: Option<&str>) -> Vec<u8> {
         let body = self.body();
-        let retry = self.retry_after_seconds();
-        let retry = retry.map_or(String::new(), |seconds| {
-            format!("Retry-After: {seconds}\r\n")
-        });
-        format!(
-            "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n{retry}Connection: close\r\n\r\n{body}",
+        let mut head = format!(
+            "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n",
             self.status(),
             self.reason_phrase(),
             self.content_type(),
             body.len(),
         )
-        .into_bytes()
+        .into_bytes();
+        if let Some(seconds) = self.retry_after_seconds() {
+            push_field(&mut head, "Retry-After", seconds.to_string().as_bytes());
+        }
+        for (name, value) in origin.map_or_else(Vec::new, |origin| self.cross_origin_fields(origin))
+        {
+            push_field(&mut head, name, value.as_bytes());
+        }
+        head.extend_from_slice(b"Connection: close\r\n\r\n");
+        head.extend_from_slice(body.as_bytes());
+        head
     }
 }

@@ -56,7 +56,8 @@ pub(crate) struct Upstream {
     pub(crate) sticky: [Option<Method>; 2],
     pub(crate) sid: Option<Envelope>,
     pub(crate) cookie: Option<StickyCookie>,
-    /// How long an idle connection to a server is kept; zero keeps none.
+    /// Idle connections to servers that each worker keeps.
+    pub(crate) keepalive: usize,
     pub(crate) keepalive_timeout: Duration,
     /// Requests one connection to a server carries.
     pub(crate) keepalive_requests: u32,
@@ -273,12 +274,9 @@ fn build_upstream(
         sticky,
         sid,
         cookie,
-        keepalive_timeout: if upstream.keepalive == 0 {
-            Duration::ZERO
-        } else {
-            upstream.keepalive_timeout
-        },
-        // Told to close at once: an idle timeout of zero alone lets a quick next request in.
+        keepalive: upstream.keepalive,
+        keepalive_timeout: upstream.keepalive_timeout,
+        // Servers are told to close at once what would not be kept.
         keepalive_requests: if upstream.keepalive == 0 {
             1
         } else {

@@ -1,4 +1,4 @@
-//! What the edge found out about one request, for whoever carries it out: the tunnel or the forwarder.
+//! What the edge found out about one request, for whoever carries it out: the tunnel or the exchange.
 //!
 //! Owns the one way in which both ask for a server, so that affinity, balance and bookkeeping cannot differ.
 
@@ -213,12 +213,6 @@ impl Tries {
     #[must_use]
     pub(crate) fn count_of_tries(&self) -> u32 {
         self.attempt.tries()
-    }
-
-    /// How the last try that failed ended.
-    #[must_use]
-    pub(crate) fn last(&self) -> Option<Outcome> {
-        self.last
     }
 
     /// Reports how the current try ended.

@@ -8,14 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use pingora::server::configuration::ServerConf;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use crate::admin;
 use crate::clock::Clock;
 use crate::edge::{Edge, TURNED_AWAY_MAX};
-use crate::forward::Forward;
 use crate::lifecycle;
 use crate::listen::{self, Listener};
 use crate::metrics::Metrics;
@@ -42,8 +40,6 @@ pub enum Source {
 
 /// What is still running after a stop gets this long; everything that matters has ended before.
 const RUNTIME_STOP_TIMEOUT: Duration = Duration::from_millis(200);
-/// Pingora gives up a request after this many servers; ours end it first, by `tries` or when all were tried.
-const TRIES_MAX: usize = 1024;
 
 /// Runs the proxy on its own runtime and returns when it has stopped.
 ///
@@ -70,7 +66,6 @@ async fn serve(settings: Settings, source: Source, mut control: Control) -> anyh
     }
     let bound = Bound::bind(&settings).await?;
     let looked_up = resolver::look_up_all(&settings).await;
-    let http_conf = Arc::new(pingora_conf(&settings));
     let shared = Arc::new(Shared {
         registry: Arc::new(Registry::new(settings, looked_up)),
         metrics: Metrics::new().context("cannot register metrics")?,
@@ -80,14 +75,16 @@ async fn serve(settings: Settings, source: Source, mut control: Control) -> anyh
     let (life, reaper) = lifecycle::life();
     let context = Context {
         shared: Arc::clone(&shared),
+        kept: Arc::default(),
         life,
     };
+    tokio::spawn(Arc::clone(&context.kept).sweep());
     tokio::spawn(resolver::keep_fresh(
         Arc::clone(&shared.registry),
         shared.clock,
     ));
     prober::start(&shared).await;
-    let listening = bound.serve(&context, &http_conf);
+    let listening = bound.serve(&context);
     if let Some(ready) = control.ready.take() {
         ready(&listening);
     }
@@ -134,12 +131,9 @@ impl Bound {
     }
 
     /// Starts accepting.
-    fn serve(self, context: &Context, http_conf: &Arc<ServerConf>) -> Listening {
-        let forward = Forward::new(Arc::clone(&context.shared));
-        let http = Arc::new(pingora::proxy::http_proxy(http_conf, forward));
+    fn serve(self, context: &Context) -> Listening {
         let edge = Edge {
             context: context.clone(),
-            http,
         };
         let mut listening = Listening::default();
         for listener in self.listeners {
@@ -160,22 +154,6 @@ impl Bound {
             tokio::spawn(listen::accept_admin(listener, serve));
         }
         listening
-    }
-}
-
-fn pingora_conf(settings: &Settings) -> ServerConf {
-    let threads = settings.threads.max(1);
-    let kept: usize = settings
-        .upstreams
-        .iter()
-        .map(|upstream| upstream.keepalive)
-        .sum();
-    ServerConf {
-        threads,
-        // Pingora multiplies it by the threads again.
-        upstream_keepalive_pool_size: kept.div_ceil(threads).max(1),
-        max_retries: TRIES_MAX,
-        ..ServerConf::default()
     }
 }
 

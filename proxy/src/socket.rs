@@ -1,30 +1,18 @@
-//! A client's connection: a plain socket while the edge or a tunnel holds it, and the shape that Pingora wants for
-//! as long as it serves a request.
+//! A connection, to a client or to a server, whatever it is made of.
 //!
-//! Invariant: **an idle `Socket` holds no buffer** of ours (rustls keeps one of 4 KiB per TLS connection). Small
-//! responses are gathered only inside `Handed`.
+//! Invariant: **an idle `Socket` holds no buffer** of ours (rustls keeps one of 4 KiB per TLS connection).
 
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, RawFd};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use async_trait::async_trait;
-use pingora::protocols::raw_connect::ProxyDigest;
-use pingora::protocols::{
-    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
-    TimingDigest, UniqueID, UniqueIDType,
-};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufWriter, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 mod tls;
 
 pub(crate) use tls::TlsSocket;
-
-/// Bytes of a response that are gathered before they are written: head and a small body leave in one segment.
-const WRITE_BUFFER_BYTES: usize = 1460;
 
 /// A connected socket, to a client or to a server.
 #[derive(Debug)]
@@ -43,6 +31,21 @@ impl AsRawFd for Socket {
             Self::Unix(stream) => stream.as_raw_fd(),
             Self::Tls(stream) => stream.as_raw_fd(),
         }
+    }
+}
+
+impl Socket {
+    /// The other side has neither said anything nor left, as far as is known without asking the system.
+    #[must_use]
+    pub(crate) fn is_quiet(&self) -> bool {
+        let mut byte = [0];
+        let read = match self {
+            Self::Tcp(stream) => stream.try_read(&mut byte),
+            Self::Unix(stream) => stream.try_read(&mut byte),
+            // Only clients speak TLS to us.
+            Self::Tls(_) => return false,
+        };
+        read.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 }
 
@@ -106,88 +109,3 @@ impl AsyncWrite for Socket {
         }
     }
 }
-
-/// A `Socket` lent to Pingora for one request.
-#[derive(Debug)]
-pub(crate) struct Handed(BufWriter<Socket>);
-
-impl Handed {
-    #[must_use]
-    pub(crate) fn new(socket: Socket) -> Self {
-        Self(BufWriter::with_capacity(WRITE_BUFFER_BYTES, socket))
-    }
-
-    /// The socket back, with everything written out.
-    ///
-    /// # Errors
-    /// When the last bytes cannot be written.
-    pub(crate) async fn into_socket(mut self) -> io::Result<Socket> {
-        self.0.flush().await?;
-        Ok(self.0.into_inner())
-    }
-}
-
-impl AsyncRead for Handed {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().0).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Handed {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().0).poll_write(context, bytes)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().0).poll_flush(context)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().0).poll_shutdown(context)
-    }
-}
-
-#[async_trait]
-impl Shutdown for Handed {
-    async fn shutdown(&mut self) {
-        if let Err(error) = AsyncWriteExt::shutdown(&mut self.0).await {
-            tracing::debug!(%error, "client connection did not shut down cleanly");
-        }
-    }
-}
-
-impl UniqueID for Handed {
-    fn id(&self) -> UniqueIDType {
-        self.0.get_ref().as_raw_fd()
-    }
-}
-
-impl Ssl for Handed {}
-
-impl GetTimingDigest for Handed {
-    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
-        Vec::new()
-    }
-}
-
-impl GetProxyDigest for Handed {
-    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
-        None
-    }
-}
-
-impl GetSocketDigest for Handed {
-    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
-        None
-    }
-}
-
-impl Peek for Handed {}

@@ -182,8 +182,19 @@ fn too_many_fields_are_too_large() {
 #[test]
 fn an_absolute_target_names_host_and_path() {
     let mut room = room();
-    let head = parse(b"GET http://B.c/d?e HTTP/1.1\r\nHost: a\r\n\r\n", &mut room).unwrap();
+    let head = parse(
+        b"GET http://B.c/d?e HTTP/1.1\r\nHost: b.C\r\n\r\n",
+        &mut room,
+    )
+    .unwrap();
     assert_eq!((head.host, head.path), (&b"B.c"[..], &b"/d"[..]));
+}
+
+#[test]
+fn an_absolute_target_and_another_host_are_refused() {
+    let mut room = room();
+    let refused = parse(b"GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n", &mut room);
+    assert!(matches!(refused, Err(Refusal::BadRequest(_))));
 }
 
 #[track_caller]

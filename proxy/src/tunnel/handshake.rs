@@ -11,8 +11,8 @@ use tokio::time::timeout;
 
 use super::Upgrade;
 use crate::head::read::read_some;
-use crate::head::{FIELDS_MAX, Head};
-use crate::headers::{self, Fields, Forwarded, has_token};
+use crate::head::{FIELDS_MAX, Head, write};
+use crate::headers::{Fields, Forwarded, has_token, push_field};
 use crate::outcome::Outcome;
 use crate::socket::Socket;
 
@@ -50,31 +50,9 @@ impl Answer {
 /// The head that a server gets for the client's, with this target.
 #[must_use]
 pub(crate) fn request_head(head: &Head<'_, '_>, target: &str, forwarded: &Forwarded) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(1024);
-    for part in [head.method, " ", target, " HTTP/1.1\r\n"] {
-        bytes.extend_from_slice(part.as_bytes());
-    }
-    for field in head.fields {
-        if !headers::ends_here(field.name, head.fields) {
-            push_field(&mut bytes, field.name, field.value);
-        }
-    }
-    push_field(&mut bytes, headers::REAL_IP, forwarded.real_ip.as_bytes());
-    push_field(&mut bytes, headers::FORWARDED_FOR, &forwarded.forwarded_for);
-    push_field(
-        &mut bytes,
-        headers::FORWARDED_PROTO,
-        forwarded.proto.as_bytes(),
-    );
+    let mut bytes = write::for_server(head, target, forwarded, None);
     bytes.extend_from_slice(b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
     bytes
-}
-
-fn push_field(bytes: &mut Vec<u8>, name: &str, value: &[u8]) {
-    bytes.extend_from_slice(name.as_bytes());
-    bytes.extend_from_slice(b": ");
-    bytes.extend_from_slice(value);
-    bytes.extend_from_slice(b"\r\n");
 }
 
 /// Sends the handshake and waits for the answer's head.

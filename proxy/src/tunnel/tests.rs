@@ -23,7 +23,11 @@ async fn an_idle_websocket_is_small() {
         turned_away: Semaphore::new(1),
     });
     let (life, _reaper) = life();
-    let context = Context { shared, life };
+    let context = Context {
+        shared,
+        kept: Arc::default(),
+        life,
+    };
     let guest = Guest::admit(&context, &context.life.open()).unwrap();
     let client = Client {
         ip: None,

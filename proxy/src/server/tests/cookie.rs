@@ -9,7 +9,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::timeout;
 
 use super::cluster::{Answer, Does, PATIENCE, Proxy, Server, handshake};
-use super::forward::sticky;
+use super::exchange::sticky;
 use crate::affinity::cookie::mark_of;
 use crate::config;
 use crate::server::Source;

@@ -26,7 +26,7 @@ fn request(method: &str, sid: &str) -> String {
 async fn session(client: &mut Client) -> String {
     client.send(OPEN).await;
     let answer = client.answer().await;
-    assert_eq!(answer.field("Content-Length"), None);
+    assert_eq!(answer.field("Transfer-Encoding"), None);
     let (_, rest) = answer.body.split_once("\"sid\":\"").unwrap();
     rest.split('"').next().unwrap().to_owned()
 }

@@ -3,7 +3,7 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 
 use super::cluster::{Does, PATIENCE, Proxy, Server, handshake, settings};
-use super::forward::sticky;
+use super::exchange::sticky;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_fresh_websocket_is_lost() {

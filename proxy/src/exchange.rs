@@ -1,0 +1,295 @@
+//! A request that is no WebSocket, from its head to the end of its answer.
+//!
+//! Owns the order of things: take a server, ask it, pass its answer on, and say how it went exactly once, whatever
+//! happens (`Drop`). Which server, what an error means and what a client is told are decided elsewhere (`request`,
+//! `outcome`, `refusal`). Invariants: **nothing reaches a server before the head was accepted**; **what a server may
+//! have seen goes to another one only if it is safe to repeat**; **an answer that began is ended or cut, never mended**.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::io::AsyncWriteExt;
+use tokio::time::timeout;
+
+use crate::edge;
+use crate::head::Body;
+use crate::headers::push_field;
+use crate::lifecycle::Phase;
+use crate::logging::{self, Access};
+use crate::outcome::Outcome;
+use crate::refusal::Refusal;
+use crate::request::{Request, Tries};
+use crate::shared::Context;
+use crate::socket::Socket;
+
+pub(crate) mod answer;
+mod ask;
+mod chunked;
+mod envelope;
+mod flow;
+mod framing;
+pub(crate) mod kept;
+mod talk;
+
+use answer::{Answer, Asked};
+use ask::{Answered, Failed};
+use flow::{Allowance, Fault, Flow};
+use framing::Framing;
+use talk::Asking;
+
+/// How long a client may pause inside a body that it sends or takes (nginx's `client_body_timeout`, `send_timeout`).
+const CLIENT_STALL_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A request that the edge accepted.
+#[derive(Debug)]
+pub(crate) struct Order {
+    pub(crate) request: Request,
+    /// The head as servers get it, without the fields about the connection and without the end.
+    pub(crate) head: Vec<u8>,
+    pub(crate) body: Body,
+    pub(crate) asked: Asked,
+    /// The client wants to go on with its connection.
+    pub(crate) is_kept: bool,
+    pub(crate) method: String,
+    pub(crate) host: String,
+    pub(crate) target: String,
+    pub(crate) origin: Option<String>,
+}
+
+/// How a request ended for its client.
+enum End {
+    /// Answered; the connection may go on.
+    Kept,
+    /// Answered; the connection ends. A client that is not done sending is given time to read.
+    Closed,
+    Refused(Refusal),
+    /// There is nobody to tell, or nothing that could be said any more.
+    Cut,
+}
+
+struct Exchange<'c> {
+    order: Box<Order>,
+    context: &'c Context,
+    tries: Tries,
+    asking: Asking,
+    status: Option<u16>,
+    bytes_sent: u64,
+    refusal: Option<Refusal>,
+    is_cut_short: bool,
+}
+
+/// Carries out one request. `in_hand` is what the client sent behind its head. The connection comes back if it may go
+/// on, with what the client sent behind the request.
+pub(crate) async fn run(
+    mut client: Socket,
+    order: Box<Order>,
+    in_hand: BytesMut,
+    context: &Context,
+) -> Option<(Socket, BytesMut)> {
+    let mut exchange = Exchange::new(order, context);
+    let end = exchange.carry_out(&mut client, in_hand).await;
+    let beyond = std::mem::take(&mut exchange.asking.body.beyond);
+    match end {
+        End::Kept => return Some((client, beyond)),
+        End::Cut => {}
+        End::Closed if exchange.asking.is_sent() => {
+            if let Err(error) = client.shutdown().await {
+                tracing::debug!(%error, "the client left before the end of its answer");
+            }
+        }
+        End::Closed => {
+            drop(exchange);
+            edge::linger(client, &[]).await;
+        }
+        End::Refused(refusal) => {
+            context.shared.metrics.refused(refusal);
+            exchange.refusal = Some(refusal);
+            exchange.status = Some(refusal.status());
+            let words = refusal.to_bytes(exchange.order.origin.as_deref());
+            drop(exchange);
+            edge::linger(client, &words).await;
+        }
+    }
+    None
+}
+
+impl<'c> Exchange<'c> {
+    fn new(order: Box<Order>, context: &'c Context) -> Self {
+        let upstream = &order.request.upstream;
+        let allowance = Allowance {
+            content_bytes_max: order.request.body_bytes_max,
+            sender_timeout: CLIENT_STALL_TIMEOUT,
+            receiver_timeout: upstream.write_timeout,
+        };
+        let body = Flow::new(Framing::of_request(order.body), allowance);
+        Self {
+            asking: Asking::new(body, upstream.read_timeout),
+            order,
+            context,
+            tries: Tries::default(),
+            status: None,
+            bytes_sent: 0,
+            refusal: None,
+            is_cut_short: false,
+        }
+    }
+
+    async fn carry_out(&mut self, client: &mut Socket, mut in_hand: BytesMut) -> End {
+        // Remembered by the body, so that every server gets it.
+        if let Err(fault) = self.asking.body.admit(&mut in_hand) {
+            return End::Refused(refusal_of(fault));
+        }
+        drop(in_hand);
+        match self.ask_around(client).await {
+            Ok(answered) => self.pass_on(client, answered).await,
+            Err(Failed::Request(refusal)) => End::Refused(refusal),
+            Err(Failed::Try(outcome, _)) => End::Refused(outcome.refusal()),
+            Err(Failed::ClientLeft) => End::Cut,
+        }
+    }
+
+    /// Passes an answer on.
+    async fn pass_on(&mut self, client: &mut Socket, mut answered: Answered) -> End {
+        let mut body = self.body_of(&mut answered.answer);
+        let begun = match self.begin_body(client, &mut answered, &mut body).await {
+            Ok(begun) => begun,
+            Err(end) => return end,
+        };
+        let Answered {
+            mut connection,
+            server,
+            answer,
+            ..
+        } = answered;
+        let goes_on =
+            self.order.is_kept && answer.is_measured && self.context.life.phase() == Phase::Running;
+        self.status = Some(answer.status);
+        if !say(client, &self.first_words(answer.head, goes_on, begun)).await {
+            return End::Cut;
+        }
+        if !body.is_done() {
+            let delivered = self
+                .asking
+                .deliver(client, &mut connection.socket, &mut body);
+            if let Err(fault) = delivered.await {
+                self.is_cut_short = !matches!(fault, Fault::Receiver | Fault::ReceiverStalled);
+                self.bytes_sent = body.bytes;
+                return End::Cut;
+            }
+        }
+        self.bytes_sent = body.bytes;
+        let is_sent = self.asking.is_sent();
+        if answer.is_kept && is_sent && body.beyond.is_empty() {
+            let upstream = &self.order.request.upstream;
+            self.context.kept.put(upstream, &server, connection);
+        }
+        if goes_on && is_sent {
+            End::Kept
+        } else {
+            End::Closed
+        }
+    }
+
+    fn body_of(&self, answer: &mut Answer) -> Flow {
+        let allowance = Allowance {
+            content_bytes_max: u64::MAX,
+            sender_timeout: self.order.request.upstream.read_timeout,
+            receiver_timeout: CLIENT_STALL_TIMEOUT,
+        };
+        let framing = std::mem::replace(&mut answer.framing, Framing::NONE);
+        let mut body = Flow::new(framing, allowance);
+        body.memory.forget();
+        body
+    }
+
+    /// What goes with the head: as much of the body as came with it, or all of it if it has to be known first.
+    async fn begin_body(
+        &mut self,
+        client: &mut Socket,
+        answered: &mut Answered,
+        body: &mut Flow,
+    ) -> Result<Vec<u8>, End> {
+        if answered.answer.is_held {
+            return self.hold(client, answered, body).await;
+        }
+        let begun = body.admit(&mut answered.rest).map(<[u8]>::to_vec);
+        begun.map_err(|_| End::Refused(Outcome::InvalidAnswer.refusal()))
+    }
+
+    /// The head for the client, and what goes with it in one write.
+    fn first_words(&self, mut words: Vec<u8>, goes_on: bool, begun: Vec<u8>) -> Vec<u8> {
+        if let Some(cookie) = self.tries.set_cookie(&self.order.request) {
+            push_field(&mut words, "Set-Cookie", cookie.as_bytes());
+        }
+        match (goes_on, self.order.asked.is_http11) {
+            (true, true) => {}
+            (true, false) => push_field(&mut words, "Connection", b"keep-alive"),
+            (false, _) => push_field(&mut words, "Connection", b"close"),
+        }
+        words.extend_from_slice(b"\r\n");
+        words.extend_from_slice(&begun);
+        words
+    }
+}
+
+impl Drop for Exchange<'_> {
+    /// Says how it went.
+    fn drop(&mut self) {
+        let Order {
+            request,
+            method,
+            host,
+            target,
+            ..
+        } = &*self.order;
+        // nginx's word for a client that did not wait.
+        let status = self.status.unwrap_or(499);
+        let duration = request.began.elapsed();
+        let metrics = &self.context.shared.metrics;
+        metrics.answered(&request.upstream.name, status, method, "http");
+        metrics.took(&request.upstream.name, duration);
+        let client = request.client.address_text();
+        let access = Access {
+            client: &client,
+            method,
+            host: Cow::Borrowed(host),
+            target: Cow::Borrowed(target),
+            upstream: &request.upstream.name,
+            server: self.tries.server_name(),
+            tries: self.tries.count_of_tries(),
+            duration,
+        };
+        let cut_short = self.is_cut_short.then_some("the answer was cut short");
+        let why = self.refusal.map(Refusal::why).or(cut_short);
+        let bytes_sent = usize::try_from(self.bytes_sent).unwrap_or(usize::MAX);
+        logging::request(&access, status, bytes_sent, why);
+    }
+}
+
+/// Writes to the client, and tells whether it took it.
+async fn say(client: &mut Socket, words: &[u8]) -> bool {
+    let said = async {
+        client.write_all(words).await?;
+        client.flush().await
+    };
+    match timeout(CLIENT_STALL_TIMEOUT, said).await {
+        Ok(Ok(())) => true,
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "the client left before its answer");
+            false
+        }
+        Err(_) => false,
+    }
+}
+
+/// What a client is told about its request's body.
+fn refusal_of(fault: Fault) -> Refusal {
+    match fault {
+        Fault::TooLarge => Refusal::BodyTooLarge,
+        Fault::SenderStalled => Refusal::BodyTimeout,
+        Fault::Sender | Fault::Receiver | Fault::Malformed | Fault::ReceiverStalled => {
+            Refusal::BadRequest("malformed chunks")
+        }
+    }
+}

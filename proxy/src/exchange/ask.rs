@@ -1,0 +1,179 @@
+//! Asks servers, one after the other, until one has answered with a head.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::{Buf, BytesMut};
+use tokio::io::AsyncWriteExt;
+use tokio::time::timeout;
+
+use super::answer::{self, Answer, Parsed};
+use super::kept::Connection;
+use super::talk::Silence;
+use super::{Exchange, refusal_of, say};
+use crate::dial::dial;
+use crate::headers::push_field;
+use crate::outcome::Outcome;
+use crate::pool::Server;
+use crate::refusal::Refusal;
+use crate::socket::Socket;
+
+/// An answer whose head has come.
+pub(super) struct Answered {
+    pub(super) connection: Connection,
+    pub(super) server: Arc<Server>,
+    pub(super) answer: Box<Answer>,
+    /// What came behind the head.
+    pub(super) rest: BytesMut,
+}
+
+/// Why a server did not answer.
+pub(super) enum Failed {
+    Try(Outcome, Option<io::Error>),
+    Request(Refusal),
+    ClientLeft,
+}
+
+impl Exchange<'_> {
+    /// Asks servers until one answers.
+    pub(super) async fn ask_around(&mut self, client: &mut Socket) -> Result<Answered, Failed> {
+        let shared = Arc::clone(&self.context.shared);
+        loop {
+            let lease = self
+                .tries
+                .next(&self.order.request, &shared)
+                .map_err(Failed::Request)?;
+            let server = Arc::clone(lease.server());
+            let failed = match self.ask(client, &server).await {
+                Ok(answered) => {
+                    self.tries.settle(Outcome::Answered, &shared);
+                    return Ok(answered);
+                }
+                Err(failed) => failed,
+            };
+            let Failed::Try(outcome, error) = &failed else {
+                self.tries.settle(Outcome::ClientGone, &shared);
+                return Err(failed);
+            };
+            self.tries.settle(*outcome, &shared);
+            tracing::warn!(
+                upstream = &*self.order.request.upstream.name,
+                server = &*server.name,
+                method = self.order.method,
+                why = outcome.label(),
+                error = error.as_ref().map(tracing::field::display),
+                "try failed"
+            );
+            let is_whole = self.asking.body.memory.all().is_some();
+            if !outcome.may_try_next(is_whole && is_idempotent(&self.order.method)) {
+                return Err(failed);
+            }
+        }
+    }
+
+    /// Asks one server, on a connection that was kept or on a new one.
+    async fn ask(&mut self, client: &mut Socket, server: &Arc<Server>) -> Result<Answered, Failed> {
+        let upstream = Arc::clone(&self.order.request.upstream);
+        let kept = self.context.kept.take(&upstream, server);
+        let was_kept = kept.is_some();
+        let mut connection = match kept {
+            Some(connection) => connection,
+            None => Connection {
+                socket: dial(&server.endpoint, upstream.connect_timeout)
+                    .await
+                    .map_err(|(outcome, error)| Failed::Try(outcome, error))?,
+                uses: 0,
+            },
+        };
+        connection.uses += 1;
+        let is_last_use = connection.uses >= upstream.keepalive_requests;
+        let words = self.words(is_last_use);
+        self.asking.begin();
+        match timeout(upstream.write_timeout, connection.socket.write_all(&words)).await {
+            Ok(Ok(())) => {}
+            // It may have said why before it closed.
+            Ok(Err(_)) => self.asking.cut(),
+            Err(_) => return Err(Failed::Try(Outcome::Timeout, None)),
+        }
+        drop(words);
+        let mut rest = BytesMut::new();
+        match self
+            .hear_head(client, &mut connection.socket, &mut rest)
+            .await
+        {
+            Ok(answer) => Ok(Answered {
+                connection,
+                server: Arc::clone(server),
+                answer,
+                rest,
+            }),
+            Err(Failed::Try(Outcome::Broken, error)) if was_kept && rest.is_empty() => {
+                Err(Failed::Try(Outcome::StaleConnection, error))
+            }
+            Err(failed) => Err(failed),
+        }
+    }
+
+    /// Head and as much of the body as was passed on before.
+    fn words(&self, is_last_use: bool) -> Vec<u8> {
+        let body = self.asking.body.memory.all().unwrap_or_default();
+        let mut words = Vec::with_capacity(self.order.head.len() + body.len() + 32);
+        words.extend_from_slice(&self.order.head);
+        if is_last_use {
+            push_field(&mut words, "Connection", b"close");
+        }
+        words.extend_from_slice(b"\r\n");
+        words.extend_from_slice(body);
+        words
+    }
+
+    /// Waits for the answer's head, and passes on those before it.
+    async fn hear_head(
+        &mut self,
+        client: &mut Socket,
+        server: &mut Socket,
+        bytes: &mut BytesMut,
+    ) -> Result<Box<Answer>, Failed> {
+        let invalid = || Failed::Try(Outcome::InvalidAnswer, None);
+        loop {
+            if !bytes.is_empty() {
+                match answer::parse(bytes, self.order.asked).map_err(|_| invalid())? {
+                    Parsed::Partial if bytes.len() > answer::HEAD_BYTES_MAX => {
+                        return Err(invalid());
+                    }
+                    Parsed::Partial => {}
+                    Parsed::Interim { head, end } => {
+                        bytes.advance(end);
+                        // HTTP/1.0 does not know them (RFC 9110 §15.2).
+                        if self.order.asked.is_http11 && !say(client, &head).await {
+                            return Err(Failed::ClientLeft);
+                        }
+                        continue;
+                    }
+                    Parsed::Final { answer, end } => {
+                        bytes.advance(end);
+                        return Ok(answer);
+                    }
+                }
+            }
+            self.asking
+                .hear(client, server, bytes)
+                .await
+                .map_err(failed_of)?;
+        }
+    }
+}
+
+pub(super) fn failed_of(silence: Silence) -> Failed {
+    match silence {
+        Silence::Body(fault) => Failed::Request(refusal_of(fault)),
+        Silence::ClientLeft => Failed::ClientLeft,
+        Silence::Ended(error) => Failed::Try(Outcome::Broken, error),
+        Silence::TimedOut => Failed::Try(Outcome::Timeout, None),
+    }
+}
+
+/// nginx repeats everything but these, which only `non_idempotent` would.
+fn is_idempotent(method: &str) -> bool {
+    !matches!(method, "POST" | "LOCK" | "PATCH")
+}

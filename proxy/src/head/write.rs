@@ -1,0 +1,84 @@
+//! The head of a request as a server gets it.
+//!
+//! Everything that is not ours passes unchanged, in its order and spelling; what ends at this hop is left out, and what
+//! the server is told about the client is added.
+
+use std::borrow::Cow;
+
+use super::{Body, Head};
+use crate::headers::{self, Forwarded, push_field};
+
+/// A usual head and what is added to it.
+const CAPACITY: usize = 1024;
+
+/// The head for a server, without the fields about the connection and without the end.
+///
+/// `target` is what the server is asked for, in any form; `without` is a field that is left out.
+#[must_use]
+pub fn for_server(
+    head: &Head<'_, '_>,
+    target: &str,
+    forwarded: &Forwarded,
+    without: Option<&str>,
+) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(CAPACITY);
+    for part in [head.method, " ", &origin_form(target), " HTTP/1.1\r\n"] {
+        bytes.extend_from_slice(part.as_bytes());
+    }
+    let mut has_host = false;
+    for field in head.fields {
+        let is = |name: &str| field.name.eq_ignore_ascii_case(name);
+        has_host |= is("Host");
+        if !without.is_some_and(is) && !headers::ends_here(field.name, head.fields) {
+            push_field(&mut bytes, field.name, field.value);
+        }
+    }
+    if !has_host {
+        // HTTP/1.0 needs none, HTTP/1.1 does.
+        push_field(&mut bytes, "Host", head.host);
+    }
+    if head.body == Body::Chunked {
+        push_field(&mut bytes, "Transfer-Encoding", b"chunked");
+    }
+    push_field(&mut bytes, headers::REAL_IP, forwarded.real_ip.as_bytes());
+    push_field(&mut bytes, headers::FORWARDED_FOR, &forwarded.forwarded_for);
+    push_field(
+        &mut bytes,
+        headers::FORWARDED_PROTO,
+        forwarded.proto.as_bytes(),
+    );
+    bytes
+}
+
+/// Path and query of a target; a server that is no proxy may not know the absolute form (RFC 9112 §3.2.2).
+fn origin_form(target: &str) -> Cow<'_, str> {
+    let Some((_, rest)) = target
+        .split_once("://")
+        .filter(|_| !target.starts_with('/'))
+    else {
+        return Cow::Borrowed(target);
+    };
+    match rest.find(['/', '?']).map(|at| rest.split_at(at)) {
+        Some((_, path)) if path.starts_with('/') => Cow::Borrowed(path),
+        Some((_, query)) => Cow::Owned(format!("/{query}")),
+        None => Cow::Borrowed("/"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_are_asked_in_origin_form() {
+        for (target, asked) in [
+            ("/a?b=http://c", "/a?b=http://c"),
+            ("*", "*"),
+            ("http://h/a?b", "/a?b"),
+            ("HTTP://h:80", "/"),
+            ("http://h?x", "/?x"),
+        ] {
+            assert_eq!(origin_form(target), asked);
+        }
+    }
+}
