@@ -1,7 +1,7 @@
 //! What `explain` says comes true.
 
 use super::cluster::{Does, Proxy, Server};
-use super::forward::sticky;
+use super::exchange::sticky;
 use crate::explain::{Question, explain};
 use crate::settings::{Balance, Key, Settings, Sid, Sticky};
 
