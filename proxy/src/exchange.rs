@@ -12,6 +12,7 @@ use bytes::BytesMut;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
+use crate::affinity::sid::Complaint;
 use crate::edge;
 use crate::head::Body;
 use crate::headers::push_field;
@@ -179,6 +180,7 @@ impl<'c> Exchange<'c> {
             }
         }
         self.bytes_sent = body.bytes;
+        self.hear(answer.status, &body);
         let is_sent = self.asking.is_sent();
         if answer.is_kept && is_sent && body.beyond.is_empty() {
             let upstream = &self.order.request.upstream;
@@ -191,6 +193,17 @@ impl<'c> Exchange<'c> {
         }
     }
 
+    /// Notices when the server does not know the session, which it says in a short body that is remembered for this.
+    fn hear(&self, status: u16, body: &Flow) {
+        let request = &self.order.request;
+        if let Some(mut complaint) = Complaint::begin(request.stage, status)
+            && let Some(said) = body.memory.all()
+        {
+            complaint.hear(said);
+            self.tries.heard(&complaint, request, &self.context.shared);
+        }
+    }
+
     fn body_of(&self, answer: &mut Answer) -> Flow {
         let allowance = Allowance {
             content_bytes_max: u64::MAX,
@@ -199,7 +212,9 @@ impl<'c> Exchange<'c> {
         };
         let framing = std::mem::replace(&mut answer.framing, Framing::NONE);
         let mut body = Flow::new(framing, allowance);
-        body.memory.forget();
+        if Complaint::begin(self.order.request.stage, answer.status).is_none() {
+            body.memory.forget();
+        }
         body
     }
 

@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use crate::pool::{Pool, Seconds, Server, Tried};
 
 pub mod check;
+pub mod condition;
 pub mod slow_start;
 pub mod window;
 

@@ -3,8 +3,6 @@
 //! Labels come from the settings or from enums, never from a client. Numbers that are kept elsewhere anyway (the
 //! servers' state) are read when somebody asks. Tunnels are kept out of the request durations.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use prometheus::{
@@ -14,17 +12,17 @@ use prometheus::{
 
 use crate::affinity::Method;
 use crate::clock;
-use crate::health::may_serve;
-use crate::outcome::Outcome;
 use crate::pool::Seconds;
 use crate::refusal::Refusal;
-use crate::registry::{Snapshot, Upstream};
+use crate::registry::Snapshot;
 use crate::tunnel::Ended;
 
 mod health;
+mod servers;
 mod socketio;
 
 use health::Health;
+use servers::Servers;
 use socketio::SocketIo;
 
 /// Seconds; from a fast API call to a long poll that waits for Engine.IO's 25 s ping.
@@ -53,15 +51,8 @@ struct Requests {
     duration: HistogramVec,
     refusals: IntCounterVec,
     retries: IntCounterVec,
+    redispatches: IntCounterVec,
     sticky: IntCounterVec,
-}
-
-#[derive(Debug)]
-struct Servers {
-    fails: IntCounterVec,
-    ejections: IntCounterVec,
-    up: IntGaugeVec,
-    connections: IntGaugeVec,
 }
 
 #[derive(Debug)]
@@ -109,9 +100,13 @@ impl Metrics {
         Ok(metrics)
     }
 
-    /// A request was given to a further server.
-    pub(crate) fn retried(&self, upstream: &str) {
-        self.requests.retries.with_label_values(&[upstream]).inc();
+    /// A request was tried again, on another server or not.
+    pub(crate) fn retried(&self, upstream: &str, is_elsewhere: bool) {
+        let requests = &self.requests;
+        requests.retries.with_label_values(&[upstream]).inc();
+        if is_elsewhere {
+            requests.redispatches.with_label_values(&[upstream]).inc();
+        }
     }
 
     pub(crate) fn websocket_opened(&self, upstream: &str) {
@@ -135,21 +130,6 @@ impl Metrics {
         all.duration
             .with_label_values(&[upstream])
             .observe(duration.as_secs_f64());
-    }
-
-    /// A try at a server failed.
-    pub(crate) fn failed(&self, upstream: &str, server: &str, outcome: Outcome) {
-        self.servers
-            .fails
-            .with_label_values(&[upstream, server, outcome.label()])
-            .inc();
-    }
-
-    pub(crate) fn ejected(&self, upstream: &str, server: &str) {
-        self.servers
-            .ejections
-            .with_label_values(&[upstream, server])
-            .inc();
     }
 
     /// How a sticky method found a request's server; `result` is one of a few words.
@@ -212,8 +192,7 @@ impl Metrics {
     /// When a family cannot be written as text.
     pub(crate) fn text(&self, snapshot: &Snapshot, now: Seconds) -> prometheus::Result<Vec<u8>> {
         // Servers that left the settings must not stay on the page.
-        self.servers.up.reset();
-        self.servers.connections.reset();
+        self.servers.forget();
         self.health.read_weights(snapshot, now);
         for upstream in &snapshot.upstreams {
             self.read_servers(upstream, now);
@@ -221,21 +200,6 @@ impl Metrics {
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(text)
-    }
-
-    fn read_servers(&self, upstream: &Arc<Upstream>, now: Seconds) {
-        for server in upstream.pool.servers() {
-            let labels = [&*upstream.name, &*server.name];
-            self.servers
-                .up
-                .with_label_values(&labels)
-                .set(i64::from(may_serve(server, now)));
-            let connections = server.state.connections.load(Relaxed);
-            self.servers
-                .connections
-                .with_label_values(&labels)
-                .set(i64::from(connections));
-        }
     }
 }
 
@@ -259,35 +223,18 @@ impl Families<'_> {
             )?,
             retries: self.counters(
                 "upstream_retries_total",
-                "Requests given to a further server.",
+                "Tries of requests after their first.",
+                &["upstream"],
+            )?,
+            redispatches: self.counters(
+                "upstream_redispatches_total",
+                "Such tries on another server than the one before.",
                 &["upstream"],
             )?,
             sticky: self.counters(
                 "sticky_requests_total",
                 "Requests to sticky upstreams.",
                 &["upstream", "method", "result"],
-            )?,
-        })
-    }
-
-    fn servers(&self) -> prometheus::Result<Servers> {
-        let server = ["upstream", "server"];
-        Ok(Servers {
-            fails: self.counters(
-                "upstream_server_fails_total",
-                "Tries that failed.",
-                &["upstream", "server", "reason"],
-            )?,
-            ejections: self.counters(
-                "upstream_server_ejections_total",
-                "Times max_fails was reached.",
-                &server,
-            )?,
-            up: self.gauges("upstream_server_up", "1: the server may serve.", &server)?,
-            connections: self.gauges(
-                "upstream_connections",
-                "Requests and WebSockets on a server.",
-                &server,
             )?,
         })
     }

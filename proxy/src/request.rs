@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use crate::affinity::sid::{Reading, Stage};
+use crate::affinity::sid::{Complaint, Reading, Stage};
 use crate::affinity::{Mark, Method, cookie};
 use crate::choose::{Affinity, Asking, Attempt, Choice, NoServer, choose};
 use crate::client::Client;
@@ -58,6 +58,19 @@ impl Request {
             Reading::Bound(bound) => &bound.target,
             Reading::Plain | Reading::Handshake { .. } | Reading::Forged => target,
         }
+    }
+
+    /// Counts a WebSocket handshake by its answer if it is the upgrade of a polling session.
+    pub(crate) fn count_upgrade(&self, answered: Result<u16, Refusal>, shared: &Shared) {
+        if self.stage != Stage::Session {
+            return;
+        }
+        let result = match answered {
+            Ok(101) => "ok",
+            Ok(_) | Err(Refusal::SessionGone) => "refused",
+            Err(_) => "failed",
+        };
+        shared.metrics.upgraded(&self.upstream.name, result);
     }
 
     /// What it brings to the decision. `handshake`: as there.
@@ -128,7 +141,7 @@ impl Tries {
         }
         match self.choose(request, moment, shared) {
             Ok((choice, lease)) => {
-                self.count(choice, request, shared);
+                self.count(choice, &lease, request, shared);
                 self.server = Some(Arc::clone(lease.server()));
                 Ok(self.lease.insert(lease))
             }
@@ -170,10 +183,12 @@ impl Tries {
         }
     }
 
-    fn count(&mut self, choice: Choice, request: &Request, shared: &Shared) {
+    /// To be called while `self.server` is still the one before.
+    fn count(&mut self, choice: Choice, lease: &Lease, request: &Request, shared: &Shared) {
         let upstream = &request.upstream;
-        if self.attempt.tries() > 1 {
-            shared.metrics.retried(&upstream.name);
+        if let Some(before) = &self.server {
+            let is_elsewhere = !Arc::ptr_eq(before, lease.server());
+            shared.metrics.retried(&upstream.name, is_elsewhere);
         }
         let method = choice.method.or_else(|| request.method());
         let affinity = method.map(|method| (method, choice.affinity));
@@ -213,6 +228,14 @@ impl Tries {
     #[must_use]
     pub(crate) fn count_of_tries(&self) -> u32 {
         self.attempt.tries()
+    }
+
+    /// An answer that could have been a complaint has ended.
+    pub(crate) fn heard(&self, complaint: &Complaint, request: &Request, shared: &Shared) {
+        if complaint.is_unknown_session() {
+            let (upstream, server) = (&request.upstream.name, self.server_name());
+            shared.metrics.unknown_sid(upstream, server);
+        }
     }
 
     /// Reports how the current try ended.

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use bytes::BytesMut;
 use tokio::io::AsyncWriteExt;
 
-use crate::affinity::sid::Reading;
+use crate::affinity::sid::{Complaint, Reading};
 use crate::clock::Stopwatch;
 use crate::dial::dial;
 use crate::edge::Guest;
@@ -50,6 +50,9 @@ pub(crate) async fn run(
     let mut tries = Tries::default();
     // Boxed, so that the long life of the tunnel does not keep the space of its short beginning.
     let opened = Box::pin(open(&upgrade, &mut tries, &context)).await;
+    let answered = opened.as_ref().map(|(_, answer)| answer.status);
+    let answered = answered.map_err(|refusal| *refusal);
+    upgrade.request.count_upgrade(answered, &context.shared);
     match opened {
         Ok((server, answer)) if answer.status == 101 => {
             Box::pin(switched(&mut client, &upgrade, &tries, &answer)).await;
@@ -191,10 +194,23 @@ async fn declined(
     context: &Context,
 ) {
     let cookie = tries.set_cookie(&upgrade.request);
-    let relayed = handshake::relay_answer(&mut client, &mut server, &answer, cookie.as_deref(), {
-        upgrade.request.upstream.read_timeout
-    });
-    let sent = match relayed.await {
+    let mut complaint = Complaint::begin(upgrade.request.stage, answer.status);
+    let relayed = handshake::relay_answer(
+        (&mut client, &mut server),
+        &answer,
+        cookie.as_deref(),
+        upgrade.request.upstream.read_timeout,
+        |bytes| {
+            if let Some(complaint) = &mut complaint {
+                complaint.hear(bytes);
+            }
+        },
+    );
+    let relayed = relayed.await;
+    if let Some(complaint) = &complaint {
+        tries.heard(complaint, &upgrade.request, &context.shared);
+    }
+    let sent = match relayed {
         Ok(sent) => sent,
         Err(error) => {
             tracing::debug!(%error, "an answer was cut short");

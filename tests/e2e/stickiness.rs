@@ -1,6 +1,8 @@
 //! A client stays on its server, and is moved once when that server is gone.
 
-use berth_tests::{Client, Port, Proxy, RunningProxy, Script, Town, Transport, http, secs};
+use berth_tests::{
+    Client, Port, Proxy, RunningProxy, Script, Town, Transport, eventually, http, secs,
+};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -148,6 +150,9 @@ async fn official_clients_without_cookies_stay_by_their_session_id() {
         };
         assert!(sticky("hit").await > Some(50.0));
         assert_eq!(sticky("invalid").await, None);
+        let upgrades = [("result", "ok")];
+        let upgrades = proxy.metric("berth_socketio_upgrades_total", &upgrades);
+        assert!(upgrades.await > Some(0.0));
     }
 }
 
@@ -171,4 +176,38 @@ async fn node_servers_keep_their_clients_by_session_id() {
         "dies": "node-2",
     });
     Script::run("sid.mjs", &options, secs(90)).await;
+}
+
+#[tokio::test]
+async fn a_session_that_its_server_does_not_know_is_counted() {
+    let plan = Town::with_backends(1).proxy(Proxy::round_robin());
+    let town = plan.start().await;
+    let (proxy, server) = (town.proxy(), town.backend(1).address());
+    let labels = [("upstream", "town"), ("server", server.as_str())];
+    let unknown = async || {
+        proxy
+            .metric("berth_socketio_unknown_sid_total", &labels)
+            .await
+    };
+    let target = "/socket.io/?EIO=4&transport=polling&sid=AAAAAAAAAAAAAAAA";
+    assert_eq!(http::status(&proxy.url(target)).await, Some(400));
+    eventually("a polling request is noticed", secs(5), async || {
+        (unknown().await == Some(1.0)).then_some(())
+    })
+    .await;
+    let upgrade = format!(
+        "GET {} HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+        target.replace("polling", "websocket")
+    );
+    let answer = http::raw(&proxy.address(), upgrade.as_bytes()).await;
+    eventually("the upgrade is counted", secs(5), async || {
+        let labels = [("upstream", "town")];
+        let upgrades = proxy.metric("berth_socketio_upgrades_total", &labels);
+        (upgrades.await == Some(1.0)).then_some(())
+    })
+    .await;
+    if http::status_of(&answer) == 400 {
+        assert_eq!(unknown().await, Some(2.0), "{answer}");
+    }
 }

@@ -14,9 +14,11 @@ use crate::settings;
 mod open;
 mod query;
 mod stage;
+mod unknown;
 
 use query::Query;
 pub use stage::Stage;
+pub use unknown::Complaint;
 
 /// Answers to handshakes have some 100 bytes; a larger one is something else and passes.
 pub const ANSWER_BYTES_MAX: usize = 4096;

@@ -155,16 +155,17 @@ fn content_length(fields: &[httparse::Header<'_>]) -> Result<Option<u64>, ()> {
         .map_err(|_| ())
 }
 
-/// Copies an answer that is no 101 to the client: to its end, or until either side ends it. Returns body bytes.
+/// Copies an answer that is no 101 to the client: to its end, or until either side ends it; `hear` is told
+/// the body. Returns body bytes.
 ///
 /// # Errors
 /// When the client cannot be written to, or the server breaks or is silent for `read_timeout`.
 pub(crate) async fn relay_answer(
-    client: &mut Socket,
-    server: &mut Socket,
+    (client, server): (&mut Socket, &mut Socket),
     answer: &Answer,
     set_cookie: Option<&str>,
     read_timeout: Duration,
+    mut hear: impl FnMut(&[u8]),
 ) -> io::Result<usize> {
     let mut out = answer.to_bytes(set_cookie);
     let body_max = answer.body_bytes.map_or(usize::MAX, |bytes| {
@@ -175,6 +176,7 @@ pub(crate) async fn relay_answer(
         .get(..body_max.min(answer.rest.len()))
         .unwrap_or_default();
     out.extend_from_slice(early);
+    hear(early);
     client.write_all(&out).await?;
     client.flush().await?;
     let mut sent = early.len();
@@ -192,6 +194,7 @@ pub(crate) async fn relay_answer(
         else {
             break;
         };
+        hear(chunk);
         client.write_all(chunk).await?;
         client.flush().await?;
         sent += chunk.len();

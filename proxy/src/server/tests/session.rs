@@ -218,3 +218,82 @@ async fn the_handshake_asks_for_no_compression_and_keeps_its_connection() {
     let told = client.answer().await.body.to_lowercase();
     assert!(told.contains("accept-encoding: gzip"), "{told}");
 }
+
+/// A server that knows no session, as Node's says it to a polling client.
+const UNKNOWN: &str = "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: 41\r\n\r\n{\"code\":1,\"message\":\"Session ID unknown\"}";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_does_not_know_a_session_is_noticed() {
+    let server = Server::start(Does::Say(UNKNOWN)).await;
+    let proxy = Proxy::start(settings(&[&server.address])).await;
+    let named = handshake("").replace("transport=", "sid=abc&transport=");
+    for (number, text) in [request("GET", "abc"), request("POST", "abc"), named]
+        .iter()
+        .enumerate()
+    {
+        let mut client = proxy.connect().await;
+        client.send(text).await;
+        let answer = client.answer().await;
+        assert_eq!(answer.status, 400);
+        assert_eq!(answer.body, r#"{"code":1,"message":"Session ID unknown"}"#);
+        let line = format!(
+            "berth_socketio_unknown_sid_total{{server=\"{}\",upstream=\"app\"}} {}",
+            server.address,
+            number + 1
+        );
+        proxy.wait_for_metric(&line).await;
+    }
+    // Who names no session says nothing about stickiness.
+    let mut client = proxy.connect().await;
+    client.send(OPEN).await;
+    assert_eq!(client.answer().await.status, 400);
+    proxy
+        .wait_for_metric("berth_socketio_upgrades_total{result=\"refused\",upstream=\"app\"} 1")
+        .await;
+    let page = proxy.admin("/metrics").await.body;
+    let line = format!(
+        "berth_socketio_unknown_sid_total{{server=\"{}\",upstream=\"app\"}} 3",
+        server.address
+    );
+    assert!(page.contains(&line), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn upgrades_are_counted_by_how_they_end() {
+    let (dead, server) = (Server::dead().await, Server::start(Does::Open).await);
+    let proxy = Proxy::start(settings(&[&server.address])).await;
+    let named = handshake("").replace("transport=", "sid=abc&transport=");
+    let (_tunnel, fresh) = proxy.handshake("").await;
+    assert_eq!(fresh.status, 101);
+    let mut client = proxy.connect().await;
+    client.send(&named).await;
+    assert_eq!(client.answer().await.status, 101);
+    proxy
+        .wait_for_metric("berth_socketio_upgrades_total{result=\"ok\",upstream=\"app\"} 1")
+        .await;
+
+    let proxy = Proxy::start(settings(&[&dead])).await;
+    let mut client = proxy.connect().await;
+    client.send(&named).await;
+    assert_eq!(client.answer().await.status, 502);
+    proxy
+        .wait_for_metric("berth_socketio_upgrades_total{result=\"failed\",upstream=\"app\"} 1")
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_try_elsewhere_is_a_redispatch() {
+    let (dead, server) = (Server::dead().await, Server::start(Does::Echo).await);
+    let proxy = Proxy::start(settings(&[&dead, &server.address])).await;
+    assert_eq!(proxy.get("").await.status, 200);
+    for line in [
+        "berth_upstream_retries_total{upstream=\"app\"} 1".to_owned(),
+        "berth_upstream_redispatches_total{upstream=\"app\"} 1".to_owned(),
+        format!(
+            "berth_upstream_server_state{{server=\"{dead}\",state=\"out\",upstream=\"app\"}} 1"
+        ),
+        format!("berth_upstream_server_state{{server=\"{dead}\",state=\"up\",upstream=\"app\"}} 0"),
+    ] {
+        proxy.wait_for_metric(&line).await;
+    }
+}
