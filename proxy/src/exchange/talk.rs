@@ -245,3 +245,6 @@ fn poll_read_some<S: AsyncRead + Unpin>(
         Poll::Ready(Ok(buffer.filled().len()))
     })
 }
+
+#[cfg(test)]
+mod tests;

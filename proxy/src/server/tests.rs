@@ -11,3 +11,4 @@ mod reload;
 mod session;
 mod stop;
 mod tunnel;
+mod wire;
