@@ -12,6 +12,7 @@ use berth_proxy::descriptors;
 use berth_proxy::import;
 use berth_proxy::server::{self, Control, Source};
 use berth_proxy::settings::Settings;
+use berth_proxy::tls;
 use clap::{Parser, Subcommand, ValueEnum};
 use nix::sys::signal::{Signal, kill};
 use tracing_subscriber::EnvFilter;
@@ -213,7 +214,11 @@ fn raise_descriptors(connections_max: usize) {
 }
 
 fn check(file: &Path) -> Result<(), Failure> {
-    load(file, "nothing was started")?;
+    let settings = load(file, "nothing was started")?;
+    for concern in tls::concerns(&settings) {
+        // With stderr closed the log of a start says it, too.
+        writeln!(io::stderr(), "{}: warning: {concern}", file.display()).unwrap_or_default();
+    }
     say(&format!(
         "configuration file {} test is successful",
         file.display()

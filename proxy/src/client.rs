@@ -31,23 +31,40 @@ impl Scheme {
     }
 }
 
+/// Who is at the other end of the connection, trusted or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// `None`: a Unix socket, which only local programs reach, so it is trusted.
+    pub ip: Option<IpAddr>,
+    /// What it speaks to us.
+    pub scheme: Scheme,
+}
+
+impl From<Option<IpAddr>> for Peer {
+    /// A peer without TLS.
+    fn from(ip: Option<IpAddr>) -> Self {
+        Self {
+            ip,
+            scheme: Scheme::Http,
+        }
+    }
+}
+
 impl Client {
-    /// The client behind `peer` (`None`: a Unix socket, which only local programs reach, so it is trusted).
+    /// The client behind `peer`.
     ///
     /// `forwarded_for` are the values of `X-Forwarded-For` in the order of the request; as nginx's
     /// `real_ip_recursive on`, they are read from the right and the first address that is not trusted is the client.
     pub fn behind<'a>(
-        peer: Option<IpAddr>,
+        peer: impl Into<Peer>,
         trusted: &[IpNet],
         forwarded_for: impl DoubleEndedIterator<Item = &'a [u8]>,
         forwarded_proto: Option<&[u8]>,
     ) -> Self {
+        let Peer { ip: peer, scheme } = peer.into();
         let peer = peer.map(canonical);
         if !is_trusted(peer, trusted) {
-            return Self {
-                ip: peer,
-                scheme: Scheme::Http,
-            };
+            return Self { ip: peer, scheme };
         }
         let mut ip = peer;
         for hop in forwarded_for
@@ -61,12 +78,12 @@ impl Client {
                 break;
             }
         }
-        let https =
-            forwarded_proto.is_some_and(|proto| proto.trim_ascii().eq_ignore_ascii_case(b"https"));
-        Self {
-            ip,
-            scheme: if https { Scheme::Https } else { Scheme::Http },
-        }
+        let scheme = match forwarded_proto {
+            None => scheme,
+            Some(proto) if proto.trim_ascii().eq_ignore_ascii_case(b"https") => Scheme::Https,
+            Some(_) => Scheme::Http,
+        };
+        Self { ip, scheme }
     }
 
     /// The bytes that nginx's `ip_hash` hashes: three of an IPv4 address, all of an IPv6 address, zeros for neither.
@@ -271,5 +288,21 @@ mod tests {
         };
         assert_eq!(scheme("10.0.0.1"), Scheme::Https);
         assert_eq!(scheme("8.8.8.8"), Scheme::Http);
+    }
+
+    #[test]
+    fn the_scheme_of_the_connection_is_that_of_the_client_unless_a_trusted_hop_says_otherwise() {
+        let trusted: Vec<IpNet> = vec!["10.0.0.0/8".parse().unwrap()];
+        let scheme = |peer: &str, proto: Option<&[u8]>| {
+            let peer = Peer {
+                ip: Some(peer.parse().unwrap()),
+                scheme: Scheme::Https,
+            };
+            Client::behind(peer, &trusted, std::iter::empty(), proto).scheme
+        };
+        assert_eq!(scheme("8.8.8.8", None), Scheme::Https);
+        assert_eq!(scheme("8.8.8.8", Some(b"http")), Scheme::Https);
+        assert_eq!(scheme("10.0.0.1", None), Scheme::Https);
+        assert_eq!(scheme("10.0.0.1", Some(b"http")), Scheme::Http);
     }
 }

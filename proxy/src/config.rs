@@ -19,6 +19,7 @@ mod signature;
 mod sticky;
 mod syntax;
 mod table;
+mod tls;
 mod upstream;
 
 #[cfg(test)]
@@ -45,17 +46,31 @@ const FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// Every problem of the file at once, each with its place and what would be right.
 pub fn load(path: &Path) -> Result<Settings, Problems> {
     let file = path.display().to_string();
-    parse(&file, &read(path, &file)?)
+    let text = read(path, &file)?;
+    let report = Report::default();
+    let settings = judge(&text, &report, path.parent());
+    report.into_result(&file, &text, settings)
 }
 
-/// Judges `text`; `file` is only what the problems call it.
+/// Judges `text`; `file` is what the problems call it, and the folder it would be in is where certificates are looked
+/// for.
 ///
 /// # Errors
 /// Every problem of the text at once.
 pub fn parse(file: &str, text: &str) -> Result<Settings, Problems> {
     let report = Report::default();
-    let settings = judge(text, &report);
+    let settings = judge(text, &report, Path::new(file).parent());
     report.into_result(file, text, settings)
+}
+
+/// Judges `text` by itself: files that it names are not looked at, so there are no settings to be had.
+///
+/// # Errors
+/// Every problem of the text at once.
+pub(crate) fn judge_form(file: &str, text: &str) -> Result<(), Problems> {
+    let report = Report::default();
+    judge(text, &report, None);
+    report.into_result(file, text, ())
 }
 
 /// Where the admin listener of the file at `path` is, whatever else is wrong in that file: a probe of a running
@@ -67,7 +82,7 @@ pub fn load_admin(path: &Path) -> Result<Option<SocketAddr>, Problems> {
     let file = path.display().to_string();
     let text = read(path, &file)?;
     let report = Report::default();
-    let admin = judge(&text, &report).admin;
+    let admin = judge(&text, &report, None).admin;
     match admin {
         Some(address) => Ok(Some(address)),
         None => report.into_result(&file, &text, None),
@@ -100,13 +115,14 @@ fn read(path: &Path, file: &str) -> Result<String, Problems> {
 }
 
 /// Reads the whole text and reports everything that is wrong with it. What comes back is complete, with defaults in
-/// the place of what could not be read, and may be used only if nothing was reported.
-fn judge(text: &str, report: &Report) -> Settings {
+/// the place of what could not be read, and may be used only if nothing was reported. `folder` is where the files lie
+/// that it names; `None`: they are not read.
+fn judge(text: &str, report: &Report, folder: Option<&Path>) -> Settings {
     let (tree, errors) = DeTable::parse_recoverable(text);
     syntax::report(text, tree.get_ref(), &errors, report);
 
     let mut file = Table::root(tree.get_ref(), report);
-    let server = listener::server(&mut file);
+    let server = listener::server(&mut file, folder);
     let admin = listener::admin(&mut file, &server.listen);
     let upstreams = upstream::all(&mut file);
     let routes = route::all(&mut file, &upstreams);
@@ -114,6 +130,7 @@ fn judge(text: &str, report: &Report) -> Settings {
 
     Settings {
         listen: server.listen,
+        certificates: server.certificates,
         admin,
         pid_file: server.pid_file,
         trusted_proxies: server.trusted_proxies,

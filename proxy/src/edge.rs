@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use crate::affinity::cookie;
 use crate::affinity::sid::{Reading, Stage};
-use crate::client::{Client, canonical};
+use crate::client::{Client, Peer, Scheme, canonical};
 use crate::clock::Stopwatch;
 use crate::exchange::answer::Asked;
 use crate::exchange::{self, Order};
@@ -28,6 +28,7 @@ use crate::registry::Snapshot;
 use crate::request::Request;
 use crate::shared::{Context, Shared};
 use crate::socket::Socket;
+use crate::tls::Failed;
 use crate::tunnel::{self, Upgrade, handshake};
 
 /// How long a client that was refused may take to read why.
@@ -41,6 +42,8 @@ pub(crate) const TURNED_AWAY_MAX: usize = 1024;
 #[derive(Clone)]
 pub(crate) struct Edge {
     pub(crate) context: Context,
+    /// Clients are met with a handshake first.
+    pub(crate) is_tls: bool,
 }
 
 /// An open connection, counted for as long as this is held.
@@ -85,6 +88,21 @@ impl Edge {
         let Some(guest) = Guest::admit(&self.context, &open) else {
             return self.turn_away(socket, peer).await;
         };
+        if self.is_tls {
+            // Boxed, so that the connection does not keep the space of its beginning.
+            match Box::pin(self.shake_hands(socket, peer)).await {
+                Some(encrypted) => socket = encrypted,
+                None => return,
+            }
+        }
+        let peer = Peer {
+            ip: peer,
+            scheme: if socket.is_tls() {
+                Scheme::Https
+            } else {
+                Scheme::Http
+            },
+        };
         let mut bytes = BytesMut::new();
         let mut is_first = true;
         loop {
@@ -93,7 +111,7 @@ impl Edge {
             let end = match came {
                 Came::Head(end) => end,
                 Came::Nothing => return,
-                Came::Refused(refusal) => return self.refuse(socket, peer, refusal).await,
+                Came::Refused(refusal) => return self.refuse(socket, peer.ip, refusal).await,
             };
             // Taken only now: the wait for the head may have lasted over a reload.
             let snapshot = self.context.shared.registry.current();
@@ -110,9 +128,48 @@ impl Edge {
                     tokio::spawn(tunnel::run(socket, upgrade, self.context, guest));
                     return;
                 }
-                Step::Refuse(refusal) => return self.refuse(socket, peer, refusal).await,
+                Step::Refuse(refusal) => return self.refuse(socket, peer.ip, refusal).await,
             }
         }
+    }
+
+    /// The client's connection once it is encrypted. Whoever does not get that far is counted, and told if possible.
+    async fn shake_hands(&self, socket: Socket, peer: Option<IpAddr>) -> Option<Socket> {
+        let Shared { tls, metrics, .. } = &*self.context.shared;
+        let handshake_timeout = self
+            .context
+            .shared
+            .registry
+            .current()
+            .limits
+            .tls_handshake_timeout;
+        let mut life = self.context.life.clone();
+        let accepted = tokio::select! {
+            accepted = tls.accept(socket, handshake_timeout) => accepted,
+            () = life.reached(Phase::Closing) => return None,
+        };
+        let Failed {
+            handshake,
+            error,
+            socket,
+        } = match accepted {
+            Ok((socket, handshake)) => {
+                metrics.shook_hands(handshake);
+                return Some(socket);
+            }
+            Err(failed) => failed,
+        };
+        metrics.shook_hands(handshake);
+        tracing::debug!(
+            client = peer.map(tracing::field::display),
+            why = handshake.label(),
+            error = error.map(tracing::field::display),
+            "no TLS"
+        );
+        if let Some(socket) = socket {
+            self.refuse(socket, peer, Refusal::PlainHttp).await;
+        }
+        None
     }
 
     /// Reads the next head. An idle connection ends when the proxy drains; one that is inside a head may finish it.
@@ -164,6 +221,14 @@ impl Edge {
     /// Tells a client that there is no place. Such clients are not counted as connections, or those that stay to read
     /// why would keep out the next.
     async fn turn_away(&self, socket: Socket, peer: Option<IpAddr>) {
+        if self.is_tls {
+            // To be told takes a handshake, which costs more than a request.
+            return self
+                .context
+                .shared
+                .metrics
+                .refused(Refusal::TooManyConnections);
+        }
         let turned_away = &self.context.shared.turned_away;
         if let Ok(_place) = turned_away.try_acquire() {
             self.refuse(socket, peer, Refusal::TooManyConnections).await;
@@ -206,7 +271,7 @@ pub(crate) async fn linger(mut socket: Socket, words: &[u8]) {
 }
 
 /// Decides about the head that stands in the first `end` of `bytes`.
-fn decide(snapshot: &Snapshot, peer: Option<IpAddr>, bytes: &mut BytesMut, end: usize) -> Step {
+fn decide(snapshot: &Snapshot, peer: Peer, bytes: &mut BytesMut, end: usize) -> Step {
     let mut room = head::room();
     let (head_bytes, _) = bytes.split_at(end.min(bytes.len()));
     let head = match head::parse(head_bytes, &mut room) {
@@ -276,7 +341,7 @@ fn order(head: &Head<'_, '_>, request: Request) -> Order {
 /// Who asks for what.
 pub(crate) fn request(
     snapshot: &Snapshot,
-    peer: Option<IpAddr>,
+    peer: impl Into<Peer>,
     head: &Head<'_, '_>,
 ) -> Result<Request, Refusal> {
     let began = Stopwatch::start();

@@ -19,6 +19,7 @@ mod quantity;
 mod scope;
 mod settle;
 mod site;
+mod tls;
 mod tree;
 mod upstream;
 mod words;
@@ -98,7 +99,10 @@ pub fn import(main: &Path, files: &impl Files) -> Result<Import, Refused> {
         return Err(Refused::Foreign { file, owner });
     }
     let tree = in_http(tree::read(main, files, &mut notes)?, &mut notes);
-    let mut draft = Draft::default();
+    let mut draft = Draft {
+        folder: main.parent().unwrap_or(Path::new("")).to_path_buf(),
+        ..Draft::default()
+    };
     for http in tree.iter().filter(|directive| directive.name == "http") {
         http::translate(http, &mut draft, &mut notes);
     }
@@ -172,6 +176,7 @@ fn report(directive: &Directive, upgrades: &[&str], notes: &mut Notes) {
         | "proxy_redirect" => {
             forwarding::switch(directive, notes);
         }
+        "ssl_protocols" => tls::protocols(directive, notes),
         "proxy_next_upstream" => forwarding::next_upstream(directive, notes),
         "map" if forwarding::is_upgrade_map(directive) => {}
         name if words::TRANSLATED.contains(&name) => {}

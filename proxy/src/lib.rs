@@ -13,6 +13,7 @@ pub mod settings;
 // Core, in the order a request meets it.
 pub mod affinity;
 pub mod balance;
+pub mod certificate;
 pub mod choose;
 pub mod client;
 pub mod handshakes;
@@ -44,4 +45,5 @@ mod resolver;
 mod scratch;
 mod shared;
 mod socket;
+pub mod tls;
 mod tunnel;

@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 
 use crate::lifecycle::{Life, Open, Phase};
-use crate::settings::Listen;
+use crate::settings::{Listen, ListenAddress};
 use crate::socket::Socket;
 
 /// Connections the kernel holds for us until they are accepted; the kernel lowers it to `net.core.somaxconn`.
@@ -28,7 +28,13 @@ const ADMIN_CONNECTIONS_MAX: usize = 64;
 
 /// A bound address.
 #[derive(Debug)]
-pub(crate) enum Listener {
+pub(crate) struct Listener {
+    bound: Bound,
+    is_tls: bool,
+}
+
+#[derive(Debug)]
+enum Bound {
     Tcp(TcpListener),
     Unix(UnixListener, PathBuf),
 }
@@ -37,24 +43,34 @@ impl Listener {
     /// # Errors
     /// When the address is taken or not ours; the message names it.
     pub(crate) async fn bind(listen: &Listen) -> anyhow::Result<Self> {
-        match listen {
-            Listen::Tcp(address) => Ok(Self::Tcp(bind_tcp(*address)?)),
-            Listen::Unix(path) => {
+        let bound = match &listen.address {
+            ListenAddress::Tcp(address) => Bound::Tcp(bind_tcp(*address)?),
+            ListenAddress::Unix(path) => {
                 remove_stale(path)
                     .await
                     .with_context(|| format!("cannot listen on unix:{}", path.display()))?;
                 let listener = UnixListener::bind(path)
                     .with_context(|| format!("cannot listen on unix:{}", path.display()))?;
-                Ok(Self::Unix(listener, path.clone()))
+                Bound::Unix(listener, path.clone())
             }
-        }
+        };
+        Ok(Self {
+            bound,
+            is_tls: listen.tls,
+        })
+    }
+
+    /// Whether clients are to be met with a handshake.
+    #[must_use]
+    pub(crate) fn is_tls(&self) -> bool {
+        self.is_tls
     }
 
     #[must_use]
     pub(crate) fn address(&self) -> Option<SocketAddr> {
-        match self {
-            Self::Tcp(listener) => listener.local_addr().ok(),
-            Self::Unix(..) => None,
+        match &self.bound {
+            Bound::Tcp(listener) => listener.local_addr().ok(),
+            Bound::Unix(..) => None,
         }
     }
 
@@ -81,7 +97,7 @@ impl Listener {
                 Err(error) => pause(&error).await,
             }
         }
-        if let Self::Unix(_, path) = &self
+        if let Bound::Unix(_, path) = &self.bound
             && let Err(error) = std::fs::remove_file(path)
         {
             tracing::debug!(%error, "the socket file was gone already");
@@ -89,13 +105,13 @@ impl Listener {
     }
 
     async fn accept_one(&self) -> io::Result<(Socket, Option<IpAddr>)> {
-        match self {
-            Self::Tcp(listener) => {
+        match &self.bound {
+            Bound::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
                 stream.set_nodelay(true)?;
                 Ok((Socket::Tcp(stream), Some(peer.ip())))
             }
-            Self::Unix(listener, _) => {
+            Bound::Unix(listener, _) => {
                 let (stream, _) = listener.accept().await?;
                 Ok((Socket::Unix(stream), None))
             }
@@ -105,12 +121,12 @@ impl Listener {
 
 impl fmt::Display for Listener {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(listener) => match listener.local_addr() {
+        match &self.bound {
+            Bound::Tcp(listener) => match listener.local_addr() {
                 Ok(address) => address.fmt(formatter),
                 Err(error) => error.fmt(formatter),
             },
-            Self::Unix(_, path) => write!(formatter, "unix:{}", path.display()),
+            Bound::Unix(_, path) => write!(formatter, "unix:{}", path.display()),
         }
     }
 }

@@ -20,10 +20,12 @@ use crate::tunnel::Ended;
 mod health;
 mod servers;
 mod socketio;
+mod tls;
 
 use health::Health;
 use servers::Servers;
 use socketio::SocketIo;
+use tls::Tls;
 
 /// Seconds; from a fast API call to a long poll that waits for Engine.IO's 25 s ping.
 const REQUEST_BUCKETS: [f64; 11] = [
@@ -43,6 +45,7 @@ pub(crate) struct Metrics {
     socketio: SocketIo,
     websockets: Websockets,
     reloads: Reloads,
+    tls: Tls,
 }
 
 #[derive(Debug)]
@@ -94,6 +97,7 @@ impl Metrics {
             socketio: families.socketio()?,
             websockets: families.websockets()?,
             reloads: families.reloads()?,
+            tls: families.tls()?,
             registry,
         };
         metrics.reloaded(true, false);

@@ -9,6 +9,8 @@ use crate::headers::push_field;
 pub enum Refusal {
     /// The head breaks HTTP/1.1 or is ambiguous. The word says which rule.
     BadRequest(&'static str),
+    /// On a port for TLS.
+    PlainHttp,
     HeadTooLarge,
     HeadTimeout,
     BodyTimeout,
@@ -56,6 +58,11 @@ impl Refusal {
     fn row(self) -> (u16, &'static str, &'static str) {
         match self {
             Self::BadRequest(_) => (400, "bad_request", "bad request"),
+            Self::PlainHttp => (
+                400,
+                "plain_http",
+                "the plain HTTP request was sent to HTTPS port",
+            ),
             Self::SessionGone => (400, "session_gone", "the server of this session is gone"),
             Self::HeadTimeout => (
                 408,
@@ -152,6 +159,10 @@ impl Refusal {
         if self == Self::SessionGone {
             // Word for word what Engine.IO servers say, so that clients act on it.
             return r#"{"code":1,"message":"Session ID unknown"}"#.to_owned();
+        }
+        if self == Self::PlainHttp {
+            // nginx's words, which people search for.
+            return "The plain HTTP request was sent to HTTPS port\n".to_owned();
         }
         format!("{} {}\n", self.status(), self.reason_phrase())
     }

@@ -7,6 +7,7 @@ use crate::resolver;
 use crate::server::Source;
 use crate::settings::Settings;
 use crate::shared::Shared;
+use crate::tls;
 
 /// Reads `source` again.
 pub(crate) async fn reload(source: &Source, shared: &Shared) {
@@ -26,6 +27,11 @@ pub(crate) async fn reload(source: &Source, shared: &Shared) {
         tracing::warn!(key, "changed, and takes effect with the next start");
     }
     let looked_up = resolver::look_up_all(&settings).await;
+    if !settings.certificates.is_empty() {
+        // Without any, the listeners that need them go with the next start.
+        shared.tls.replace(&settings.certificates);
+        tls::tell_dates(&settings, shared);
+    }
     let now = shared.clock.seconds();
     shared.registry.replace(settings, looked_up, now);
     shared.metrics.reloaded(true, true);

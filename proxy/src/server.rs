@@ -23,6 +23,7 @@ use crate::reload::reload;
 use crate::resolver;
 use crate::settings::Settings;
 use crate::shared::{Context, Shared};
+use crate::tls::{self, Tls};
 
 mod control;
 
@@ -66,9 +67,11 @@ async fn serve(settings: Settings, source: Source, mut control: Control) -> anyh
     }
     let bound = Bound::bind(&settings).await?;
     let looked_up = resolver::look_up_all(&settings).await;
+    let tls = Tls::new(&settings.certificates)?;
     let shared = Arc::new(Shared {
         registry: Arc::new(Registry::new(settings, looked_up)),
         metrics: Metrics::new().context("cannot register metrics")?,
+        tls,
         clock: Clock::start(),
         turned_away: Semaphore::new(TURNED_AWAY_MAX),
     });
@@ -83,6 +86,8 @@ async fn serve(settings: Settings, source: Source, mut control: Control) -> anyh
         Arc::clone(&shared.registry),
         shared.clock,
     ));
+    tls::tell_dates(&shared.registry.settings(), &shared);
+    tokio::spawn(tls::watch_dates(Arc::clone(&shared)));
     prober::start(&shared).await;
     let listening = bound.serve(&context);
     if let Some(ready) = control.ready.take() {
@@ -134,12 +139,14 @@ impl Bound {
     fn serve(self, context: &Context) -> Listening {
         let edge = Edge {
             context: context.clone(),
+            is_tls: false,
         };
         let mut listening = Listening::default();
         for listener in self.listeners {
             tracing::info!(address = %listener, "listening");
             listening.addresses.extend(listener.address());
-            let edge = edge.clone();
+            let mut edge = edge.clone();
+            edge.is_tls = listener.is_tls();
             let serve = move |socket, peer, open| edge.clone().serve(socket, peer, open);
             tokio::spawn(listener.accept(context.life.clone(), serve));
         }

@@ -10,12 +10,15 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::certificate::Certificate;
 use crate::hash_key::HashKey;
 
 /// Everything the proxy needs to run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     pub listen: Vec<Listen>,
+    /// For the listeners with TLS. The first is for clients that name no other.
+    pub certificates: Vec<Certificate>,
     /// Where `/metrics` and `/health/*` are served. Never public.
     pub admin: Option<SocketAddr>,
     /// Written by `run`, read by `reload`.
@@ -32,10 +35,29 @@ pub struct Settings {
     pub routes: Vec<Route>,
 }
 
+/// Where clients are served, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Listen {
+pub struct Listen {
+    pub address: ListenAddress,
+    /// nginx's `ssl`.
+    pub tls: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListenAddress {
     Tcp(SocketAddr),
     Unix(PathBuf),
+}
+
+impl Listen {
+    /// Without TLS.
+    #[must_use]
+    pub fn plain(address: ListenAddress) -> Self {
+        Self {
+            address,
+            tls: false,
+        }
+    }
 }
 
 /// Every bound the edge enforces on clients.
@@ -46,6 +68,7 @@ pub struct Limits {
     pub client_keepalive_timeout: Duration,
     pub body_bytes_max: u64,
     pub connections_max: usize,
+    pub tls_handshake_timeout: Duration,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -9,11 +9,13 @@ use crate::exchange::kept::Kept;
 use crate::lifecycle::Life;
 use crate::metrics::Metrics;
 use crate::registry::Registry;
+use crate::tls::Tls;
 
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) registry: Arc<Registry>,
     pub(crate) metrics: Metrics,
+    pub(crate) tls: Tls,
     pub(crate) clock: Clock,
     /// A place for each client that is being told that there is none.
     pub(crate) turned_away: Semaphore,

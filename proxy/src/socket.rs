@@ -3,7 +3,6 @@
 //! Invariant: **an idle `Socket` holds no buffer** of ours (rustls keeps one of 4 KiB per TLS connection).
 
 use std::io::{self, IoSlice};
-use std::os::fd::{AsRawFd, RawFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -20,21 +19,16 @@ pub(crate) enum Socket {
     Tcp(TcpStream),
     Unix(UnixStream),
     /// A client's connection on top of one of the others. Boxed, so that those stay small.
-    #[allow(dead_code, reason = "the listeners that make them follow")]
     Tls(Box<TlsSocket>),
 }
 
-impl AsRawFd for Socket {
-    fn as_raw_fd(&self) -> RawFd {
-        match self {
-            Self::Tcp(stream) => stream.as_raw_fd(),
-            Self::Unix(stream) => stream.as_raw_fd(),
-            Self::Tls(stream) => stream.as_raw_fd(),
-        }
-    }
-}
-
 impl Socket {
+    /// Whether what passes is encrypted.
+    #[must_use]
+    pub(crate) fn is_tls(&self) -> bool {
+        matches!(self, Self::Tls(_))
+    }
+
     /// The other side has neither said anything nor left, as far as is known without asking the system.
     #[must_use]
     pub(crate) fn is_quiet(&self) -> bool {

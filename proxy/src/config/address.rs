@@ -7,20 +7,20 @@ use ipnet::IpNet;
 
 use super::quantity::quote;
 use super::table::Node;
-use crate::settings::{Listen, ServerAddress};
+use crate::settings::{ListenAddress, ServerAddress};
 
 /// What the kernel takes as a socket's path (`sun_path` without its closing zero).
 const UNIX_PATH_BYTES_MAX: usize = 107;
 
 /// `IP:PORT` or `unix:/PATH`.
-pub(super) fn listen(node: &Node<'_>) -> Option<Listen> {
+pub(super) fn listen(node: &Node<'_>) -> Option<ListenAddress> {
     let example = "\"0.0.0.0:8080\" or \"unix:/run/berth/proxy.sock\"";
     let text = node.text(example)?;
     told(
         node,
         match text.strip_prefix("unix:") {
-            Some(path) => unix_path(path).map(Listen::Unix),
-            None => ip_and_port(text, "0.0.0.0", "8080").map(Listen::Tcp),
+            Some(path) => unix_path(path).map(ListenAddress::Unix),
+            None => ip_and_port(text, "0.0.0.0", "8080").map(ListenAddress::Tcp),
         },
     )
 }
@@ -58,15 +58,15 @@ pub(super) fn network(node: &Node<'_>) -> Option<IpNet> {
 }
 
 /// Whether the two cannot both be bound: the same address, or one is a port on all addresses of its family.
-pub(super) fn collide(one: &Listen, other: &Listen) -> bool {
+pub(super) fn collide(one: &ListenAddress, other: &ListenAddress) -> bool {
     match (one, other) {
-        (Listen::Tcp(one), Listen::Tcp(other)) => {
+        (ListenAddress::Tcp(one), ListenAddress::Tcp(other)) => {
             let any = one.ip().is_unspecified() || other.ip().is_unspecified();
             one.port() != 0
                 && one.port() == other.port()
                 && (one.ip() == other.ip() || any && one.is_ipv4() == other.is_ipv4())
         }
-        (Listen::Unix(one), Listen::Unix(other)) => one == other,
+        (ListenAddress::Unix(one), ListenAddress::Unix(other)) => one == other,
         _ => false,
     }
 }

@@ -72,6 +72,20 @@ pub(super) const BODY_BYTES_MAX: Key<Bytes> =
     key("body_bytes_max", Bytes(MIB), Bytes(KIB), Bytes(MIB * MIB));
 /// Each takes two file descriptors: one to the client and one to the server.
 pub(super) const CONNECTIONS_MAX: Key<usize> = key("connections_max", 65_536, 1, 4_194_304);
+/// A handshake is two round trips; a Socket.IO client gives up on the whole connection after 20 s.
+pub(super) const TLS_HANDSHAKE_TIMEOUT: Key<Duration> = key(
+    "tls_handshake_timeout",
+    Duration::from_secs(10),
+    Duration::from_millis(100),
+    HOUR,
+);
+
+// `[[server.tls]]`.
+
+/// Every handshake searches them.
+pub(super) const CERTIFICATES_MAX: usize = 1024;
+/// A chain with its key has a few KiB; keeps a mistaken path from being read into memory.
+pub(super) const PEM_BYTES_MAX: u64 = 1024 * 1024;
 
 // `[admin]`, present or absent as a whole.
 
@@ -175,9 +189,10 @@ pub(super) const ROUTE_PATH: &str = "/";
 pub(super) const ROUTES_MAX: usize = 1024;
 
 /// Words of a later version, by table: a file that uses one was written for it.
-const LATER: [(&str, &[&str]); 6] = [
-    ("", &["tls", "log", "logging", "metrics"]),
-    ("server", &["tls", "proxy_protocol", "http2", "access_log"]),
+const LATER: [(&str, &[&str]); 7] = [
+    ("", &["log", "logging", "metrics"]),
+    ("server", &["proxy_protocol", "http2", "access_log"]),
+    ("server.listen", &["proxy_protocol", "http2"]),
     ("admin", &["token", "tls"]),
     ("upstream.NAME", &["tls", "zone"]),
     ("upstream.NAME.servers", &["drain", "resolve"]),
@@ -188,7 +203,8 @@ const LATER: [(&str, &[&str]); 6] = [
 ];
 
 /// nginx's and others' words, and ours.
-const SYNONYMS: [(&str, &str); 21] = [
+const SYNONYMS: [(&str, &str); 30] = [
+    ("cert", "certificate"),
     ("client_body_timeout", "read_timeout"),
     ("client_header_timeout", "head_timeout"),
     ("client_max_body_size", "body_bytes_max"),
@@ -205,9 +221,17 @@ const SYNONYMS: [(&str, &str); 21] = [
     ("proxy_send_timeout", "write_timeout"),
     ("same_site", "samesite"),
     ("secrets", "keys"),
+    ("private_key", "key"),
     ("server", "servers"),
     ("server_name", "host"),
+    ("server_name", "names"),
     ("set_real_ip_from", "trusted_proxies"),
+    ("ssl", "tls"),
+    ("ssl_certificate", "certificate"),
+    ("ssl_certificate", "tls"),
+    ("ssl_certificate_key", "key"),
+    ("ssl_certificate_key", "tls"),
+    ("ssl_handshake_timeout", "tls_handshake_timeout"),
     ("worker_connections", "connections_max"),
     ("worker_processes", "threads"),
 ];

@@ -1,7 +1,7 @@
 //! `[server]` and `[admin]`: what the proxy offers to clients and to its operator, and the bounds on both.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -10,10 +10,13 @@ use super::address;
 use super::keys;
 use super::quantity::quote;
 use super::table::{Node, Table};
-use crate::settings::{Limits, Listen};
+use super::tls;
+use crate::certificate::Certificate;
+use crate::settings::{Limits, Listen, ListenAddress};
 
 pub(super) struct Server {
     pub(super) listen: Vec<Listen>,
+    pub(super) certificates: Vec<Certificate>,
     pub(super) trusted_proxies: Vec<IpNet>,
     pub(super) drain_timeout: Duration,
     pub(super) pid_file: Option<PathBuf>,
@@ -21,10 +24,14 @@ pub(super) struct Server {
     pub(super) limits: Limits,
 }
 
-pub(super) fn server(file: &mut Table<'_>) -> Server {
+/// `folder` is where certificates are looked for; `None`: they are not.
+pub(super) fn server(file: &mut Table<'_>, folder: Option<&Path>) -> Server {
     let mut table = file.table_or_empty("server", "server");
+    let listen = listen(&mut table);
+    let has_tls = listen.iter().any(|listen| listen.tls);
     let server = Server {
-        listen: listen(&mut table),
+        certificates: tls::certificates(&mut table, has_tls, folder),
+        listen,
         trusted_proxies: trusted_proxies(&mut table),
         drain_timeout: table.quantity(&keys::DRAIN_TIMEOUT),
         pid_file: pid_file(&mut table),
@@ -35,6 +42,7 @@ pub(super) fn server(file: &mut Table<'_>) -> Server {
             client_keepalive_timeout: table.quantity(&keys::CLIENT_KEEPALIVE_TIMEOUT),
             body_bytes_max: table.quantity(&keys::BODY_BYTES_MAX).0,
             connections_max: table.quantity(&keys::CONNECTIONS_MAX),
+            tls_handshake_timeout: table.quantity(&keys::TLS_HANDSHAKE_TIMEOUT),
         },
     };
     table.finish();
@@ -50,7 +58,7 @@ pub(super) fn admin(file: &mut Table<'_>, listen: &[Listen]) -> Option<SocketAdd
             let shared = address.is_some_and(|address| {
                 listen
                     .iter()
-                    .any(|listen| address::collide(listen, &Listen::Tcp(address)))
+                    .any(|listen| address::collide(&listen.address, &ListenAddress::Tcp(address)))
             });
             if shared {
                 node.wrong(
@@ -69,7 +77,7 @@ pub(super) fn admin(file: &mut Table<'_>, listen: &[Listen]) -> Option<SocketAdd
 fn listen(table: &mut Table<'_>) -> Vec<Listen> {
     let example = "[\"0.0.0.0:8080\"]";
     let Some(node) = table.get("listen") else {
-        return vec![Listen::Tcp(keys::SERVER_LISTEN)];
+        return vec![Listen::plain(ListenAddress::Tcp(keys::SERVER_LISTEN))];
     };
     let mut taken: Vec<Listen> = Vec::new();
     let items = node.list(example).unwrap_or_default();
@@ -79,16 +87,41 @@ fn listen(table: &mut Table<'_>) -> Vec<Listen> {
         ));
     }
     for item in items {
-        let Some(address) = address::listen(&item) else {
+        let Some(listen) = one(&item) else {
             continue;
         };
-        if taken.iter().any(|other| address::collide(&address, other)) {
+        let mut others = taken.iter();
+        if others.any(|other| address::collide(&listen.address, &other.address)) {
             item.wrong("is already listened on by an earlier item; leave one of the two out");
-        } else {
-            taken.push(address);
+            continue;
         }
+        if listen.tls && !table.has("tls") {
+            item.missing(
+                "has TLS, but there is no certificate; write [[server.tls]] with certificate and key",
+            );
+        }
+        taken.push(listen);
     }
     taken
+}
+
+/// An address, or a table with one and how it is served.
+fn one(item: &Node<'_>) -> Option<Listen> {
+    if !item.value.is_table() {
+        return address::listen(item).map(Listen::plain);
+    }
+    let mut table = item.table("server.listen")?;
+    // What is no switch was meant to be one, so nothing more is said of it.
+    let tls = table.get("tls").map(|node| node.flag().unwrap_or(true));
+    let address = table.get("address");
+    if address.is_none() {
+        table.missing("address", "is missing; write address = \"0.0.0.0:8443\"");
+    }
+    table.finish();
+    Some(Listen {
+        address: address::listen(&address?)?,
+        tls: tls.unwrap_or_default(),
+    })
 }
 
 fn trusted_proxies(table: &mut Table<'_>) -> Vec<IpNet> {

@@ -56,6 +56,12 @@ impl<'t> Table<'t> {
             .map(|(_, node)| node)
     }
 
+    /// Whether a key stands here.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.entries
+            .is_some_and(|entries| entries.contains_key(name))
+    }
+
     /// A bounded quantity; its default if it is absent or wrong.
     pub(super) fn quantity<T: Quantity>(&mut self, key: &Key<T>) -> T {
         self.get(key.name)
@@ -135,6 +141,11 @@ impl<'t> Node<'t> {
     /// Reports what is wrong with this value; `message` begins with what is wrong and ends with what would be right.
     pub(super) fn wrong(&self, message: impl Into<String>) {
         self.report.wrong(&self.place, &self.path, message);
+    }
+
+    /// Reports that this value lacks what stands elsewhere.
+    pub(super) fn missing(&self, message: impl Into<String>) {
+        self.report.missing(&self.place, &self.path, message);
     }
 
     pub(super) fn quantity<T: Quantity>(&self, bounds: &RangeInclusive<T>) -> Option<T> {

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
 use super::note::Origin;
 
@@ -139,6 +140,13 @@ impl Upstream {
     }
 }
 
+/// A certificate and its key.
+#[derive(Clone, Debug)]
+pub(super) struct Certificate {
+    pub(super) entries: Vec<Entry>,
+    pub(super) origin: Origin,
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct Route {
     pub(super) host: Option<String>,
@@ -149,7 +157,10 @@ pub(super) struct Route {
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Draft {
+    /// Where nginx looks for files that are named without a folder.
+    pub(super) folder: PathBuf,
     pub(super) server: Vec<Entry>,
+    pub(super) certificates: Vec<Certificate>,
     pub(super) upstreams: Vec<Upstream>,
     pub(super) routes: Vec<Route>,
 }
@@ -159,6 +170,13 @@ impl Draft {
     pub(super) fn text(&self) -> String {
         let mut text = String::new();
         table(&mut text, "server", &self.server);
+        for certificate in &self.certificates {
+            line(&mut text, format_args!("\n[[server.tls]]"));
+            certificate
+                .entries
+                .iter()
+                .for_each(|entry| entry.write(&mut text));
+        }
         for upstream in &self.upstreams {
             upstream.write(&mut text);
         }
@@ -187,6 +205,12 @@ impl Draft {
     /// Every directive that something in the file comes from.
     pub(super) fn origins(&self) -> BTreeSet<Origin> {
         let mut origins: BTreeSet<Origin> = self.server.iter().flat_map(Entry::origins).collect();
+        let pairs = self.certificates.iter();
+        origins.extend(
+            pairs
+                .flat_map(|pair| &pair.entries)
+                .flat_map(Entry::origins),
+        );
         for upstream in &self.upstreams {
             origins.insert(upstream.origin.clone());
             let entries = [
@@ -204,6 +228,11 @@ impl Draft {
 
     /// Takes away what `config` calls `key` and says where it came from; `None` if there is nothing by that name.
     pub(super) fn remove(&mut self, key: &str) -> Option<Origin> {
+        if let Some(rest) = key.strip_prefix("server.tls[") {
+            let index = rest.split_once(']')?.0.parse::<usize>().ok()?;
+            let is_there = index < self.certificates.len();
+            return is_there.then(|| self.certificates.remove(index).origin);
+        }
         if let Some(word) = key.strip_prefix("server.") {
             return take(&mut self.server, word);
         }

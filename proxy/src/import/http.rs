@@ -6,17 +6,19 @@ use super::note::{Notes, Origin};
 use super::pass::{Target, target};
 use super::scope::Scope;
 use super::site::{self, Proxied, Site};
+use super::tls;
 use super::tree::Directive;
 use super::upstream::{self, with_port};
 
-/// Where we listen when nginx listened for TLS only: whatever ends it stands before this address.
-const BEHIND_TLS: &str = "127.0.0.1:8080";
+/// Where we listen when nginx listened only for what we do not speak: whatever does stands before this address.
+const IN_FRONT: &str = "127.0.0.1:8080";
 /// What `config` lets a name be.
 const NAME_BYTES_MAX: usize = 64;
 
 pub(super) fn translate(http: &Directive, draft: &mut Draft, notes: &mut Notes) {
     let sites = site::all(http, notes);
     listen(&sites, draft, notes);
+    tls::certificates(&sites, draft, notes);
     let mut uses: Vec<(String, Scope<'_>)> = Vec::new();
     for site in &sites {
         for proxied in &site.proxied {
@@ -65,7 +67,10 @@ fn listen(sites: &[Site<'_>], draft: &mut Draft, notes: &mut Notes) {
     let mut items: Vec<(String, Origin)> = Vec::new();
     let serving = sites.iter().filter(|site| !site.proxied.is_empty());
     for listen in serving.clone().flat_map(|site| &site.listens) {
-        let item = quoted(&listen.address);
+        let mut item = quoted(&listen.address);
+        if listen.is_tls {
+            item = format!("{{ address = {item}, tls = true }}");
+        }
         if !listen.is_refused && items.iter().all(|(known, _)| *known != item) {
             items.push((item, listen.directive.into()));
         } else {
@@ -86,9 +91,9 @@ fn listen(sites: &[Site<'_>], draft: &mut Draft, notes: &mut Notes) {
     {
         notes.changes(
             listen.directive,
-            format!("every address is for TLS or the PROXY protocol; {BEHIND_TLS} is written for what stands in front"),
+            format!("every address is for HTTP/3 or the PROXY protocol; {IN_FRONT} is written for what stands in front"),
         );
-        items.push((quoted(BEHIND_TLS), listen.directive.into()));
+        items.push((quoted(IN_FRONT), listen.directive.into()));
     }
     if let Some((_, origin)) = items.first() {
         let origin = origin.clone();

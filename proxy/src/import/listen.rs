@@ -12,6 +12,8 @@ pub(super) struct Listen<'d> {
     /// In our words.
     pub(super) address: String,
     pub(super) is_default: bool,
+    /// `ssl` stands here, or where another block has the same address.
+    pub(super) is_tls: bool,
     /// Berth cannot listen there: it does not speak what is spoken there.
     pub(super) is_refused: bool,
     pub(super) directive: &'d Directive,
@@ -24,6 +26,7 @@ pub(super) fn addresses<'d>(server: &'d Directive) -> Vec<Listen<'d>> {
         listens.push(Listen {
             address: ADDRESS.to_owned(),
             is_default: false,
+            is_tls: false,
             is_refused: false,
             directive: server,
         });
@@ -42,7 +45,8 @@ fn one(directive: &Directive) -> Listen<'_> {
     Listen {
         address: address(directive.words.first().map_or("", String::as_str)),
         is_default: has(&["default_server", "default"]),
-        is_refused: has(&["ssl", "quic", "proxy_protocol"]),
+        is_tls: has(&["ssl"]),
+        is_refused: has(&["quic", "proxy_protocol"]),
         directive,
     }
 }
@@ -52,9 +56,9 @@ pub(super) fn tell(listen: &Listen<'_>, notes: &mut Notes) {
     for word in listen.directive.words.iter().skip(1) {
         let name = word.split('=').next().unwrap_or(word);
         match name {
-            "ssl" | "quic" => notes.changes(
+            "quic" => notes.changes(
                 listen.directive,
-                "not listened on: TLS is not supported in this version; end it in front of Berth and list that hop in trusted_proxies",
+                "not listened on: HTTP/3 is not supported in this version; clients fall back to TCP",
             ),
             "proxy_protocol" => notes.changes(
                 listen.directive,
@@ -64,7 +68,7 @@ pub(super) fn tell(listen: &Listen<'_>, notes: &mut Notes) {
                 listen.directive,
                 "HTTP/2 is not supported in this version; clients speak HTTP/1.1",
             ),
-            "default_server" | "default" => {}
+            "default_server" | "default" | "ssl" => {}
             "ipv6only" if word == "ipv6only=on" => {}
             _ => notes.harmless(listen.directive, format!("{name}: sockets are opened with Berth's own settings")),
         }

@@ -12,7 +12,7 @@ use crate::config::{self, Problems};
 /// What is wrong if nothing can be taken away to make it right: nothing is left to pass requests to.
 pub(super) fn settle(draft: &mut Draft, notes: &mut Notes) -> Result<(), Problems> {
     loop {
-        let Err(problems) = config::parse("proxy.toml", &draft.text()) else {
+        let Err(problems) = config::judge_form("proxy.toml", &draft.text()) else {
             return Ok(());
         };
         // One directive may have become several keys; what is said of them is said together, in their order.

@@ -15,6 +15,8 @@ pub(super) struct Site<'d> {
     pub(super) hosts: Vec<String>,
     /// It answers requests for hosts that are nobody's.
     pub(super) is_default: bool,
+    /// What holds in the block itself.
+    pub(super) scope: Scope<'d>,
     pub(super) proxied: Vec<Proxied<'d>>,
 }
 
@@ -39,10 +41,12 @@ pub(super) fn all<'d>(http: &'d Directive, notes: &mut Notes) -> Vec<Site<'d>> {
                 hosts: Vec::new(),
                 is_default: false,
                 proxied: locations(server, &scope, notes),
+                scope,
             }
         })
         .collect();
     mark_defaults(&mut sites);
+    spread_tls(&mut sites);
     for site in &mut sites {
         for listen in &site.listens {
             listen::tell(listen, notes);
@@ -75,6 +79,18 @@ fn mark_defaults(sites: &mut [Site<'_>]) {
         if let Some(site) = sites.get_mut(index) {
             site.is_default = true;
         }
+    }
+}
+
+/// An address speaks TLS for all blocks as soon as one says so.
+fn spread_tls(sites: &mut [Site<'_>]) {
+    let listens = sites.iter().flat_map(|site| &site.listens);
+    let tls: Vec<String> = listens
+        .filter(|listen| listen.is_tls)
+        .map(|listen| listen.address.clone())
+        .collect();
+    for listen in sites.iter_mut().flat_map(|site| &mut site.listens) {
+        listen.is_tls = tls.contains(&listen.address);
     }
 }
 

@@ -101,7 +101,7 @@ fn every_fixture_becomes_the_file_beside_it() {
             .read(&path.with_extension("toml"))
             .unwrap_or_default();
         assert_eq!(toml, expected, "{name}");
-        config::parse("f", &toml).unwrap_or_else(|problems| panic!("{problems}\n{toml}"));
+        config::judge_form("f", &toml).unwrap_or_else(|problems| panic!("{problems}\n{toml}"));
     }
 }
 
@@ -225,6 +225,41 @@ fn what_the_reader_refuses_is_left_out_and_told() {
             "!n.conf:4: server: left out: weight: \"none\" is not a whole number; write a whole number without quotes, such as 3",
         ],
     );
+}
+
+#[test]
+fn certificates_are_those_of_the_blocks_that_are_served_the_default_first() {
+    let text = "http {
+        ssl_session_cache shared:SSL:10m;
+        server { listen 443 ssl; server_name a.example.com .example.org; ssl_certificate a.pem; ssl_certificate_key a.key;
+            location / { proxy_pass http://a:1; proxy_set_header Host $host; } }
+        server { listen 80; listen 443; listen 443 default_server; server_name _; ssl_certificate /b.pem; ssl_certificate_key /b.key;
+            ssl_protocols TLSv1.1 TLSv1.2; ssl_verify_client on;
+            location / { proxy_pass http://b:1; proxy_set_header Host $host; } }
+        server { listen 443 ssl; server_name c; ssl_certificate /$ssl_server_name.pem; ssl_certificate_key /c.key;
+            location / { proxy_pass http://b:1; proxy_set_header Host $host; } }
+        server { listen 443 ssl; ssl_certificate /d.pem; ssl_certificate_key /d.key; return 404; } }";
+    let files = folder(&[("/etc/nginx/n.conf", text)]);
+    let import = import(Path::new("/etc/nginx/n.conf"), &files).unwrap();
+    let body = body(&import);
+    assert!(
+        body.starts_with(
+            "[server]\nlisten = [{ address = \"0.0.0.0:443\", tls = true }, \"0.0.0.0:80\"]\n\
+         [[server.tls]]\ncertificate = \"/b.pem\"\nkey = \"/b.key\"\n\
+         [[server.tls]]\ncertificate = \"/etc/nginx/a.pem\"\nkey = \"/etc/nginx/a.key\"\n\
+         names = [\"a.example.com\", \"example.org\", \"*.example.org\"]\n[upstream.a_1]\n"
+        ),
+        "{body}"
+    );
+    let told = notes(&import).join("\n");
+    for expected in [
+        "/etc/nginx/n.conf:2: ssl_session_cache: rustls has its own choice",
+        "!/etc/nginx/n.conf:6: ssl_protocols: only TLS 1.2 and 1.3 are spoken",
+        "!/etc/nginx/n.conf:6: ssl_verify_client: clients are not asked for certificates",
+        "!/etc/nginx/n.conf:8: ssl_certificate: left out: Berth reads certificates and keys from files with fixed names",
+    ] {
+        assert!(told.contains(expected), "{told}");
+    }
 }
 
 #[test]
@@ -439,7 +474,8 @@ fn judge(text: &str) {
         );
     }
     if let Some(toml) = toml {
-        config::parse("f", &toml).unwrap_or_else(|problems| panic!("{problems}\n{text}\n{toml}"));
+        config::judge_form("f", &toml)
+            .unwrap_or_else(|problems| panic!("{problems}\n{text}\n{toml}"));
     }
 }
 

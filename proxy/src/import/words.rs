@@ -5,13 +5,15 @@
 use super::note::Weight;
 
 /// Read by `site` and `upstream`, which tell themselves what they could not keep.
-pub(super) const TRANSLATED: [&str; 26] = [
+pub(super) const TRANSLATED: [&str; 28] = [
     "http",
     "server",
     "upstream",
     "location",
     "listen",
     "server_name",
+    "ssl_certificate",
+    "ssl_certificate_key",
     "proxy_pass",
     "proxy_connect_timeout",
     "proxy_read_timeout",
@@ -38,7 +40,21 @@ pub(super) const TRANSLATED: [&str; 26] = [
 type Row = (&'static [&'static str], &'static str);
 
 /// No client and no server can tell the difference. A name that ends with `*` is a beginning.
-const HARMLESS: [Row; 9] = [
+const HARMLESS: [Row; 10] = [
+    (
+        &[
+            "ssl_buffer_size",
+            "ssl_ciphers",
+            "ssl_conf_command",
+            "ssl_dhparam",
+            "ssl_early_data",
+            "ssl_ecdh_curve",
+            "ssl_prefer_server_ciphers",
+            "ssl_session_*",
+            "ssl_stapling*",
+        ],
+        "rustls has its own choice: forward secrecy and authenticated ciphers only, session tickets, no early data",
+    ),
     (
         &[
             "access_log",
@@ -145,10 +161,28 @@ const HARMLESS: [Row; 9] = [
 ];
 
 /// Something behaves differently without it.
-const CHANGES: [Row; 10] = [
+const CHANGES: [Row; 13] = [
     (
-        &["ssl*"],
-        "TLS is not supported in this version; end it in front of Berth and list that hop in trusted_proxies",
+        &[
+            "ssl_client_certificate",
+            "ssl_crl",
+            "ssl_ocsp*",
+            "ssl_trusted_certificate",
+            "ssl_verify*",
+        ],
+        "clients are not asked for certificates in this version; ask for them in front of Berth",
+    ),
+    (
+        &["ssl_password_file"],
+        "nobody types a passphrase here; write the key without one: `openssl pkey -in FILE`",
+    ),
+    (
+        &["ssl_reject_handshake"],
+        "a client that asks for nobody's name gets the first certificate",
+    ),
+    (
+        &["ssl"],
+        "nginx itself has given it up; write ssl behind the address of each listen and import again",
     ),
     (
         &["proxy_ssl*"],
@@ -301,7 +335,8 @@ mod tests {
 
     #[test]
     fn every_directive_has_a_verdict() {
-        assert_eq!(verdict("ssl_certificate").0, Weight::Changes);
+        assert_eq!(verdict("ssl_verify_client").0, Weight::Changes);
+        assert_eq!(verdict("ssl_session_cache").0, Weight::Harmless);
         assert_eq!(verdict("server_names_hash_max_size").0, Weight::Harmless);
         assert_eq!(verdict("index").0, Weight::Harmless);
         assert_eq!(verdict("no_such_word").0, Weight::Changes);

@@ -27,6 +27,7 @@ fn shared(server: &str) -> Arc<Shared> {
     Arc::new(Shared {
         registry: Arc::new(Registry::new(settings, Addresses::new())),
         metrics: Metrics::new().unwrap(),
+        tls: crate::tls::Tls::new(&[]).unwrap(),
         clock: Clock::start(),
         turned_away: Semaphore::new(1),
     })

@@ -8,7 +8,10 @@ const NOW: Seconds = 1_000_000;
 /// Settings with one upstream `app` of these servers; everything else is as small as tests like it.
 pub(crate) fn settings(servers: &[&str]) -> Settings {
     Settings {
-        listen: vec![settings::Listen::Tcp("127.0.0.1:0".parse().unwrap())],
+        listen: vec![settings::Listen::plain(settings::ListenAddress::Tcp(
+            "127.0.0.1:0".parse().unwrap(),
+        ))],
+        certificates: Vec::new(),
         admin: Some("127.0.0.1:0".parse().unwrap()),
         pid_file: None,
         trusted_proxies: Vec::new(),
@@ -17,6 +20,7 @@ pub(crate) fn settings(servers: &[&str]) -> Settings {
             head_bytes_max: 32 * 1024,
             head_timeout: Duration::from_secs(10),
             client_keepalive_timeout: Duration::from_secs(75),
+            tls_handshake_timeout: Duration::from_secs(10),
             body_bytes_max: 1024 * 1024,
             connections_max: 10_000,
         },

@@ -10,5 +10,6 @@ mod handshakes;
 mod reload;
 mod session;
 mod stop;
+mod tls;
 mod tunnel;
 mod wire;

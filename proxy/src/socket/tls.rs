@@ -4,7 +4,6 @@
 //! for an answer flushes first**.
 
 use std::io::{self, IoSlice};
-use std::os::fd::{AsRawFd, RawFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
@@ -20,7 +19,6 @@ pub(crate) struct TlsSocket(TlsStream<Socket>);
 impl TlsSocket {
     /// After the handshake.
     #[must_use]
-    #[allow(dead_code, reason = "the listeners that shake hands follow")]
     pub(crate) fn new(stream: TlsStream<Socket>) -> Self {
         Self(stream)
     }
@@ -31,12 +29,6 @@ impl Drop for TlsSocket {
     fn drop(&mut self) {
         let mut context = Context::from_waker(Waker::noop());
         let _told: Poll<io::Result<()>> = Pin::new(&mut self.0).poll_shutdown(&mut context);
-    }
-}
-
-impl AsRawFd for TlsSocket {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.get_ref().0.as_raw_fd()
     }
 }
 

@@ -19,6 +19,7 @@ async fn an_idle_websocket_is_small() {
     let shared = Arc::new(Shared {
         registry: Arc::new(Registry::new(settings(&[]), Addresses::new())),
         metrics: Metrics::new().unwrap(),
+        tls: crate::tls::Tls::new(&[]).unwrap(),
         clock: Clock::start(),
         turned_away: Semaphore::new(1),
     });

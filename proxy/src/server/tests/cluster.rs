@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::time::timeout;
@@ -115,7 +115,7 @@ pub(super) fn handshake(fields: &str) -> String {
     )
 }
 
-pub(super) struct Client(pub(super) TcpStream);
+pub(super) struct Client<S = TcpStream>(pub(super) S);
 
 #[derive(Debug)]
 pub(super) struct Answer {
@@ -144,6 +144,21 @@ impl Answer {
 }
 
 impl Client {
+    /// A server's part after its 101.
+    async fn after_switch(mut self, does: Does) {
+        match does {
+            Does::SwitchAndSleep => std::future::pending().await,
+            Does::SwitchAndSay(words) => self.0.write_all(words).await.unwrap(),
+            _ => {
+                let (mut read, mut write) = self.0.into_split();
+                // The client closing is how an echo ends.
+                let _echoed = tokio::io::copy(&mut read, &mut write).await;
+            }
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     pub(super) async fn send(&mut self, text: &str) {
         self.0.write_all(text.as_bytes()).await.unwrap();
     }
@@ -173,19 +188,6 @@ impl Client {
             head.extend(self.read(1).await);
         }
         String::from_utf8(head).unwrap()
-    }
-
-    /// A server's part after its 101.
-    async fn after_switch(mut self, does: Does) {
-        match does {
-            Does::SwitchAndSleep => std::future::pending().await,
-            Does::SwitchAndSay(words) => self.0.write_all(words).await.unwrap(),
-            _ => {
-                let (mut read, mut write) = self.0.into_split();
-                // The client closing is how an echo ends.
-                let _echoed = tokio::io::copy(&mut read, &mut write).await;
-            }
-        }
     }
 
     /// `None`: the other side closed.

@@ -3,7 +3,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::cluster::{self, Does, Proxy, Server, settings};
-use crate::settings::{Cookie, Listen, Route, ServerAddress, Settings, Sticky};
+use crate::settings::{Cookie, Listen, ListenAddress, Route, ServerAddress, Settings, Sticky};
 
 pub(super) fn sticky(servers: &[&str]) -> Settings {
     let mut settings = settings(servers);
@@ -302,10 +302,14 @@ async fn sockets_in_the_file_system_work_on_both_sides() {
     let (front, back) = (folder.path().join("front"), folder.path().join("back"));
     let server = Server::start(Does::Echo).await;
     let mut behind = settings(&[&server.address]);
-    behind.listen.push(Listen::Unix(back.clone()));
+    behind
+        .listen
+        .push(Listen::plain(ListenAddress::Unix(back.clone())));
     let _behind = Proxy::start(behind).await;
     let mut before = settings(&[]);
-    before.listen.push(Listen::Unix(front.clone()));
+    before
+        .listen
+        .push(Listen::plain(ListenAddress::Unix(front.clone())));
     before.upstreams[0].servers = vec![crate::settings::Server {
         address: ServerAddress::Unix(back),
         ..cluster::server("0.0.0.0:1")

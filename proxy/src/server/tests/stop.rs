@@ -59,8 +59,8 @@ async fn two_proxies_live_in_one_process() {
 async fn a_taken_address_is_an_error_that_names_it() {
     let server = Server::start(Does::Echo).await;
     let mut settings = settings(&[&server.address]);
-    settings.listen = vec![crate::settings::Listen::Tcp(
-        server.address.parse().unwrap(),
+    settings.listen = vec![crate::settings::Listen::plain(
+        crate::settings::ListenAddress::Tcp(server.address.parse().unwrap()),
     )];
     let (control, _handle) = crate::server::Control::embedded();
     let run = move || crate::server::run(settings, crate::server::Source::Fixed, control);
