@@ -9,9 +9,11 @@ use berth_tests::repository;
 const LINES_MAX: usize = 400;
 
 /// The packages, and the folders of sources in each.
-const FOLDERS: [&str; 7] = [
+const FOLDERS: [&str; 9] = [
     "adapter/src",
     "backend/src",
+    "bench/src",
+    "bench/tests",
     "proxy/src",
     "stack/src",
     "tests/src",

@@ -1,0 +1,169 @@
+//! The results as a picture: what each costs, as a share of what nginx takes. Plain SVG, readable on light and dark pages.
+
+use super::results::{Judged, Results};
+use super::table::{names, number};
+
+const WIDTH: f64 = 760.0;
+const TITLE_HEIGHT: f64 = 58.0;
+const BAR_HEIGHT: f64 = 13.0;
+const BAR_STEP: f64 = 15.0;
+const GROUP_GAP: f64 = 12.0;
+/// Where bars begin: to the left stand the rows' titles.
+const LEFT: f64 = 290.0;
+/// What nginx takes is so long.
+const UNIT: f64 = 190.0;
+/// Longer bars are cut, and their label says so.
+const RATIO_MAX: f64 = 1.8;
+const FOOT_HEIGHT: f64 = 34.0;
+
+const STYLE: &str = "
+  text { font: 12px system-ui, sans-serif; fill: #1f2328 }
+  .title { font-size: 15px; font-weight: 600 }
+  .small { font-size: 11px; fill: #59636e }
+  .berth { fill: #0969da } .nginx { fill: #8c959f } .haproxy { fill: #b7bfc7 } .envoy { fill: #d1d9e0 }
+  .goal { stroke: #cf222e; stroke-width: 2 }
+  .one { stroke: #8c959f; stroke-dasharray: 2 3 }
+  @media (prefers-color-scheme: dark) {
+    text { fill: #e6edf3 }
+    .small { fill: #9198a1 }
+    .berth { fill: #4493f8 } .nginx { fill: #7d8590 } .haproxy { fill: #57606a } .envoy { fill: #3d444d }
+    .goal { stroke: #ff7b72 }
+  }";
+
+pub(super) fn chart(results: &Results) -> String {
+    let rows: Vec<&Judged> = results.rows.iter().filter(|row| has_place(row)).collect();
+    let names = names(&results.rows);
+    let mut top = TITLE_HEIGHT;
+    let mut body = legend(&names);
+    for row in &rows {
+        body += &group(row, &names, top);
+        top += BAR_STEP * names.len() as f64 + GROUP_GAP;
+    }
+    let one = LEFT + UNIT;
+    body += &format!(
+        "<line class=\"one\" x1=\"{one}\" x2=\"{one}\" y1=\"{TITLE_HEIGHT}\" y2=\"{top}\"/>\n"
+    );
+    let machine = &results.machine;
+    let foot = format!(
+        "{} × {}, kernel {}. {}",
+        machine.processors, machine.processor, machine.kernel, results.command
+    );
+    let foot_at = top + 14.0;
+    body += &format!(
+        "<text class=\"small\" x=\"12\" y=\"{foot_at}\">{}</text>\n",
+        escaped(&foot)
+    );
+    let height = top + FOOT_HEIGHT;
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" \
+         role=\"img\" aria-label=\"What Berth and others cost, relative to nginx\">\n<style>{STYLE}\n</style>\n{body}</svg>\n"
+    )
+}
+
+/// Costs that are there for Berth and for nginx.
+fn has_place(row: &Judged) -> bool {
+    row.is_cost && row.to_nginx.is_some_and(f64::is_finite)
+}
+
+fn legend(names: &[&str]) -> String {
+    let title = "Cost relative to nginx: shorter is better";
+    let mut text = format!("<text class=\"title\" x=\"12\" y=\"22\">{title}</text>\n");
+    let mut left = 12.0;
+    for name in names {
+        let word = left + 16.0;
+        text += &format!(
+            "<rect class=\"{name}\" x=\"{left}\" y=\"34\" width=\"11\" height=\"11\"/><text x=\"{word}\" y=\"44\">{name}</text>\n"
+        );
+        left += 80.0;
+    }
+    text
+}
+
+fn group(row: &Judged, names: &[&str], top: f64) -> String {
+    let baseline = top + BAR_HEIGHT - 2.0;
+    let mut text = format!(
+        "<text x=\"12\" y=\"{baseline}\">{}</text>\n",
+        escaped(row.title)
+    );
+    if !row.goal.is_empty() {
+        let below = baseline + BAR_STEP;
+        let goal = format!("goal {}", row.goal);
+        text += &format!(
+            "<text class=\"small\" x=\"12\" y=\"{below}\">{}</text>\n",
+            escaped(&goal)
+        );
+    }
+    for (index, name) in names.iter().enumerate() {
+        let Some(seen) = row.seen.get(name) else {
+            continue;
+        };
+        let (Some(value), Some(ratio)) = (seen.value, seen.to_nginx) else {
+            continue;
+        };
+        let y = top + BAR_STEP * index as f64;
+        let width = ratio.clamp(0.0, RATIO_MAX) * UNIT;
+        let is_cut = if ratio > RATIO_MAX { " →" } else { "" };
+        let label = format!("{is_cut} {} {} ({ratio:.2} ×)", number(value), row.unit);
+        let (label_x, label_y) = (LEFT + width + 5.0, y + BAR_HEIGHT - 3.0);
+        text += &format!(
+            "<rect class=\"{name}\" x=\"{LEFT}\" y=\"{y}\" width=\"{width:.1}\" height=\"{BAR_HEIGHT}\"/>\
+             <text class=\"small\" x=\"{label_x:.1}\" y=\"{label_y}\">{}</text>\n",
+            escaped(label.trim_start())
+        );
+    }
+    text
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::results::{Machine, Seen};
+
+    fn seen(value: f64) -> Seen {
+        Seen {
+            value: Some(value),
+            to_nginx: Some(value / 50.0),
+            samples: vec![value],
+        }
+    }
+
+    #[test]
+    fn bars_are_as_long_as_the_share_of_nginx() {
+        let row = Judged {
+            id: "x",
+            title: "CPU <per> request",
+            unit: "µs",
+            is_cost: true,
+            goal: "≤ 0.80 × nginx".to_owned(),
+            is_reached: Some(true),
+            to_nginx: Some(0.7),
+            to_haproxy: None,
+            seen: [
+                ("berth", seen(35.0)),
+                ("nginx", seen(50.0)),
+                ("envoy", seen(150.0)),
+            ]
+            .into(),
+        };
+        let picture = chart(&Results {
+            machine: Machine::default(),
+            command: "bench/run.sh".to_owned(),
+            is_quick: false,
+            notes: Vec::new(),
+            rows: vec![row],
+        });
+        assert!(picture.contains(&format!(
+            "class=\"berth\" x=\"{LEFT}\" y=\"{TITLE_HEIGHT}\" width=\"133.0\""
+        )));
+        assert!(picture.contains("width=\"342.0\""), "Envoy's bar is cut");
+        assert!(picture.contains("→ 150 µs (3.00 ×)"));
+        assert!(picture.contains("CPU &lt;per&gt; request"));
+        assert_eq!(picture.matches("<rect").count(), 6);
+    }
+}

@@ -1,0 +1,210 @@
+//! What is sent in each scenario, and which of the swarm's numbers belong to which row.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use super::super::proxies::{Contender, Flavour};
+use super::super::rows::Scenario;
+use super::{Bench, Numbers, Running};
+use crate::swarm::{self, Echo, Fresh, Http, IdlePlan, Kind, Plan, Report, Target};
+
+const LARGE_MESSAGE_BYTES: usize = 64 * 1024;
+
+impl Bench<'_> {
+    /// Requests a second that are half of what nginx can do.
+    pub(super) fn half_saturation(&mut self, running: &[Running]) -> anyhow::Result<f64> {
+        let nginx = running.iter().find(|one| one.contender == Contender::Nginx);
+        let nginx =
+            nginx.context("its rate is half of what nginx can do, and there is no nginx")?;
+        let report =
+            swarm::run::<Http>(&Target::new(nginx.address, "/"), &self.plan(), &nginx.watch)?;
+        let rate = (report.done_per_second / 2.0 / 100.0).round().max(1.0) * 100.0;
+        self.note(format!("latency is at {rate:.0} requests a second"));
+        Ok(rate)
+    }
+
+    fn plan(&self) -> Plan {
+        Plan {
+            connections: 64,
+            warm_up: self.size.warm_up,
+            duration: self.size.duration,
+            ..Plan::default()
+        }
+    }
+
+    pub(super) fn measure(
+        &mut self,
+        scenario: Scenario,
+        proxy: &Running,
+        rate: Option<f64>,
+    ) -> anyhow::Result<Numbers> {
+        let target = Target::new(proxy.address, "/");
+        let (plan, watch) = (self.plan(), &proxy.watch);
+        match scenario {
+            Scenario::Http => {
+                let report =
+                    self.valid(scenario, proxy, swarm::run::<Http>(&target, &plan, watch)?);
+                Ok(vec![
+                    ("http-cpu", cpu(&report)),
+                    ("http-rate", report.done_per_second),
+                ])
+            }
+            Scenario::HttpFull => {
+                let plan = Plan {
+                    has_cookies: true,
+                    ..plan
+                };
+                let report =
+                    self.valid(scenario, proxy, swarm::run::<Http>(&target, &plan, watch)?);
+                Ok(vec![("http-full-cpu", cpu(&report))])
+            }
+            Scenario::WsSmall => {
+                let report =
+                    self.valid(scenario, proxy, swarm::run::<Echo>(&target, &plan, watch)?);
+                Ok(vec![
+                    ("ws-small-cpu", cpu(&report)),
+                    ("ws-small-rate", report.done_per_second),
+                ])
+            }
+            Scenario::WsLarge => {
+                let plan = Plan {
+                    connections: 16,
+                    message_bytes: LARGE_MESSAGE_BYTES,
+                    ..plan
+                };
+                let report =
+                    self.valid(scenario, proxy, swarm::run::<Echo>(&target, &plan, watch)?);
+                Ok(vec![("ws-large-cpu", cpu(&report))])
+            }
+            Scenario::Latency => {
+                let plan = Plan {
+                    rate,
+                    duration: self.size.latency_duration,
+                    ..plan
+                };
+                let report =
+                    self.valid(scenario, proxy, swarm::run::<Http>(&target, &plan, watch)?);
+                let latency = report.latency;
+                Ok(vec![
+                    ("latency-p50", latency.p50_us),
+                    ("latency-p99", latency.p99_us),
+                    ("latency-p99.9", latency.p99_9_us),
+                ])
+            }
+            Scenario::WsIdle | Scenario::HttpIdle => self.idle(scenario, proxy),
+            Scenario::WsOpen => self.open(proxy),
+            Scenario::Tls => self.tls(proxy),
+        }
+    }
+
+    fn idle(&mut self, scenario: Scenario, proxy: &Running) -> anyhow::Result<Numbers> {
+        let is_websocket = scenario == Scenario::WsIdle;
+        let plan = IdlePlan {
+            kind: if is_websocket {
+                Kind::WebSocket
+            } else {
+                Kind::Http
+            },
+            connections: self.size.idle_connections,
+            messages: if is_websocket { 2 } else { 0 },
+            message_bytes: LARGE_MESSAGE_BYTES,
+            hold: Duration::ZERO,
+        };
+        let report = swarm::idle(&Target::new(proxy.address, "/"), &plan, &proxy.watch)?;
+        if !report.failures.is_empty() {
+            self.note(format!(
+                "{}: {}: failed: {:?}",
+                scenario.name(),
+                proxy.contender.name(),
+                report.failures
+            ));
+        }
+        let memory = report.memory.context("it is watched")?;
+        if !is_websocket {
+            return Ok(vec![("http-idle-memory", memory.per_connection_kib)]);
+        }
+        let setup = report.cpu_opening.context("it is watched")?;
+        let after = memory
+            .per_connection_after_messages_kib
+            .context("there were messages")?;
+        Ok(vec![
+            ("ws-idle-memory", memory.per_connection_kib),
+            ("ws-idle-memory-after", after),
+            ("ws-idle-kept", memory.kept_mib),
+            ("ws-setup-cpu", setup.us_per_exchange),
+        ])
+    }
+
+    fn open(&mut self, proxy: &Running) -> anyhow::Result<Numbers> {
+        let plan = Plan {
+            total: Some(self.size.fresh_per_round),
+            is_greeted: true,
+            ..self.plan()
+        };
+        let report =
+            swarm::run::<Fresh>(&Target::new(proxy.address, "/greet"), &plan, &proxy.watch)?;
+        let report = self.valid(Scenario::WsOpen, proxy, report);
+        let lost = report.failed() as f64;
+        Ok(vec![
+            ("ws-open-opened", report.done as f64 + lost),
+            ("ws-open-lost", lost),
+            ("ws-open-rate", report.done_per_second),
+            ("ws-open-cpu", cpu(&report)),
+        ])
+    }
+
+    fn tls(&mut self, proxy: &Running) -> anyhow::Result<Numbers> {
+        let target = Target::new(proxy.address, "/").with_tls(&self.certificate.chain)?;
+        let kept = self.plan();
+        let fresh = Plan {
+            is_fresh: true,
+            ..self.plan()
+        };
+        let fresh = self.valid(
+            Scenario::Tls,
+            proxy,
+            swarm::run::<Http>(&target, &fresh, &proxy.watch)?,
+        );
+        let kept = self.valid(
+            Scenario::Tls,
+            proxy,
+            swarm::run::<Http>(&target, &kept, &proxy.watch)?,
+        );
+        Ok(vec![
+            ("tls-handshake-cpu", cpu(&fresh)),
+            ("tls-request-cpu", cpu(&kept)),
+        ])
+    }
+
+    /// A report with failures is no measurement; the reader is told.
+    fn valid(&mut self, scenario: Scenario, proxy: &Running, report: Report) -> Report {
+        if report.failed() > 0 {
+            self.note(format!(
+                "{}: {}: failed: {:?}",
+                scenario.name(),
+                proxy.contender.name(),
+                report.failures
+            ));
+        }
+        report
+    }
+}
+
+pub(super) fn flavour(scenario: Scenario) -> Flavour {
+    match scenario {
+        Scenario::HttpFull => Flavour::Full,
+        Scenario::Tls => Flavour::Tls,
+        Scenario::Http
+        | Scenario::WsSmall
+        | Scenario::WsLarge
+        | Scenario::WsIdle
+        | Scenario::HttpIdle
+        | Scenario::Latency
+        | Scenario::WsOpen => Flavour::Plain,
+    }
+}
+
+fn cpu(report: &Report) -> f64 {
+    report.cpu.map_or(f64::NAN, |cpu| cpu.us_per_exchange)
+}

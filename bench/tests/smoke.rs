@@ -1,0 +1,135 @@
+//! The swarm against its own backend, with bounded numbers of exchanges: every mode works and counts what happened.
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "in a test they are the failure"
+)]
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener};
+use std::thread;
+use std::time::Duration;
+
+use berth_bench::backend;
+use berth_bench::swarm::{self, Echo, Fresh, Http, IdlePlan, Kind, Plan, Report, Session, Target};
+use berth_bench::watch::Watch;
+
+/// Serves until the test program ends.
+fn backend() -> SocketAddr {
+    let listener = backend::listen("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || backend::serve(vec![listener]));
+    address
+}
+
+fn run<S: Session>(target: &Target, plan: Plan) -> Report {
+    let watch = Watch::new(vec![std::process::id()]);
+    swarm::run::<S>(target, &plan, &watch).unwrap()
+}
+
+fn total(total: u64) -> Plan {
+    Plan {
+        connections: 8,
+        total: Some(total),
+        ..Plan::default()
+    }
+}
+
+#[track_caller]
+fn check(report: &Report, done: u64) {
+    assert_eq!(report.failed(), 0, "{report:?}");
+    assert_eq!((report.done, report.latency.samples), (done, done));
+    assert!(report.latency.p50_us > 0.0 && report.latency.p50_us <= report.latency.max_us);
+    assert!(report.cpu.unwrap().us_per_exchange > 0.0);
+}
+
+#[test]
+fn requests_are_answered_on_kept_and_on_fresh_connections() {
+    let target = Target::new(backend(), "/");
+    check(&run::<Http>(&target, total(300)), 300);
+    let fresh = Plan {
+        is_fresh: true,
+        ..total(100)
+    };
+    check(&run::<Http>(&target, fresh), 100);
+}
+
+#[test]
+fn messages_of_all_sizes_come_back() {
+    let target = Target::new(backend(), "/");
+    for message_bytes in [0, 100, 65_536, 200_000] {
+        let plan = Plan {
+            message_bytes,
+            ..total(40)
+        };
+        check(&run::<Echo>(&target, plan), 40);
+    }
+}
+
+#[test]
+fn fresh_websockets_get_a_greeting_or_an_echo() {
+    let address = backend();
+    let greeted = Plan {
+        is_greeted: true,
+        ..total(100)
+    };
+    check(&run::<Fresh>(&Target::new(address, "/greet"), greeted), 100);
+    check(&run::<Fresh>(&Target::new(address, "/"), total(100)), 100);
+}
+
+#[test]
+fn a_websocket_that_ends_before_its_first_message_is_lost() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                head.push(byte[0]);
+            }
+            let answer = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+            stream.write_all(answer).unwrap();
+        }
+    });
+    let report = run::<Fresh>(&Target::new(address, "/"), total(20));
+    assert_eq!((report.done, report.failed()), (0, 20), "{report:?}");
+}
+
+#[test]
+fn a_rate_is_kept() {
+    let plan = Plan {
+        connections: 8,
+        rate: Some(1000.0),
+        warm_up: Duration::ZERO,
+        duration: Duration::from_millis(200),
+        ..Plan::default()
+    };
+    let report = run::<Http>(&Target::new(backend(), "/"), plan);
+    assert_eq!(report.failed(), 0, "{report:?}");
+    assert_eq!(
+        report.latency.samples, 200,
+        "as many as were meant to begin"
+    );
+}
+
+#[test]
+fn idle_connections_are_held_and_their_memory_is_read() {
+    let target = Target::new(backend(), "/");
+    for kind in [Kind::WebSocket, Kind::Http] {
+        let plan = IdlePlan {
+            kind,
+            connections: 30,
+            messages: 2,
+            message_bytes: 10_000,
+            hold: Duration::ZERO,
+        };
+        let report = swarm::idle(&target, &plan, &Watch::default()).unwrap();
+        assert_eq!(report.opened, 30);
+        assert!(report.failures.is_empty(), "{report:?}");
+        assert!(report.memory.is_none(), "nothing was watched");
+    }
+}
