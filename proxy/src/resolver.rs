@@ -21,14 +21,28 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 /// What one lookup may take; a start or a reload waits for it.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// What one question about a name brings, in any order.
+type Found = io::Result<Vec<SocketAddr>>;
+
+/// Asks as the system is set up to: `/etc/hosts`, DNS, whatever `nsswitch.conf` says.
+pub(crate) async fn system((host, port): Name) -> Found {
+    let found = tokio::net::lookup_host((host.as_str(), port)).await?;
+    Ok(found.collect())
+}
+
 /// Looks up names side by side; those without an answer are missing from the result and given to `tell`.
-async fn look_up(names: Vec<Name>, mut tell: impl FnMut(Name, io::Error)) -> Addresses {
+async fn look_up<F>(
+    names: Vec<Name>,
+    ask: impl Fn(Name) -> F,
+    mut tell: impl FnMut(Name, io::Error),
+) -> Addresses
+where
+    F: Future<Output = Found> + Send + 'static,
+{
     let mut lookups = JoinSet::new();
     for name in names {
-        lookups.spawn(async move {
-            let found = look_up_one(&name).await;
-            (name, found)
-        });
+        let asked = ask(name.clone());
+        lookups.spawn(async move { (name, settled(asked).await) });
     }
     let mut addresses = Addresses::new();
     while let Some(joined) = lookups.join_next().await {
@@ -47,12 +61,10 @@ fn warn((host, port): &Name, error: &io::Error) {
     tracing::warn!(host, port, %error, "server name has no address");
 }
 
-async fn look_up_one((host, port): &Name) -> io::Result<Vec<SocketAddr>> {
-    let lookup = tokio::net::lookup_host((host.as_str(), *port));
-    let found = timeout(LOOKUP_TIMEOUT, lookup)
-        .await
-        .map_err(io::Error::from)??;
-    let mut addresses: Vec<_> = found.collect();
+/// The answer in time and in an order of its own.
+async fn settled(asked: impl Future<Output = Found>) -> Found {
+    let found = timeout(LOOKUP_TIMEOUT, asked).await;
+    let mut addresses = found.map_err(io::Error::from)??;
     addresses.sort();
     addresses.dedup();
     if addresses.is_empty() {
@@ -61,8 +73,11 @@ async fn look_up_one((host, port): &Name) -> io::Result<Vec<SocketAddr>> {
     Ok(addresses)
 }
 
-/// Keeps the registry's addresses fresh until it is dropped.
-pub(crate) async fn keep_fresh(registry: Arc<Registry>, clock: Clock) {
+/// Keeps the registry's addresses fresh until it is dropped; `ask` answers for names.
+pub(crate) async fn keep_fresh<F>(registry: Arc<Registry>, clock: Clock, ask: impl Fn(Name) -> F)
+where
+    F: Future<Output = Found> + Send + 'static,
+{
     let mut due: HashMap<Name, Instant> = HashMap::new();
     // A name is logged when it stops having an answer, not every time that is still so.
     let mut failing: HashSet<Name> = registry.unresolved().into_iter().collect();
@@ -95,7 +110,7 @@ pub(crate) async fn keep_fresh(registry: Arc<Registry>, clock: Clock) {
         if ready.is_empty() {
             continue;
         }
-        let found = look_up(ready, |name, error| {
+        let found = look_up(ready, &ask, |name, error| {
             if !failing.contains(&name) {
                 warn(&name, &error);
                 failing.insert(name);
@@ -134,5 +149,8 @@ fn intervals(settings: &Settings, unresolved: &[Name]) -> HashMap<Name, Duration
 
 /// Looks up everything that the settings name, and logs what has no address.
 pub(crate) async fn look_up_all(settings: &Settings) -> Addresses {
-    look_up(names(settings), |name, error| warn(&name, &error)).await
+    look_up(names(settings), system, |name, error| warn(&name, &error)).await
 }
+
+#[cfg(test)]
+mod tests;

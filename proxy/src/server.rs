@@ -85,6 +85,7 @@ async fn serve(settings: Settings, source: Source, mut control: Control) -> anyh
     tokio::spawn(resolver::keep_fresh(
         Arc::clone(&shared.registry),
         shared.clock,
+        resolver::system,
     ));
     tls::tell_dates(&shared.registry.settings(), &shared);
     tokio::spawn(tls::watch_dates(Arc::clone(&shared)));
