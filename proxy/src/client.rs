@@ -67,10 +67,7 @@ impl Client {
             return Self { ip: peer, scheme };
         }
         let mut ip = peer;
-        for hop in forwarded_for
-            .rev()
-            .flat_map(|value| value.rsplit(|byte| *byte == b','))
-        {
+        for hop in forwarded_for.rev().flat_map(hops_from_the_right) {
             // What cannot be read ends the trusted part of the chain.
             let Some(address) = parse_hop(hop) else { break };
             ip = Some(address);
@@ -153,22 +150,43 @@ fn is_trusted(ip: Option<IpAddr>, trusted: &[IpNet]) -> bool {
     ip.is_none_or(|ip| trusted.iter().any(|net| net.contains(&ip)))
 }
 
+/// The hops in one value, the last one first. As in nginx commas and blanks part them, several count as one, and what
+/// begins with one has nobody there: an empty hop.
+fn hops_from_the_right(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(value);
+    std::iter::from_fn(move || {
+        let mut value = rest.take()?;
+        while let Some((last, before)) = value.split_last()
+            && is_separator(*last)
+        {
+            value = before;
+        }
+        let separator = value.iter().rposition(|byte| is_separator(*byte));
+        rest = separator.and_then(|at| value.get(..at));
+        value.get(separator.map_or(0, |at| at + 1)..)
+    })
+}
+
+fn is_separator(byte: u8) -> bool {
+    matches!(byte, b',' | b' ' | b'\t')
+}
+
 /// One hop as proxies write it: an address, with or without a port, IPv6 with or without brackets.
 fn parse_hop(hop: &[u8]) -> Option<IpAddr> {
-    let text = std::str::from_utf8(hop.trim_ascii()).ok()?;
-    let address = text
-        .parse::<IpAddr>()
-        .ok()
-        .or_else(|| {
-            text.parse::<std::net::SocketAddr>()
-                .ok()
-                .map(|socket| socket.ip())
-        })
-        .or_else(|| {
-            let inner = text.strip_prefix('[')?.strip_suffix(']')?;
-            inner.parse::<Ipv6Addr>().ok().map(IpAddr::V6)
-        })?;
-    Some(canonical(address))
+    let text = std::str::from_utf8(hop).ok()?;
+    let with_port = || {
+        let socket = text.parse::<std::net::SocketAddr>().ok()?;
+        (socket.port() > 0).then_some(socket.ip())
+    };
+    let in_brackets = || {
+        let inner = text.strip_prefix('[')?.strip_suffix(']')?;
+        inner.parse::<Ipv6Addr>().ok().map(IpAddr::V6)
+    };
+    let address = text.parse::<IpAddr>().ok();
+    address
+        .or_else(with_port)
+        .or_else(in_brackets)
+        .map(canonical)
 }
 
 #[cfg(test)]
@@ -250,6 +268,29 @@ mod tests {
             "10.0.0.3",
         );
         check("10.0.0.2", &["10.0.0.0/8"], &[""], "10.0.0.2");
+        check(
+            "10.0.0.2",
+            &["10.0.0.0/8"],
+            &["203.0.113.7:0", "10.0.0.3"],
+            "10.0.0.3",
+        );
+    }
+
+    #[test]
+    fn commas_and_blanks_part_the_hops() {
+        for chain in [
+            "203.0.113.7,10.0.0.3",
+            "203.0.113.7 10.0.0.3",
+            "1.1.1.1, 203.0.113.7\t,, 10.0.0.3 , ",
+        ] {
+            check("10.0.0.2", &["10.0.0.0/8"], &[chain], "203.0.113.7");
+        }
+        check(
+            "10.0.0.2",
+            &["10.0.0.0/8"],
+            &["203.0.113.7", ", 10.0.0.3"],
+            "10.0.0.3",
+        );
     }
 
     #[test]

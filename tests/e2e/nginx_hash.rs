@@ -28,7 +28,7 @@ impl Dice {
     }
 
     /// IPv4, or IPv6 with zeros in all places that are written in some special way.
-    fn address(&mut self) -> String {
+    pub(crate) fn address(&mut self) -> String {
         if self.roll(3) > 0 {
             let [a, b, c, d] = [223, 256, 256, 256].map(|sides| self.roll(sides));
             return format!("{}.{b}.{c}.{d}", a + 1);

@@ -3,18 +3,18 @@
 //!
 //! Each run draws new cases; a mismatch tells its seed, and `BERTH_SEED` draws that case again.
 
-use berth_tests::{Echo, Nginx, Proxy, RunningProxy, eventually, http, now, secs};
+use berth_tests::{Echo, Nginx, NginxLines, Proxy, RunningProxy, eventually, http, now, secs};
 use reqwest::Method;
 use tempfile::TempDir;
 
 use crate::nginx_hash::Dice;
 
 /// An nginx and a proxy before the same servers.
-struct Pair {
-    echoes: Vec<Echo>,
-    nginx: Nginx,
-    proxy: RunningProxy,
-    client: reqwest::Client,
+pub(crate) struct Pair {
+    pub(crate) echoes: Vec<Echo>,
+    pub(crate) nginx: Nginx,
+    pub(crate) proxy: RunningProxy,
+    pub(crate) client: reqwest::Client,
     _folder: TempDir,
 }
 
@@ -22,17 +22,26 @@ struct Pair {
 type Held = tokio::task::JoinHandle<u16>;
 
 /// One server's settings in nginx's words.
-type Words<'a> = &'a [(&'a str, String)];
+pub(crate) type Words<'a> = &'a [(&'a str, String)];
 
-/// How a request went: its status, and how often it reached each server.
+/// How a request went: its status (0: no head of an answer came), and how often it reached each server.
 #[derive(Debug, PartialEq)]
-struct Went {
-    status: u16,
-    reached: Vec<usize>,
+pub(crate) struct Went {
+    pub(crate) status: u16,
+    pub(crate) reached: Vec<usize>,
 }
 
 impl Pair {
     async fn start(method: &str, plan: Proxy, servers: &[Vec<(&str, String)>]) -> Self {
+        Self::with(method, NginxLines::default(), plan, servers).await
+    }
+
+    pub(crate) async fn with(
+        method: &str,
+        lines: NginxLines<'_>,
+        plan: Proxy,
+        servers: &[Vec<(&str, String)>],
+    ) -> Self {
         let (mut echoes, mut theirs, mut ours) = (Vec::new(), String::new(), Vec::new());
         for words in servers {
             let echo = Echo::start().await;
@@ -50,7 +59,7 @@ impl Pair {
         }
         let folder = TempDir::new().expect("a temporary folder");
         Self {
-            nginx: Nginx::start(&format!("{method} {theirs}")).await,
+            nginx: Nginx::with(&format!("{method} {theirs}"), lines).await,
             proxy: RunningProxy::before(plan, folder.path(), &ours).await,
             echoes,
             client: http::client(),
@@ -58,11 +67,11 @@ impl Pair {
         }
     }
 
-    fn requests(&self) -> Vec<usize> {
+    pub(crate) fn requests(&self) -> Vec<usize> {
         self.echoes.iter().map(Echo::requests).collect()
     }
 
-    fn reached_since(&self, before: &[usize]) -> Vec<usize> {
+    pub(crate) fn reached_since(&self, before: &[usize]) -> Vec<usize> {
         let after = self.requests();
         after
             .iter()
@@ -71,7 +80,7 @@ impl Pair {
             .collect()
     }
 
-    async fn went(&self, method: &Method, url: String) -> Went {
+    pub(crate) async fn went(&self, method: &Method, url: String) -> Went {
         let before = self.requests();
         let answer = self
             .client
@@ -79,18 +88,21 @@ impl Pair {
             // A connection per request, as nginx has without the keepalive directive.
             .header("x-close", "1")
             .send()
-            .await
-            .expect("an answer");
+            .await;
         Went {
-            status: answer.status().as_u16(),
+            status: answer.map_or(0, |answer| answer.status().as_u16()),
             reached: self.reached_since(&before),
         }
     }
 
     /// How the same request went through nginx, and through the proxy.
     async fn ask(&self, method: Method) -> (Went, Went) {
-        let theirs = self.went(&method, self.nginx.url("/")).await;
-        (theirs, self.went(&method, self.proxy.url("/")).await)
+        self.ask_for(method, "/").await
+    }
+
+    pub(crate) async fn ask_for(&self, method: Method, path: &str) -> (Went, Went) {
+        let theirs = self.went(&method, self.nginx.url(path)).await;
+        (theirs, self.went(&method, self.proxy.url(path)).await)
     }
 
     /// Sends a request that stays open, and tells whom it reached; nobody, if it was answered.

@@ -35,10 +35,10 @@ mod wire;
 
 pub use backend::Backend;
 pub use client::{Client, Event, Transport};
-pub use echo::Echo;
+pub use echo::{Echo, Mood};
 pub use environment::{now, repository, variable};
 pub use eventually::{eventually, secs, within};
-pub use nginx::Nginx;
+pub use nginx::{Nginx, NginxLines};
 pub use node::Script;
 pub use ports::Port;
 pub use process::{Program, binary};

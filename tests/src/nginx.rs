@@ -1,6 +1,6 @@
 //! A real nginx, the oracle for everything that Berth promises to decide as nginx does.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tempfile::TempDir;
@@ -14,7 +14,7 @@ use crate::process::Program;
 pub struct Nginx {
     port: Port,
     _program: Program,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Nginx {
@@ -23,11 +23,23 @@ impl Nginx {
     /// # Panics
     /// When nginx is missing or does not come up.
     pub async fn start(upstream: &str) -> Self {
+        let lines = NginxLines {
+            real_ip: "set_real_ip_from 127.0.0.1; real_ip_header X-Forwarded-For;",
+            ..NginxLines::default()
+        };
+        Self::with(upstream, lines).await
+    }
+
+    /// The same with lines of the test's own.
+    ///
+    /// # Panics
+    /// When nginx is missing or does not come up.
+    pub async fn with(upstream: &str, lines: NginxLines<'_>) -> Self {
         let directory = TempDir::new().expect("a temporary folder");
         let port = Port::reserve();
         let file = directory.path().join("nginx.conf");
-        std::fs::write(&file, configuration(directory.path(), &port, upstream))
-            .expect("nginx.conf");
+        let text = configuration(directory.path(), &port, upstream, lines);
+        std::fs::write(&file, text).expect("nginx.conf");
         let known = ["/usr/sbin/nginx", "/usr/bin/nginx", "/usr/local/bin/nginx"];
         let program = known.iter().find(|path| Path::new(path).exists());
         let program = program.expect("nginx is missing (Debian: apt-get install nginx-light)");
@@ -43,8 +55,20 @@ impl Nginx {
         Self {
             port,
             _program: program,
-            _directory: directory,
+            directory,
         }
+    }
+
+    /// The file it was started with.
+    #[must_use]
+    pub fn file(&self) -> PathBuf {
+        self.directory.path().join("nginx.conf")
+    }
+
+    /// `127.0.0.1:PORT`
+    #[must_use]
+    pub fn address(&self) -> String {
+        self.port.address()
     }
 
     #[must_use]
@@ -53,11 +77,26 @@ impl Nginx {
     }
 }
 
+/// What its file says besides the common lines.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NginxLines<'a> {
+    /// Whom it believes.
+    pub real_ip: &'a str,
+    pub server: &'a str,
+    pub location: &'a str,
+}
+
 /// One worker, so that its counters are the only ones; everything it writes lies in its folder.
-fn configuration(folder: &Path, port: &Port, upstream: &str) -> String {
+fn configuration(folder: &Path, port: &Port, upstream: &str, lines: NginxLines<'_>) -> String {
     let folder = folder.display();
+    let NginxLines {
+        real_ip,
+        server,
+        location,
+    } = lines;
     format!(
         "daemon off;
+user root; # heeded only if root starts it: so that it can reach sockets in our folders
 worker_processes 1;
 error_log stderr notice;
 pid {folder}/nginx.pid;
@@ -69,14 +108,15 @@ http {{
     fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
-    set_real_ip_from 127.0.0.1;
-    real_ip_header X-Forwarded-For;
+    {real_ip}
     upstream town {{ {upstream} }}
     server {{
         listen 127.0.0.1:{};
+        {server}
         location /started {{ return 204; }}
         location / {{
             proxy_pass http://town;
+            {location}
             proxy_http_version 1.1;
             proxy_set_header Connection \"\";
             proxy_set_header Host $http_host;

@@ -18,7 +18,8 @@ pub struct Proxy {
     balance: &'static str,
     sticky_cookie: bool,
     sticky_sid: bool,
-    trusts_localhost: bool,
+    trusted: Vec<String>,
+    listen: Vec<String>,
     server_lines: String,
     upstream_lines: String,
     routes: String,
@@ -30,7 +31,8 @@ impl Proxy {
             balance,
             sticky_cookie: false,
             sticky_sid: false,
-            trusts_localhost: false,
+            trusted: Vec::new(),
+            listen: Vec::new(),
             server_lines: String::new(),
             upstream_lines: String::new(),
             routes: String::new(),
@@ -45,6 +47,11 @@ impl Proxy {
     #[must_use]
     pub fn least_conn() -> Self {
         Self::balanced("least_conn")
+    }
+
+    #[must_use]
+    pub fn random_two() -> Self {
+        Self::balanced("random_two")
     }
 
     #[must_use]
@@ -80,8 +87,22 @@ impl Proxy {
 
     /// Believes `X-Forwarded-For` of this machine, so that one machine can play many clients.
     #[must_use]
-    pub fn behind_localhost(mut self) -> Self {
-        self.trusts_localhost = true;
+    pub fn behind_localhost(self) -> Self {
+        self.trusting(&["127.0.0.1/32"])
+    }
+
+    /// Believes `X-Forwarded-For` of these networks.
+    #[must_use]
+    pub fn trusting(mut self, networks: &[&str]) -> Self {
+        self.trusted
+            .extend(networks.iter().map(|network| (*network).to_owned()));
+        self
+    }
+
+    /// Listens there besides.
+    #[must_use]
+    pub fn listening(mut self, address: &str) -> Self {
+        self.listen.push(address.to_owned());
         self
     }
 
@@ -113,11 +134,9 @@ impl Proxy {
     }
 
     fn file(&self, listen: &str, admin: &str, servers: &[String]) -> String {
-        let trusted = if self.trusts_localhost {
-            "\"127.0.0.1/32\""
-        } else {
-            ""
-        };
+        let trusted = &self.trusted;
+        let mut listens = vec![listen.to_owned()];
+        listens.extend(self.listen.iter().cloned());
         let (sticky, method) = if self.sticky_cookie {
             (
                 "\"cookie\"",
@@ -136,7 +155,7 @@ impl Proxy {
             .map(|server| format!("  {server},\n"))
             .collect();
         format!(
-            "[server]\nlisten = [\"{listen}\"]\ntrusted_proxies = [{trusted}]\n{}\n\
+            "[server]\nlisten = {listens:?}\ntrusted_proxies = {trusted:?}\n{}\n\
              [admin]\nlisten = \"{admin}\"\n\n\
              [upstream.town]\nbalance = \"{}\"\nsticky = [{sticky}]\n{}servers = [\n{servers}]\n{method}\n{}",
             self.server_lines, self.balance, self.upstream_lines, self.routes
@@ -177,6 +196,24 @@ impl RunningProxy {
     /// When it ends or stays silent.
     pub async fn before(plan: Proxy, folder: &Path, servers: &[String]) -> Self {
         Self::start(plan, folder.join("proxy.toml"), servers).await
+    }
+
+    /// A proxy with a file of the test's own, which gets the addresses to listen on: for clients, and for the operator.
+    ///
+    /// # Panics
+    /// When it ends or stays silent.
+    pub async fn reading(folder: &Path, text: impl FnOnce(&str, &str) -> String) -> Self {
+        let mut proxy = Self {
+            plan: Proxy::round_robin(),
+            port: Port::reserve(),
+            admin: Port::reserve(),
+            file: folder.join("proxy.toml"),
+            program: None,
+        };
+        let text = text(&proxy.address(), &proxy.admin.address());
+        std::fs::write(&proxy.file, text).expect("the proxy's file");
+        proxy.launch().await;
+        proxy
     }
 
     async fn launch(&mut self) {
