@@ -10,6 +10,7 @@ mod bad_input_backend;
 mod bad_input_proxy;
 mod checks;
 mod configs;
+mod cross_origin;
 mod engine;
 mod failover;
 mod guide;

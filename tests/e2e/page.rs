@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 use serde_json::json;
 use tempfile::TempDir;
 
-fn chromium() -> String {
+pub(crate) fn chromium() -> String {
     let named = variable("CHROMIUM");
     let known = [
         "/usr/bin/chromium",

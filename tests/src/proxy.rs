@@ -22,6 +22,7 @@ pub struct Proxy {
     listen: Vec<String>,
     server_lines: String,
     upstream_lines: String,
+    cookie_lines: String,
     routes: String,
 }
 
@@ -35,6 +36,7 @@ impl Proxy {
             listen: Vec::new(),
             server_lines: String::new(),
             upstream_lines: String::new(),
+            cookie_lines: String::new(),
             routes: String::new(),
         }
     }
@@ -122,6 +124,14 @@ impl Proxy {
         self
     }
 
+    /// Adds a line to the sticky cookie's table.
+    #[must_use]
+    pub fn cookie_line(mut self, line: &str) -> Self {
+        self.cookie_lines.push_str(line);
+        self.cookie_lines.push('\n');
+        self
+    }
+
     /// Adds a route to the only upstream.
     #[must_use]
     pub fn route(mut self, host: &str, path: &str) -> Self {
@@ -138,17 +148,16 @@ impl Proxy {
         let mut listens = vec![listen.to_owned()];
         listens.extend(self.listen.iter().cloned());
         let (sticky, method) = if self.sticky_cookie {
-            (
-                "\"cookie\"",
-                "[upstream.town.cookie]\nname = \"srv_id\"\nexpires = \"1h\"\npath = \"/\"\n",
-            )
+            let table =
+                "[upstream.town.cookie]\nname = \"srv_id\"\nexpires = \"1h\"\npath = \"/\"\n";
+            ("\"cookie\"", format!("{table}{}", self.cookie_lines))
         } else if self.sticky_sid {
             (
                 "\"sid\"",
-                "[upstream.town.sid]\nkeys = [\"0123456789abcdef0123456789abcdef\"]\n",
+                "[upstream.town.sid]\nkeys = [\"0123456789abcdef0123456789abcdef\"]\n".to_owned(),
             )
         } else {
-            ("", "")
+            ("", String::new())
         };
         let servers: String = servers
             .iter()
