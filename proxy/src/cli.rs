@@ -20,8 +20,10 @@ use tracing_subscriber::EnvFilter;
 use crate::pid_file::{self, PidFile};
 use crate::probe;
 
+mod doctor;
 mod explain;
 
+use doctor::Doctor;
 use explain::Explain;
 
 /// Where a file is looked for when none is named, in this order.
@@ -91,6 +93,10 @@ enum Verb {
         #[arg(long)]
         strict: bool,
     },
+    /// Examine any Socket.IO address from outside, and say what is wrong between clients and servers
+    ///
+    /// Makes real handshakes, polls, posts and WebSockets. Ends with 1 if it finds problems.
+    Doctor(Doctor),
     /// Say which server a request would get and why, from the file alone
     Explain(Explain),
 }
@@ -153,6 +159,7 @@ impl Cli {
             Verb::Reload => reload(&file()?),
             Verb::Health => health(&file()?),
             Verb::ImportNginx { file, strict } => import_nginx(&file, strict),
+            Verb::Doctor(doctor) => doctor.obey(),
             Verb::Explain(explain) => explain.obey(&file()?),
         }
     }

@@ -29,11 +29,13 @@ use std::fs::File;
 use std::io::Read as _;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
-use toml::de::DeTable;
+use toml::de::{DeTable, DeValue};
 
 use self::problem::Report;
 pub use self::problem::{Problem, Problems};
+use self::quantity::Quantity as _;
 use self::table::Table;
 use crate::settings::Settings;
 
@@ -87,6 +89,14 @@ pub fn load_admin(path: &Path) -> Result<Option<SocketAddr>, Problems> {
         Some(address) => Ok(Some(address)),
         None => report.into_result(&file, &text, None),
     }
+}
+
+/// A time as the file writes it, for the command line.
+///
+/// # Errors
+/// What would be right, if it is none.
+pub fn time(text: &str) -> Result<Duration, String> {
+    Duration::read(&DeValue::String(text.into()))
 }
 
 fn read(path: &Path, file: &str) -> Result<String, Problems> {

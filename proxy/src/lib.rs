@@ -5,6 +5,7 @@
 
 pub mod config;
 pub mod descriptors;
+pub mod doctor;
 pub mod explain;
 pub mod import;
 pub mod server;

@@ -11,6 +11,7 @@ mod bad_input_proxy;
 mod checks;
 mod configs;
 mod cross_origin;
+mod doctor;
 mod engine;
 mod failover;
 mod guide;

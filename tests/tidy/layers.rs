@@ -70,6 +70,12 @@ fn the_proxys_core_is_pure() {
 }
 
 #[test]
+fn the_doctors_judgement_is_pure() {
+    let core = ["finding", "jar", "judge", "packet", "seen", "target"];
+    check("proxy/src/doctor/", &core);
+}
+
+#[test]
 fn the_backends_core_is_pure() {
     check("backend/src/", &["chat"]);
 }

@@ -50,6 +50,20 @@ fn wrong_usage_is_2_and_asking_for_help_is_0() {
 }
 
 #[test]
+fn the_doctors_words_are_bounded() {
+    assert!(check("doctor https://a.b --quick --sessions 2 --timeout 500ms").is_ok());
+    for bad in [
+        "doctor",
+        "doctor https://a.b --timeout 10",
+        "doctor https://a.b --timeout 0s",
+        "doctor https://a.b --sessions 1",
+        "doctor https://a.b --sessions 1000",
+    ] {
+        assert_eq!(check(bad), Err(2), "{bad}");
+    }
+}
+
+#[test]
 fn t_with_another_verb_is_refused() {
     let refused = Cli::try_parse_from(["berth-proxy", "-t", "-c", "f", "reload"])
         .unwrap()
