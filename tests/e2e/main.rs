@@ -34,3 +34,4 @@ mod shutdown;
 mod stickiness;
 mod stores;
 mod storm;
+mod tls;

@@ -20,6 +20,8 @@ pub struct Proxy {
     sticky_sid: bool,
     trusted: Vec<String>,
     listen: Vec<String>,
+    /// Certificate and key, if clients are to speak TLS.
+    tls: Option<(PathBuf, PathBuf)>,
     server_lines: String,
     upstream_lines: String,
     cookie_lines: String,
@@ -34,6 +36,7 @@ impl Proxy {
             sticky_sid: false,
             trusted: Vec::new(),
             listen: Vec::new(),
+            tls: None,
             server_lines: String::new(),
             upstream_lines: String::new(),
             cookie_lines: String::new(),
@@ -108,6 +111,13 @@ impl Proxy {
         self
     }
 
+    /// Serves clients over TLS with this certificate and key.
+    #[must_use]
+    pub fn encrypted(mut self, certificate: &Path, key: &Path) -> Self {
+        self.tls = Some((certificate.to_owned(), key.to_owned()));
+        self
+    }
+
     /// Adds a line to `[server]`.
     #[must_use]
     pub fn server_line(mut self, line: &str) -> Self {
@@ -145,8 +155,6 @@ impl Proxy {
 
     fn file(&self, listen: &str, admin: &str, servers: &[String]) -> String {
         let trusted = &self.trusted;
-        let mut listens = vec![listen.to_owned()];
-        listens.extend(self.listen.iter().cloned());
         let (sticky, method) = if self.sticky_cookie {
             let table =
                 "[upstream.town.cookie]\nname = \"srv_id\"\nexpires = \"1h\"\npath = \"/\"\n";
@@ -159,15 +167,29 @@ impl Proxy {
         } else {
             ("", String::new())
         };
+        let listen = match &self.tls {
+            Some(_) => format!("{{ address = \"{listen}\", tls = true }}"),
+            None => format!("\"{listen}\""),
+        };
+        let mut listens = vec![listen];
+        listens.extend(self.listen.iter().map(|listen| format!("\"{listen}\"")));
+        let tls = self.tls.iter().map(|(certificate, key)| {
+            format!("[[server.tls]]\ncertificate = {certificate:?}\nkey = {key:?}\n")
+        });
+        let tls: String = tls.collect();
         let servers: String = servers
             .iter()
             .map(|server| format!("  {server},\n"))
             .collect();
         format!(
-            "[server]\nlisten = {listens:?}\ntrusted_proxies = {trusted:?}\n{}\n\
+            "[server]\nlisten = [{}]\ntrusted_proxies = {trusted:?}\n{}\n{tls}\n\
              [admin]\nlisten = \"{admin}\"\n\n\
              [upstream.town]\nbalance = \"{}\"\nsticky = [{sticky}]\n{}servers = [\n{servers}]\n{method}\n{}",
-            self.server_lines, self.balance, self.upstream_lines, self.routes
+            listens.join(", "),
+            self.server_lines,
+            self.balance,
+            self.upstream_lines,
+            self.routes
         )
     }
 }
@@ -250,7 +272,12 @@ impl RunningProxy {
 
     #[must_use]
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.port.address())
+        let scheme = if self.plan.tls.is_some() {
+            "https"
+        } else {
+            "http"
+        };
+        format!("{scheme}://{}{path}", self.port.address())
     }
 
     #[must_use]
