@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use prometheus::IntGauge;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
@@ -30,6 +31,7 @@ use crate::shared::{Context, Shared};
 use crate::socket::Socket;
 use crate::tls::Failed;
 use crate::tunnel::{self, Upgrade, handshake};
+use crate::workers::Worker;
 
 /// How long a client that was refused may take to read why.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -42,6 +44,7 @@ pub(crate) const TURNED_AWAY_MAX: usize = 1024;
 #[derive(Clone)]
 pub(crate) struct Edge {
     pub(crate) context: Context,
+    pub(crate) worker: Arc<Worker>,
     /// Clients are met with a handshake first.
     pub(crate) is_tls: bool,
 }
@@ -50,17 +53,20 @@ pub(crate) struct Edge {
 #[derive(Debug)]
 pub(crate) struct Guest {
     shared: Arc<Shared>,
+    on_worker: IntGauge,
     _open: Open,
 }
 
 impl Guest {
     /// Lets a client in, unless `connections_max` are in already.
-    pub(crate) fn admit(context: &Context, open: &Open) -> Option<Self> {
+    pub(crate) fn admit(context: &Context, worker: &Worker, open: &Open) -> Option<Self> {
         let shared = &context.shared;
         let connections_max = shared.registry.current().limits.connections_max;
         shared.metrics.connections.inc();
+        worker.connections.inc();
         let guest = Self {
             shared: Arc::clone(shared),
+            on_worker: worker.connections.clone(),
             _open: open.clone(),
         };
         let is_place = usize::try_from(shared.metrics.connections.get())
@@ -72,6 +78,7 @@ impl Guest {
 impl Drop for Guest {
     fn drop(&mut self) {
         self.shared.metrics.connections.dec();
+        self.on_worker.dec();
     }
 }
 
@@ -85,7 +92,7 @@ enum Step {
 impl Edge {
     /// Serves one connection to its end. `peer` is `None` on a Unix socket.
     pub(crate) async fn serve(self, mut socket: Socket, peer: Option<IpAddr>, open: Open) {
-        let Some(guest) = Guest::admit(&self.context, &open) else {
+        let Some(guest) = Guest::admit(&self.context, &self.worker, &open) else {
             return self.turn_away(socket, peer).await;
         };
         if self.is_tls {
@@ -213,7 +220,7 @@ impl Edge {
     ) -> Option<(Socket, BytesMut)> {
         let mut life = self.context.life.clone();
         tokio::select! {
-            kept = exchange::run(socket, order, in_hand, &self.context) => kept,
+            kept = exchange::run(socket, order, in_hand, &self.context, &self.worker) => kept,
             () = life.reached(Phase::Closing) => None,
         }
     }

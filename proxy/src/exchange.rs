@@ -23,6 +23,7 @@ use crate::refusal::Refusal;
 use crate::request::{Request, Tries};
 use crate::shared::Context;
 use crate::socket::Socket;
+use crate::workers::Worker;
 
 pub(crate) mod answer;
 mod ask;
@@ -72,6 +73,7 @@ enum End {
 struct Exchange<'c> {
     order: Box<Order>,
     context: &'c Context,
+    worker: &'c Worker,
     tries: Tries,
     asking: Asking,
     status: Option<u16>,
@@ -87,8 +89,9 @@ pub(crate) async fn run(
     order: Box<Order>,
     in_hand: BytesMut,
     context: &Context,
+    worker: &Worker,
 ) -> Option<(Socket, BytesMut)> {
-    let mut exchange = Exchange::new(order, context);
+    let mut exchange = Exchange::new(order, context, worker);
     let end = exchange.carry_out(&mut client, in_hand).await;
     let beyond = std::mem::take(&mut exchange.asking.body.beyond);
     match end {
@@ -116,7 +119,7 @@ pub(crate) async fn run(
 }
 
 impl<'c> Exchange<'c> {
-    fn new(order: Box<Order>, context: &'c Context) -> Self {
+    fn new(order: Box<Order>, context: &'c Context, worker: &'c Worker) -> Self {
         let upstream = &order.request.upstream;
         let allowance = Allowance {
             content_bytes_max: order.request.body_bytes_max,
@@ -128,6 +131,7 @@ impl<'c> Exchange<'c> {
             asking: Asking::new(body, upstream.read_timeout),
             order,
             context,
+            worker,
             tries: Tries::default(),
             status: None,
             bytes_sent: 0,
@@ -184,7 +188,7 @@ impl<'c> Exchange<'c> {
         let is_sent = self.asking.is_sent();
         if answer.is_kept && is_sent && body.beyond.is_empty() {
             let upstream = &self.order.request.upstream;
-            self.context.kept.put(upstream, &server, connection);
+            self.worker.kept.put(upstream, &server, connection);
         }
         if goes_on && is_sent {
             End::Kept

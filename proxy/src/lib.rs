@@ -48,3 +48,4 @@ mod shared;
 mod socket;
 pub mod tls;
 mod tunnel;
+mod workers;

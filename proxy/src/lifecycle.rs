@@ -20,6 +20,8 @@ pub(crate) enum Phase {
     Draining,
     /// Everything that is open says goodbye now.
     Closing,
+    /// Nothing is waited for any more.
+    Ended,
 }
 
 /// Seen by everything that must end some day.
@@ -99,6 +101,17 @@ impl Reaper {
             mut open,
         } = self;
         drop(not_yet);
+        Self::end(&phase, &mut open, first, drain_timeout, commands).await;
+        phase.send_replace(Phase::Ended);
+    }
+
+    async fn end(
+        phase: &watch::Sender<Phase>,
+        open: &mut mpsc::Receiver<()>,
+        first: Command,
+        drain_timeout: Duration,
+        commands: &mut mpsc::Receiver<Command>,
+    ) {
         phase.send_replace(Phase::Draining);
         if first == Command::Drain {
             tracing::info!(
@@ -106,16 +119,13 @@ impl Reaper {
                 "draining"
             );
             tokio::select! {
-                () = wait_gone(&mut open) => return,
+                () = wait_gone(open) => return,
                 () = tokio::time::sleep(drain_timeout) => tracing::warn!("drain_timeout is over, closing what is open"),
                 () = wait_impatient(commands) => tracing::info!("asked again, closing what is open"),
             }
         }
         phase.send_replace(Phase::Closing);
-        if timeout(CLOSING_TIMEOUT, wait_gone(&mut open))
-            .await
-            .is_err()
-        {
+        if timeout(CLOSING_TIMEOUT, wait_gone(open)).await.is_err() {
             tracing::warn!("some connections did not close in time and were cut");
         }
     }

@@ -7,6 +7,8 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixListener as StdUnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,8 +44,11 @@ enum Bound {
 impl Listener {
     /// # Errors
     /// When the address is taken or not ours; the message names it.
-    pub(crate) async fn bind(listen: &Listen) -> anyhow::Result<Self> {
+    ///
+    /// `is_shared`: there will be others on the same address, made by `share`.
+    pub(crate) async fn bind(listen: &Listen, is_shared: bool) -> anyhow::Result<Self> {
         let bound = match &listen.address {
+            ListenAddress::Tcp(address) if is_shared => Bound::Tcp(bind_shared(*address)?),
             ListenAddress::Tcp(address) => Bound::Tcp(bind_tcp(*address)?),
             ListenAddress::Unix(path) => {
                 remove_stale(path)
@@ -57,6 +62,25 @@ impl Listener {
         Ok(Self {
             bound,
             is_tls: listen.tls,
+        })
+    }
+
+    /// Another one on the same address, for the runtime that this is called in. Of TCP listeners each has clients of
+    /// its own, a Unix socket's take turns.
+    ///
+    /// # Errors
+    /// The system's.
+    pub(crate) fn share(&self) -> anyhow::Result<Self> {
+        let bound = match &self.bound {
+            Bound::Tcp(listener) => Bound::Tcp(listen_tcp(listener.local_addr()?, true)?),
+            Bound::Unix(listener, path) => {
+                let twin = StdUnixListener::from(listener.as_fd().try_clone_to_owned()?);
+                Bound::Unix(UnixListener::from_std(twin)?, path.clone())
+            }
+        };
+        Ok(Self {
+            bound,
+            is_tls: self.is_tls,
         })
     }
 
@@ -97,6 +121,7 @@ impl Listener {
                 Err(error) => pause(&error).await,
             }
         }
+        // The other workers' loops may have been quicker.
         if let Bound::Unix(_, path) = &self.bound
             && let Err(error) = std::fs::remove_file(path)
         {
@@ -134,17 +159,38 @@ impl fmt::Display for Listener {
 /// # Errors
 /// When the address is taken or not ours; the message names it.
 pub(crate) fn bind_tcp(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    listen_tcp(address, false).with_context(|| format!("cannot listen on {address}"))
+}
+
+/// The first of several listeners on one address.
+///
+/// Sockets that share an address ask nobody whether they are of one program, so a second proxy could take half of the
+/// first one's clients. Who else listens there is found out by a socket that does not share.
+fn bind_shared(address: SocketAddr) -> anyhow::Result<TcpListener> {
     let bind = || {
-        let socket = if address.is_ipv4() {
-            TcpSocket::new_v4()
-        } else {
-            TcpSocket::new_v6()
-        }?;
-        socket.set_reuseaddr(true)?;
-        socket.bind(address)?;
-        socket.listen(BACKLOG)
+        let alone = tcp_socket(address, false)?;
+        let address = alone.local_addr()?;
+        drop(alone);
+        listen_tcp(address, true)
     };
     bind().with_context(|| format!("cannot listen on {address}"))
+}
+
+fn listen_tcp(address: SocketAddr, is_shared: bool) -> io::Result<TcpListener> {
+    tcp_socket(address, is_shared)?.listen(BACKLOG)
+}
+
+/// A bound socket that does not listen yet.
+fn tcp_socket(address: SocketAddr, is_shared: bool) -> io::Result<TcpSocket> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()
+    } else {
+        TcpSocket::new_v6()
+    }?;
+    socket.set_reuseaddr(true)?;
+    socket.set_reuseport(is_shared)?;
+    socket.bind(address)?;
+    Ok(socket)
 }
 
 /// Accepts on the admin listener until the end of the process: health is asked for while draining, too.

@@ -39,6 +39,7 @@ const TUNNEL_BUCKETS: [f64; 8] = [1.0, 10.0, 60.0, 300.0, 1800.0, 3600.0, 21_600
 pub(crate) struct Metrics {
     registry: Registry,
     pub(crate) connections: IntGauge,
+    worker_connections: IntGaugeVec,
     requests: Requests,
     servers: Servers,
     health: Health,
@@ -91,6 +92,11 @@ impl Metrics {
                 "connections",
                 "Open client connections, WebSockets included.",
             )?,
+            worker_connections: families.gauges(
+                "worker_connections",
+                "The same, by the thread that serves them.",
+                &["worker"],
+            )?,
             requests: families.requests()?,
             servers: families.servers()?,
             health: families.health()?,
@@ -102,6 +108,14 @@ impl Metrics {
         };
         metrics.reloaded(true, false);
         Ok(metrics)
+    }
+
+    /// A worker's own count of open client connections.
+    #[must_use]
+    pub(crate) fn worker_connections(&self, number: usize) -> IntGauge {
+        let number = number.to_string();
+        self.worker_connections
+            .with_label_values(&[number.as_str()])
     }
 
     /// A request was tried again, on another server or not.

@@ -1,4 +1,4 @@
-//! Runs one proxy from settings to a clean end. Owns the runtime and the order of start and stop.
+//! Runs one proxy from settings to a clean end. Owns the order of start and stop.
 //!
 //! Does not decide anything about a request (`edge`), nor when a stop is over (`lifecycle`).
 //! No process-global state: several proxies can run in one process.
@@ -8,14 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 
 use crate::admin;
 use crate::clock::Clock;
-use crate::edge::{Edge, TURNED_AWAY_MAX};
-use crate::lifecycle;
-use crate::listen::{self, Listener};
+use crate::edge::TURNED_AWAY_MAX;
+use crate::lifecycle::{self, Life};
+use crate::listen;
 use crate::metrics::Metrics;
 use crate::prober;
 use crate::registry::Registry;
@@ -24,6 +24,7 @@ use crate::resolver;
 use crate::settings::Settings;
 use crate::shared::{Context, Shared};
 use crate::tls::{self, Tls};
+use crate::workers::Bound;
 
 mod control;
 
@@ -48,24 +49,39 @@ const RUNTIME_STOP_TIMEOUT: Duration = Duration::from_millis(200);
 ///
 /// # Errors
 /// When the runtime cannot start or an address cannot be bound.
-pub fn run(settings: Settings, source: Source, control: Control) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(settings.threads.max(1))
-        .thread_name("berth-proxy")
+pub fn run(settings: Settings, source: Source, mut control: Control) -> anyhow::Result<()> {
+    // For everything but clients, who are the workers'.
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    let ended = runtime.block_on(Box::pin(serve(settings, source, control)));
-    runtime.shutdown_timeout(RUNTIME_STOP_TIMEOUT);
-    ended
-}
-
-async fn serve(settings: Settings, source: Source, mut control: Control) -> anyhow::Result<()> {
     if control.signals {
         // First of all: from here on a hangup reloads instead of killing.
+        let _inside = runtime.enter();
         control::forward_signals(control.handle.clone()).context("cannot listen to signals")?;
     }
-    let bound = Bound::bind(&settings).await?;
+    let bound = Bound::bind(&settings)?;
+    let (life, reaper) = lifecycle::life();
+    let context = runtime.block_on(Box::pin(prepare(settings, life)))?;
+    let listening = listening(&bound, &runtime, &context)?;
+    let workers = bound.start(&context.shared, &context.life)?;
+    if let Some(ready) = control.ready.take() {
+        ready(&listening);
+    }
+    runtime.block_on(async {
+        let end = obey(&mut control, &source, &context.shared).await;
+        // As the last reload left it.
+        let drain_timeout = context.shared.registry.settings().drain_timeout;
+        reaper.reap(end, drain_timeout, &mut control.commands).await;
+    });
+    workers.join();
+    tracing::info!("stopped");
+    runtime.shutdown_timeout(RUNTIME_STOP_TIMEOUT);
+    Ok(())
+}
+
+/// Everything that has to be known before the first client comes.
+async fn prepare(settings: Settings, life: Life) -> anyhow::Result<Context> {
     let looked_up = resolver::look_up_all(&settings).await;
     let tls = Tls::new(&settings.certificates)?;
     let shared = Arc::new(Shared {
@@ -75,13 +91,6 @@ async fn serve(settings: Settings, source: Source, mut control: Control) -> anyh
         clock: Clock::start(),
         turned_away: Semaphore::new(TURNED_AWAY_MAX),
     });
-    let (life, reaper) = lifecycle::life();
-    let context = Context {
-        shared: Arc::clone(&shared),
-        kept: Arc::default(),
-        life,
-    };
-    tokio::spawn(Arc::clone(&context.kept).sweep());
     tokio::spawn(resolver::keep_fresh(
         Arc::clone(&shared.registry),
         shared.clock,
@@ -90,16 +99,29 @@ async fn serve(settings: Settings, source: Source, mut control: Control) -> anyh
     tls::tell_dates(&shared.registry.settings(), &shared);
     tokio::spawn(tls::watch_dates(Arc::clone(&shared)));
     prober::start(&shared).await;
-    let listening = bound.serve(&context);
-    if let Some(ready) = control.ready.take() {
-        ready(&listening);
+    Ok(Context { shared, life })
+}
+
+/// Starts the admin listener, and tells what is listened on.
+fn listening(bound: &Bound, runtime: &Runtime, context: &Context) -> anyhow::Result<Listening> {
+    let mut listening = Listening::default();
+    for listener in bound.listeners() {
+        tracing::info!(address = %listener, "listening");
+        listening.addresses.extend(listener.address());
     }
-    let end = obey(&mut control, &source, &shared).await;
-    // As the last reload left it.
-    let drain_timeout = shared.registry.settings().drain_timeout;
-    reaper.reap(end, drain_timeout, &mut control.commands).await;
-    tracing::info!("stopped");
-    Ok(())
+    if let Some(address) = context.shared.registry.settings().admin {
+        let _inside = runtime.enter();
+        let listener = listen::bind_tcp(address)?;
+        listening.admin = listener.local_addr().ok();
+        tracing::info!(
+            address = listening.admin.map(tracing::field::display),
+            "admin listening"
+        );
+        let context = Arc::new(context.clone());
+        let serve = move |stream| admin::serve(stream, Arc::clone(&context));
+        tokio::spawn(listen::accept_admin(listener, serve));
+    }
+    Ok(listening)
 }
 
 /// Reloads as often as told, until it is told to end.
@@ -118,51 +140,6 @@ async fn obey(control: &mut Control, source: &Source, shared: &Arc<Shared>) -> C
     }
     // Cannot be: the control itself holds a sender.
     Command::Stop
-}
-
-/// Everything that listens.
-struct Bound {
-    listeners: Vec<Listener>,
-    admin: Option<TcpListener>,
-}
-
-impl Bound {
-    async fn bind(settings: &Settings) -> anyhow::Result<Self> {
-        let mut listeners = Vec::new();
-        for listen in &settings.listen {
-            listeners.push(Listener::bind(listen).await?);
-        }
-        let admin = settings.admin.map(listen::bind_tcp).transpose()?;
-        Ok(Self { listeners, admin })
-    }
-
-    /// Starts accepting.
-    fn serve(self, context: &Context) -> Listening {
-        let edge = Edge {
-            context: context.clone(),
-            is_tls: false,
-        };
-        let mut listening = Listening::default();
-        for listener in self.listeners {
-            tracing::info!(address = %listener, "listening");
-            listening.addresses.extend(listener.address());
-            let mut edge = edge.clone();
-            edge.is_tls = listener.is_tls();
-            let serve = move |socket, peer, open| edge.clone().serve(socket, peer, open);
-            tokio::spawn(listener.accept(context.life.clone(), serve));
-        }
-        if let Some(listener) = self.admin {
-            listening.admin = listener.local_addr().ok();
-            tracing::info!(
-                address = listening.admin.map(tracing::field::display),
-                "admin listening"
-            );
-            let context = Arc::new(context.clone());
-            let serve = move |stream| admin::serve(stream, Arc::clone(&context));
-            tokio::spawn(listen::accept_admin(listener, serve));
-        }
-        listening
-    }
 }
 
 #[cfg(test)]

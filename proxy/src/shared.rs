@@ -5,7 +5,6 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
-use crate::exchange::kept::Kept;
 use crate::lifecycle::Life;
 use crate::metrics::Metrics;
 use crate::registry::Registry;
@@ -21,10 +20,9 @@ pub(crate) struct Shared {
     pub(crate) turned_away: Semaphore,
 }
 
-/// `Shared`, the life of the proxy, and what the worker keeps to itself. Cloned once per connection.
+/// `Shared`, and the life of the proxy. Cloned once per connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Context {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) kept: Arc<Kept>,
     pub(crate) life: Life,
 }

@@ -74,7 +74,7 @@ impl Exchange<'_> {
     /// Asks one server, on a connection that was kept or on a new one.
     async fn ask(&mut self, client: &mut Socket, server: &Arc<Server>) -> Result<Answered, Failed> {
         let upstream = Arc::clone(&self.order.request.upstream);
-        let kept = self.context.kept.take(&upstream, server);
+        let kept = self.worker.kept.take(&upstream, server);
         let was_kept = kept.is_some();
         let mut connection = match kept {
             Some(connection) => connection,

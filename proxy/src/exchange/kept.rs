@@ -72,7 +72,7 @@ impl Kept {
     }
 
     /// Closes what waited too long or was closed by its server, for ever.
-    pub(crate) async fn sweep(self: Arc<Self>) {
+    pub(crate) async fn sweep(&self) {
         let mut turn = interval(SWEEP_INTERVAL);
         loop {
             let now = turn.tick().await;
