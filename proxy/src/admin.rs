@@ -1,4 +1,4 @@
-//! The operator's listener: `/metrics`, `/health/liveness`, `/health/readiness`. Never public.
+//! The operator's listener: `/metrics`, `/status`, `/health/liveness`, `/health/readiness`. Never public.
 //!
 //! Liveness says that the process serves; readiness, that it wants clients: not while it drains, and not while an
 //! upstream has no server that may serve.
@@ -26,6 +26,8 @@ const BOUNDS: Bounds = Bounds {
 };
 /// Who does not take an answer in this time does not want it.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+mod status;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
@@ -63,11 +65,12 @@ fn answer(bytes: &[u8], context: &Context) -> Vec<u8> {
     };
     let page = match (head.method, head.path) {
         ("GET" | "HEAD", b"/metrics") => metrics(context),
+        ("GET" | "HEAD", b"/status") => status(context),
         ("GET" | "HEAD", b"/health/liveness") => text("200 OK", "ok\n"),
         ("GET" | "HEAD", b"/health/readiness") => readiness(context),
         ("GET" | "HEAD", _) => text(
             "404 Not Found",
-            "/metrics /health/liveness /health/readiness\n",
+            "/metrics /status /health/liveness /health/readiness\n",
         ),
         _ => text("405 Method Not Allowed", "GET only\n"),
     };
@@ -105,6 +108,23 @@ fn metrics(context: &Context) -> Page {
         },
         Err(error) => {
             tracing::error!(%error, "metrics cannot be written");
+            text("500 Internal Server Error", Refusal::Internal.body())
+        }
+    }
+}
+
+fn status(context: &Context) -> Page {
+    match serde_json::to_vec(&status::status(context)) {
+        Ok(mut body) => {
+            body.push(b'\n');
+            Page {
+                status: "200 OK",
+                content_type: "application/json",
+                body,
+            }
+        }
+        Err(error) => {
+            tracing::error!(%error, "the status cannot be written");
             text("500 Internal Server Error", Refusal::Internal.body())
         }
     }

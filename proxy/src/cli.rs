@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 failed, 2 wrong usage or a bad file (trying again cannot help).
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ use crate::probe;
 
 mod doctor;
 mod explain;
+mod status;
 
 use doctor::Doctor;
 use explain::Explain;
@@ -81,6 +83,12 @@ enum Verb {
     Reload,
     /// Ask the running proxy's admin listener whether it lives
     Health,
+    /// Say how the running proxy's servers are, by asking its admin listener
+    Status {
+        /// Answer in JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Write what an nginx configuration says as a file for this proxy, to standard output
     ///
     /// What has no counterpart is listed with file and line, here and at the head of the result.
@@ -158,6 +166,7 @@ impl Cli {
             Verb::Check => check(&file()?),
             Verb::Reload => reload(&file()?),
             Verb::Health => health(&file()?),
+            Verb::Status { json } => status::status(&file()?, json),
             Verb::ImportNginx { file, strict } => import_nginx(&file, strict),
             Verb::Doctor(doctor) => doctor.obey(),
             Verb::Explain(explain) => explain.obey(&file()?),
@@ -250,15 +259,19 @@ fn reload(file: &Path) -> Result<(), Failure> {
 }
 
 fn health(file: &Path) -> Result<(), Failure> {
+    Ok(probe::liveness(admin_of(file)?)?)
+}
+
+/// Where the running proxy is asked.
+fn admin_of(file: &Path) -> Result<SocketAddr, Failure> {
     let admin = config::load_admin(file)
         .map_err(|problems| Failure::usage(problems.explain("nothing was asked")))?;
-    let address = admin.ok_or_else(|| {
+    admin.ok_or_else(|| {
         Failure::usage(format!(
             "berth-proxy: {} has no [admin], so there is nobody to ask",
             file.display()
         ))
-    })?;
-    Ok(probe::liveness(address)?)
+    })
 }
 
 fn import_nginx(file: &Path, strict: bool) -> Result<(), Failure> {

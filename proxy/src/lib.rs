@@ -10,6 +10,7 @@ pub mod explain;
 pub mod import;
 pub mod server;
 pub mod settings;
+pub mod status;
 
 // Core, in the order a request meets it.
 pub mod affinity;

@@ -187,6 +187,22 @@ impl Metrics {
             .observe(duration.as_secs_f64());
     }
 
+    /// When the running settings were read, as Unix time, and whether the last reload was good.
+    pub(crate) fn last_reload(&self) -> (u64, bool) {
+        // Seconds since 1970, far from the edges of either type.
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a time of this century"
+        )]
+        let at = self.reloads.time.get() as u64;
+        (at, self.reloads.successful.get() == 1)
+    }
+
+    pub(crate) fn open_websockets(&self, upstream: &str) -> i64 {
+        self.websockets.open.with_label_values(&[upstream]).get()
+    }
+
     /// Settings were read: at the start (not counted) or by a reload.
     pub(crate) fn reloaded(&self, is_good: bool, is_counted: bool) {
         if is_counted {

@@ -146,6 +146,29 @@ mod tests {
         }
     }
 
+    /// What `connect` says when every local port is in use, and `socket` when every descriptor is.
+    #[test]
+    fn a_machine_without_free_ports_or_descriptors_takes_no_server_out() {
+        use crate::health::{Transition, failed, may_serve};
+        use crate::pool::tests::pool;
+
+        const EADDRNOTAVAIL: i32 = 99;
+        const EMFILE: i32 = 24;
+        let pool = pool("a b");
+        let server = &pool.servers()[0];
+        let meet = |error: io::Error| {
+            let is_fault = Outcome::of_connect(&error).is_servers_fault();
+            let transition = is_fault.then(|| failed(&pool, server, 100));
+            (transition, may_serve(server, 100))
+        };
+        for code in [EADDRNOTAVAIL, EMFILE] {
+            let error = io::Error::from_raw_os_error(code);
+            assert_eq!(meet(error), (None, true));
+        }
+        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+        assert_eq!(meet(refused), (Some(Transition::Out), false));
+    }
+
     #[test]
     fn a_refused_connection_counts_and_goes_on_for_any_method() {
         let outcome = Outcome::of_connect(&io::Error::from(io::ErrorKind::ConnectionRefused));

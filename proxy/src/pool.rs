@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 
 use crate::handshakes::{Bucket, Rate};
 use crate::health::Badness;
-use crate::health::check::Standing;
+use crate::health::check::{LastCheck, Standing};
 use crate::health::slow_start::Comeback;
 use crate::health::window::Window;
 
@@ -97,6 +97,8 @@ pub struct State {
     pub(crate) comeback: Comeback,
     /// What the active checks say.
     pub standing: Standing,
+    /// The latest of them.
+    pub last_check: LastCheck,
     /// Tokens for Engine.IO sessions.
     pub handshakes: Bucket,
 }

@@ -1,5 +1,5 @@
-//! Asks a running proxy whether it lives: one HTTP request to its admin listener, for health checks in containers
-//! that have no curl.
+//! Asks a running proxy whether it lives, or how its servers are: one HTTP request to its admin listener, also for health
+//! checks in containers that have no curl.
 
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
@@ -10,14 +10,32 @@ use anyhow::{Context as _, ensure};
 /// Less than the usual patience of a container engine's health check, so that it sees our message.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
+/// More than the status of 256 upstreams with 1024 servers each in a hundred bytes; keeps a wrong address from filling memory.
+const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
 /// # Errors
 /// When nobody answers in time, or the answer is not 200.
 pub(crate) fn liveness(admin: SocketAddr) -> anyhow::Result<()> {
+    ask(admin, "/health/liveness").map(drop)
+}
+
+/// What the proxy says about itself.
+///
+/// # Errors
+/// As for `liveness`.
+pub(crate) fn status(admin: SocketAddr) -> anyhow::Result<String> {
+    ask(admin, "/status")
+}
+
+/// The body of the answer.
+fn ask(admin: SocketAddr, path: &str) -> anyhow::Result<String> {
     let address = reachable(admin);
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)
         .with_context(|| format!("admin listener {address} does not accept"))?;
-    let status = ask(&mut stream, address)
+    let answer = exchange(&mut stream, address, path)
         .with_context(|| format!("admin listener {address} does not answer"))?;
+    let answer = String::from_utf8_lossy(&answer);
+    let status = answer.lines().next().unwrap_or_default();
     let mut words = status.split_ascii_whitespace();
     let is_http = words
         .next()
@@ -26,26 +44,19 @@ pub(crate) fn liveness(admin: SocketAddr) -> anyhow::Result<()> {
         is_http && words.next() == Some("200"),
         "admin listener {address} answered {status:?}"
     );
-    Ok(())
+    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body);
+    Ok(body.unwrap_or_default().to_owned())
 }
 
-/// The status line.
-fn ask(stream: &mut TcpStream, address: SocketAddr) -> std::io::Result<String> {
+/// Everything until the other side closes, which it does after one answer.
+fn exchange(stream: &mut TcpStream, address: SocketAddr, path: &str) -> std::io::Result<Vec<u8>> {
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
-    let request =
-        format!("GET /health/liveness HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes())?;
-    let mut head = [0; 64];
-    let mut length = 0;
-    while length < head.len() && !head[..length].contains(&b'\n') {
-        match stream.read(&mut head[length..])? {
-            0 => break,
-            count => length += count,
-        }
-    }
-    let text = String::from_utf8_lossy(&head[..length]);
-    Ok(text.lines().next().unwrap_or_default().to_owned())
+    let mut answer = Vec::new();
+    stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
+    Ok(answer)
 }
 
 /// "All addresses" is where a listener waits, not where one can be reached.

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
-use crate::health::check::{CheckResult, Count, Verdict};
+use crate::health::check::{CheckResult, Checked, Count, Verdict};
 use crate::health::slow_start;
 use crate::pool::{Endpoint, Server};
 use crate::registry::{Registry, Snapshot};
@@ -161,6 +161,11 @@ async fn watch_one(subject: Subject, shared: Arc<Shared>, verdicts: watch::Sende
         shared
             .metrics
             .health_checked(upstream, &server.name, result);
+        server.state.last_check.set(Checked {
+            result,
+            why: asked.as_ref().err().map(ToString::to_string),
+            at: shared.clock.seconds(),
+        });
         let before = count.verdict();
         if let Some(verdict) = count.take(result) {
             // Before the verdict is seen, or its first requests would find it at full weight.

@@ -158,6 +158,21 @@ pub enum Balance {
     RandomTwo,
 }
 
+impl Balance {
+    /// As an operator says it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::RoundRobin => "round_robin",
+            Self::LeastConn => "least_conn",
+            Self::IpHash => "ip_hash",
+            Self::Hash => "hash",
+            Self::HashConsistent => "hash consistent",
+            Self::RandomTwo => "random_two",
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sticky {
     Sid(Sid),

@@ -10,7 +10,7 @@ use crate::client::Client;
 use crate::eventually::{eventually, secs};
 use crate::http;
 use crate::ports::Port;
-use crate::process::{Program, binary};
+use crate::process::{Program, binary, launched_by};
 
 /// A backend with a place of its own: it keeps its port and name over restarts.
 pub struct Backend {
@@ -63,14 +63,7 @@ impl Backend {
         let program = binary("berth-backend");
         let mut command = match &self.launcher {
             None => Command::new(&program),
-            Some(script) => {
-                let mut shell = Command::new("sh");
-                shell
-                    .arg("-c")
-                    .arg(format!("{script}; exec \"$0\" \"$@\""))
-                    .arg(&program);
-                shell
-            }
+            Some(script) => launched_by(script, &program),
         };
         command
             .arg("run")

@@ -1,7 +1,7 @@
 //! Programs: found, started, listened to, signalled, and never left behind.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -31,6 +31,16 @@ pub fn binary(name: &str) -> PathBuf {
         path.display()
     );
     path
+}
+
+/// The program, after these shell words.
+pub(crate) fn launched_by(script: &str, program: &Path) -> Command {
+    let mut shell = Command::new("sh");
+    shell
+        .arg("-c")
+        .arg(format!("{script}; exec \"$0\" \"$@\""))
+        .arg(program);
+    shell
 }
 
 /// A running program. Dropping it kills it; if the test is failing, its log is printed.

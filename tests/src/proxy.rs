@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 use crate::eventually::{eventually, secs};
 use crate::http;
 use crate::ports::Port;
-use crate::process::{Program, binary};
+use crate::process::{Program, binary, launched_by};
 
 /// What the file says, before the ports are known.
 #[derive(Clone, Debug)]
@@ -26,6 +26,7 @@ pub struct Proxy {
     upstream_lines: String,
     cookie_lines: String,
     routes: String,
+    launcher: Option<String>,
 }
 
 impl Proxy {
@@ -41,6 +42,7 @@ impl Proxy {
             upstream_lines: String::new(),
             cookie_lines: String::new(),
             routes: String::new(),
+            launcher: None,
         }
     }
 
@@ -139,6 +141,13 @@ impl Proxy {
     pub fn cookie_line(mut self, line: &str) -> Self {
         self.cookie_lines.push_str(line);
         self.cookie_lines.push('\n');
+        self
+    }
+
+    /// Shell words to run before the program, such as a limit it shall live with.
+    #[must_use]
+    pub fn launched_by(mut self, script: &str) -> Self {
+        self.launcher = Some(script.to_owned());
         self
     }
 
@@ -248,7 +257,11 @@ impl RunningProxy {
     }
 
     async fn launch(&mut self) {
-        let mut command = Command::new(binary("berth-proxy"));
+        let program = binary("berth-proxy");
+        let mut command = match &self.plan.launcher {
+            None => Command::new(&program),
+            Some(script) => launched_by(script, &program),
+        };
         command
             .args(["run", "-c"])
             .arg(&self.file)

@@ -4,6 +4,9 @@
 //! first result decides alone; after that a verdict changes only when `rise` passes or `fall` failures came in a row.
 
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::pool::Seconds;
 
 /// How one check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +63,34 @@ impl Standing {
             Verdict::Unwell => UNWELL,
         };
         self.0.store(verdict, Relaxed);
+    }
+}
+
+/// The latest check of a server, for operators. No request looks at it, so it may have a lock.
+#[derive(Debug, Default)]
+pub struct LastCheck(Mutex<Option<Checked>>);
+
+#[derive(Clone, Debug)]
+pub struct Checked {
+    pub result: CheckResult,
+    /// Why it did not pass.
+    pub why: Option<String>,
+    pub at: Seconds,
+}
+
+impl LastCheck {
+    #[must_use]
+    pub fn get(&self) -> Option<Checked> {
+        self.whole().clone()
+    }
+
+    pub fn set(&self, checked: Checked) {
+        *self.whole() = Some(checked);
+    }
+
+    fn whole(&self) -> MutexGuard<'_, Option<Checked>> {
+        // Replaced in one step; a panic elsewhere leaves nothing half done.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

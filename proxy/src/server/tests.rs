@@ -9,6 +9,7 @@ mod explain;
 mod handshakes;
 mod reload;
 mod session;
+mod status;
 mod stop;
 mod tls;
 mod tunnel;
