@@ -20,7 +20,7 @@ pub(super) fn status(context: &Context) -> Status {
         phase: match context.life.phase() {
             Phase::Running => "running",
             Phase::Draining => "draining",
-            Phase::Closing => "closing",
+            Phase::Closing | Phase::Ended => "closing",
         }
         .to_owned(),
         config: Config {
