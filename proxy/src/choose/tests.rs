@@ -582,3 +582,41 @@ fn a_handshake_waits_for_the_server_it_belongs_to() {
 fn backups_take_no_handshakes_that_primaries_have_no_token_for() {
     check_tokens("a b+", Balance::RoundRobin, None, &[Some("a"), None]);
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    #[test]
+    fn every_method_gives_every_server_its_weight(
+        weights in prop::collection::vec(1_u32..10, 2..8),
+        balance in prop::sample::select(vec![
+            Balance::RoundRobin, Balance::LeastConn, Balance::IpHash, Balance::Hash, Balance::HashConsistent, Balance::RandomTwo,
+        ]),
+        seed in any::<u32>(),
+    ) {
+        const CLIENTS: u32 = 3000;
+        let words: Vec<_> = weights.iter().zip('a'..).map(|(weight, name)| format!("{name}={weight}")).collect();
+        let pool = Pool::with_ring(servers(&words.join(" ")));
+        for client in 0..CLIENTS {
+            // Each is somebody else, and stays connected.
+            let key = seed.wrapping_add(client).wrapping_mul(0x9e37_79b1).to_be_bytes();
+            let address = HashBytes::Three([key[0], key[1], key[2]]);
+            let asking = Asking { address, key: &key, dice: u64::from(u32::from_le_bytes(key)), ..asking(None) };
+            choose(&pool, Policy { balance, ..ROUND_ROBIN }, asking, &mut Attempt::default(), 0).unwrap();
+        }
+        let total = f64::from(weights.iter().sum::<u32>());
+        for (server, weight) in pool.servers().iter().zip(&weights) {
+            let due = f64::from(CLIENTS) * f64::from(*weight) / total;
+            let bound = match balance {
+                // They count.
+                Balance::RoundRobin | Balance::LeastConn => 2.0 + f64::from(*weight),
+                // Less than six times what chance makes of so many draws.
+                Balance::IpHash | Balance::Hash | Balance::RandomTwo => 6.0 * due.sqrt(),
+                // 160 places on the ring for each unit of weight, as nginx has, are so uneven themselves.
+                Balance::HashConsistent => 6.0 * (due.sqrt() + due / f64::from(160 * weight).sqrt()),
+            };
+            let got = f64::from(server.state.connections.load(Relaxed));
+            prop_assert!((got - due).abs() <= bound, "{}: {got}, due {due}±{bound}", server.name);
+        }
+    }
+}

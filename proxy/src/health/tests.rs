@@ -217,3 +217,142 @@ proptest! {
         }
     }
 }
+
+/// nginx's rules told as a story, to be compared with the counters: a server is well, out until some second, or probed.
+#[derive(Debug)]
+struct Story {
+    max_fails: u32,
+    fail_timeout: Seconds,
+    fails: u32,
+    /// The last failure, or the last request that came after a quiet `fail_timeout`.
+    last: Seconds,
+    /// Since the last failure, a request came after a quiet `fail_timeout`.
+    is_probed: bool,
+}
+
+impl Story {
+    fn has_too_many(&self) -> bool {
+        self.max_fails > 0 && self.fails >= self.max_fails
+    }
+
+    fn is_quiet(&self, now: Seconds) -> bool {
+        now > self.last + self.fail_timeout
+    }
+
+    fn is_out(&self, now: Seconds) -> bool {
+        self.has_too_many() && !self.is_quiet(now)
+    }
+
+    fn begins(&mut self, now: Seconds) {
+        if self.is_quiet(now) {
+            (self.last, self.is_probed) = (now, true);
+        }
+    }
+
+    fn fails(&mut self, now: Seconds) -> Transition {
+        let had_too_many = self.has_too_many();
+        self.fails += 1;
+        (self.last, self.is_probed) = (now, false);
+        if self.has_too_many() && !had_too_many {
+            Transition::Out
+        } else {
+            Transition::None
+        }
+    }
+
+    fn succeeds(&mut self) -> Transition {
+        if !self.is_probed {
+            return Transition::None;
+        }
+        let had_too_many = self.has_too_many();
+        self.fails = 0;
+        if had_too_many {
+            Transition::Back
+        } else {
+            Transition::None
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Wait(Seconds),
+    /// A request comes, and is given to the server if that may serve.
+    Request,
+    /// One of the requests under way ends well, or fails; nginx does not know which either.
+    End(bool),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        (0_u64..15).prop_map(Step::Wait),
+        Just(Step::Request),
+        any::<bool>().prop_map(Step::End),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn a_server_goes_out_and_comes_back_exactly_as_nginxs(
+        max_fails in 0_u32..4, fail_timeout in 1_u64..12, steps in prop::collection::vec(step(), 0..100),
+    ) {
+        let pool = Pool::new(servers("a b").map(|server| Server { max_fails, fail_timeout, ..server }));
+        let a = &pool.servers()[0];
+        let mut story = Story { max_fails, fail_timeout, fails: 0, last: 0, is_probed: false };
+        let (mut now, mut under_way) = (START, 0_usize);
+        for step in steps {
+            match step {
+                Step::Wait(seconds) => now += seconds,
+                Step::Request if may_serve(a, now) => {
+                    prop_assert!(pick(a, now));
+                    story.begins(now);
+                    prop_assert!(!story.has_too_many() || !may_serve(a, now), "one probe at a time");
+                    under_way += 1;
+                }
+                Step::End(is_good) if under_way > 0 => {
+                    under_way -= 1;
+                    if is_good {
+                        prop_assert_eq!(succeeded(&pool, a, now), story.succeeds());
+                    } else {
+                        prop_assert_eq!(failed(&pool, a, now), story.fails(now));
+                    }
+                }
+                Step::Request | Step::End(_) => {}
+            }
+            prop_assert_eq!(is_out(a, now), story.is_out(now), "at {}: {:?}", now, story);
+        }
+    }
+
+    #[test]
+    fn out_is_out_for_fail_timeout_and_at_most_a_second_more(
+        max_fails in 1_u32..5, fail_timeout in 1_u64..100, failed_at in START * 1000..START * 1000 + 5000, later in 0_u64..200_000,
+    ) {
+        let pool = Pool::new(servers("a b").map(|server| Server { max_fails, fail_timeout, ..server }));
+        let a = &pool.servers()[0];
+        for _ in 0..max_fails {
+            failed(&pool, a, failed_at / 1000);
+        }
+        let is_out = is_out(a, (failed_at + later) / 1000);
+        if later < fail_timeout * 1000 {
+            prop_assert!(is_out);
+        }
+        if later >= (fail_timeout + 1) * 1000 {
+            prop_assert!(!is_out);
+        }
+    }
+
+    #[test]
+    fn nothing_ever_puts_the_only_server_out(
+        max_fails in 0_u32..4, steps in prop::collection::vec((any::<bool>(), 0_u64..15), 0..50),
+    ) {
+        let pool = Pool::new(servers("a").map(|server| Server { max_fails, ..server }));
+        let (only, mut now) = (&pool.servers()[0], START);
+        for (is_good, wait) in steps {
+            now += wait;
+            prop_assert!(pick(only, now));
+            let changed = if is_good { succeeded(&pool, only, now) } else { failed(&pool, only, now) };
+            prop_assert_eq!(changed, Transition::None);
+            prop_assert!(may_serve(only, now));
+        }
+    }
+}

@@ -1,6 +1,11 @@
 use std::sync::atomic::Ordering::Relaxed;
 
+use proptest::prelude::*;
+
 use super::*;
+use crate::affinity::Mark;
+use crate::choose::{Affinity, Asking, Attempt, NoServer, choose};
+use crate::client::HashBytes;
 use crate::settings::Balance;
 
 const NOW: Seconds = 1_000_000;
@@ -258,4 +263,65 @@ fn a_server_that_is_no_longer_down_starts_slowly() {
     let registry = Registry::new(one, Addresses::new());
     registry.replace(both, Addresses::new(), NOW);
     assert_eq!(parts(&registry, NOW + 3), [1000, 300]);
+}
+
+/// Whom a request of the session that `tag` names is given to.
+fn served(registry: &Registry, tag: &str) -> Result<(String, Affinity), NoServer> {
+    let snapshot = registry.current();
+    let upstream = &snapshot.upstreams[0];
+    let asking = Asking {
+        address: HashBytes::Three([10, 0, 0]),
+        marks: [
+            Some(Mark {
+                method: Method::Sid,
+                name: tag.as_bytes(),
+                is_only: true,
+            }),
+            None,
+        ],
+        key: b"some key",
+        dice: 7,
+        handshake: None,
+    };
+    let mut attempt = Attempt::default();
+    let choice = choose(&upstream.pool, upstream.policy, asking, &mut attempt, NOW)?;
+    let server = &upstream.pool.servers()[choice.server];
+    Ok((server.name.to_string(), choice.affinity))
+}
+
+proptest! {
+    #[test]
+    fn a_reload_without_a_server_moves_nobody_elses_session(
+        addresses in prop::collection::btree_set((any::<[u8; 4]>(), 1_u16..), 2..10),
+        routed in any::<u16>(),
+        removed in any::<prop::sample::Index>(),
+        is_down_only in any::<bool>(),
+        balance in prop::sample::select(vec![
+            Balance::RoundRobin, Balance::LeastConn, Balance::IpHash, Balance::Hash, Balance::HashConsistent, Balance::RandomTwo,
+        ]),
+    ) {
+        let texts: Vec<_> = addresses.into_iter().map(|address| SocketAddr::from(address).to_string()).collect();
+        let mut settings = settings(&texts.iter().map(String::as_str).collect::<Vec<_>>());
+        settings.upstreams[0].balance = balance;
+        for (index, server) in settings.upstreams[0].servers.iter_mut().enumerate() {
+            server.route = (routed & 1 << index != 0).then(|| format!("route-{index}"));
+        }
+        let registry = Registry::new(settings.clone(), Addresses::new());
+        let snapshot = registry.current();
+        let sessions: Vec<_> = snapshot.upstreams[0].pool.servers().iter()
+            .map(|server| (server.tag.to_string(), server.name.to_string())).collect();
+
+        let removed = removed.index(texts.len());
+        if is_down_only {
+            settings.upstreams[0].servers[removed].down = true;
+        } else {
+            settings.upstreams[0].servers.remove(removed);
+        }
+        registry.replace(settings, Addresses::new(), NOW);
+
+        for (index, (tag, server)) in sessions.into_iter().enumerate() {
+            let expected = if index == removed { Err(NoServer::SessionGone) } else { Ok((server, Affinity::Hit)) };
+            prop_assert_eq!(served(&registry, &tag), expected);
+        }
+    }
 }

@@ -192,6 +192,15 @@ proptest! {
     }
 
     #[test]
+    fn a_value_that_was_cut_off_is_forged(route in "[!#-+\\--:<-\\[\\]-~]{1,32}") {
+        let header = issued(&[NEW], &route);
+        for end in "srv_id=".len()..header.len() {
+            let read = read(&sticky(&[NEW, OLD]), &[&header[..end]]);
+            prop_assert!(matches!(read, Reading::Forged), "{}: {:?}", &header[..end], read);
+        }
+    }
+
+    #[test]
     fn a_changed_byte_is_forged(route in "[!#-+\\--:<-\\[\\]-~]{1,32}", at in any::<prop::sample::Index>(), byte in any::<u8>()) {
         let mut header = issued(&[NEW], &route).into_bytes();
         let begin = "srv_id=".len();

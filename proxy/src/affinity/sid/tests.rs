@@ -285,3 +285,25 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    // Each case tries some 500 changes.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(16) })]
+
+    #[test]
+    fn no_bit_of_a_signed_session_id_can_change_and_no_end_be_cut_off(session in "[A-Za-z0-9_-]{1,24}", tag in "[A-Za-z0-9_-]{1,32}") {
+        let sid = issued(&[NEW], &session, &tag);
+        let read = |sid: &str| bound(envelope(&[NEW, OLD]).read("GET", &format!("{TARGET}{sid}")));
+        prop_assert!(read(&sid).is_some());
+        for bit in 0..8 * sid.len() {
+            let mut changed = sid.clone().into_bytes();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            // A target that is not text is refused before.
+            let Ok(changed) = String::from_utf8(changed) else { continue };
+            prop_assert_eq!(read(&changed), None, "{}", changed);
+        }
+        for end in 0..sid.len() {
+            prop_assert_eq!(read(&sid[..end]), None, "{}", &sid[..end]);
+        }
+    }
+}
