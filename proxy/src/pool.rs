@@ -195,12 +195,8 @@ impl Pool {
             Group::Primary => (0, self.primaries),
             Group::Backup => (self.primaries, self.servers.len() - self.primaries),
         };
-        self.servers
-            .iter()
-            .map(AsRef::as_ref)
-            .enumerate()
-            .skip(skip)
-            .take(take)
+        let servers = self.servers.iter().enumerate().skip(skip).take(take);
+        servers.map(|(index, server)| (index, &**server))
     }
 
     #[must_use]
@@ -235,45 +231,61 @@ impl Pool {
 pub struct Tried {
     /// Nobody may serve, so this is good enough.
     pub(crate) takes: Option<Badness>,
-    /// The first 64 servers: enough for nearly everyone without allocating.
-    first: u64,
-    rest: Vec<u64>,
+    /// The first `TRIED_INLINE` servers, a bit each.
+    first: [u64; TRIED_INLINE / 64],
+    /// All others.
+    rest: Option<Box<Rest>>,
 }
+
+/// So many servers a request remembers in place; only one that tries a server behind them allocates. No more, because
+/// every idle WebSocket keeps these bits.
+const TRIED_INLINE: usize = 320;
+
+#[derive(Clone, Debug, Default)]
+struct Rest(Vec<u64>);
 
 impl Tried {
     pub fn insert(&mut self, index: usize) {
-        let (word, bit) = (index / 64, 1_u64 << (index % 64));
-        if let Some(above) = word.checked_sub(1) {
-            if self.rest.len() <= above {
-                self.rest.resize(above + 1, 0);
+        let (word, bit) = place(index);
+        if let Some(above) = word.checked_sub(self.first.len()) {
+            let Rest(words) = &mut **self.rest.get_or_insert_default();
+            if words.len() <= above {
+                words.resize(above + 1, 0);
             }
-            if let Some(word) = self.rest.get_mut(above) {
-                *word |= bit;
-            }
-        } else {
-            self.first |= bit;
+        }
+        if let Some(word) = self.word_mut(word) {
+            *word |= bit;
         }
     }
 
     pub fn remove(&mut self, index: usize) {
-        let (word, bit) = (index / 64, 1_u64 << (index % 64));
-        if let Some(above) = word.checked_sub(1) {
-            if let Some(word) = self.rest.get_mut(above) {
-                *word &= !bit;
-            }
-        } else {
-            self.first &= !bit;
+        let (word, bit) = place(index);
+        if let Some(word) = self.word_mut(word) {
+            *word &= !bit;
         }
     }
 
     #[must_use]
     pub fn contains(&self, index: usize) -> bool {
-        let (word, bit) = (index / 64, 1_u64 << (index % 64));
-        let word = word.checked_sub(1).map_or(self.first, |above| {
-            self.rest.get(above).copied().unwrap_or(0)
-        });
-        word & bit != 0
+        let (word, bit) = place(index);
+        let word = match word.checked_sub(self.first.len()) {
+            None => self.first.get(word),
+            Some(above) => self.rest.as_ref().and_then(|rest| rest.0.get(above)),
+        };
+        word.is_some_and(|word| word & bit != 0)
     }
+
+    fn word_mut(&mut self, word: usize) -> Option<&mut u64> {
+        match word.checked_sub(self.first.len()) {
+            None => self.first.get_mut(word),
+            Some(above) => self.rest.as_mut()?.0.get_mut(above),
+        }
+    }
+}
+
+/// In which word a server has its bit.
+fn place(index: usize) -> (usize, u64) {
+    (index / 64, 1 << (index % 64))
 }
 
 #[cfg(test)]
@@ -341,13 +353,13 @@ pub(crate) mod tests {
         }
 
         #[test]
-        fn tried_is_a_set(indexes in prop::collection::vec(0_usize..300, 0..40), removed in 0_usize..300) {
+        fn tried_is_a_set(indexes in prop::collection::vec(0_usize..700, 0..40), removed in 0_usize..700) {
             let mut tried = Tried::default();
             for index in &indexes {
                 tried.insert(*index);
             }
             tried.remove(removed);
-            for index in 0..300 {
+            for index in 0..700 {
                 prop_assert_eq!(tried.contains(index), index != removed && indexes.contains(&index));
             }
         }

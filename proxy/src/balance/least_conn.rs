@@ -15,39 +15,43 @@ pub fn pick<'a>(
     now: Seconds,
 ) -> Option<usize> {
     let candidates = group.filter(|(index, server)| is_candidate(*index, server, tried, now));
-    let (first, least) =
-        candidates
-            .clone()
-            .reduce(|best, next| match compare(next.1, best.1, now) {
-                Ordering::Less => next,
-                Ordering::Equal | Ordering::Greater => best,
-            })?;
-    let (least_connections, least_weight) = load(least, now);
-    // Connections of others may change meanwhile; the servers are compared with what was just seen, not with each other again.
-    let mut ties = candidates.filter(move |(_, server)| {
-        let (connections, weight) = load(server, now);
-        connections * least_weight == least_connections * weight
-    });
-    let mut counted = ties.clone();
-    match (counted.next(), counted.next()) {
-        (Some((only, _)), None) => Some(only),
-        (Some(_), Some(_)) => round_robin::pick(&mut ties, tried, now),
-        // Everybody's load changed between the two looks.
-        (None, _) => Some(first),
+    let (mut best, mut is_tied) = (None, false);
+    for (index, server) in candidates.clone() {
+        let load = Load::of(server, now);
+        match best.map_or(Ordering::Less, |(_, least)| load.compare(least)) {
+            Ordering::Less => (best, is_tied) = (Some((index, load)), false),
+            Ordering::Equal => is_tied = true,
+            Ordering::Greater => {}
+        }
     }
+    let (first, least) = best?;
+    if !is_tied {
+        return Some(first);
+    }
+    // Connections of others may change meanwhile; the servers are compared with what was just seen, not with each other again.
+    let ties = candidates.filter(|(_, server)| Load::of(server, now).compare(least).is_eq());
+    // Nobody's turn: everybody's load changed between the two looks.
+    round_robin::turn(ties, now).or(Some(first))
 }
 
-/// By load: connections for the weight.
-pub(super) fn compare(a: &Server, b: &Server, now: Seconds) -> Ordering {
-    let ((a_connections, a_weight), (b_connections, b_weight)) = (load(a, now), load(b, now));
-    (a_connections * b_weight).cmp(&(b_connections * a_weight))
+/// Connections for the weight.
+#[derive(Clone, Copy)]
+pub(super) struct Load {
+    connections: u64,
+    weight: u64,
 }
 
-fn load(server: &Server, now: Seconds) -> (u64, u64) {
-    (
-        u64::from(server.state.connections.load(Relaxed)),
-        u64::from(server.weight) * u64::from(slow_start::part(server, now)),
-    )
+impl Load {
+    pub(super) fn of(server: &Server, now: Seconds) -> Self {
+        Self {
+            connections: u64::from(server.state.connections.load(Relaxed)),
+            weight: u64::from(server.weight) * u64::from(slow_start::part(server, now)),
+        }
+    }
+
+    pub(super) fn compare(self, other: Self) -> Ordering {
+        (self.connections * other.weight).cmp(&(other.connections * self.weight))
+    }
 }
 
 #[cfg(test)]
@@ -98,7 +102,7 @@ mod tests {
             }
             let picked = pick(pool.group(Group::Primary), &Tried::default(), 0).unwrap();
             for server in pool.servers() {
-                prop_assert!(compare(server, &pool.servers()[picked], 0) != Ordering::Less);
+                prop_assert!(!Load::of(server, 0).compare(Load::of(&pool.servers()[picked], 0)).is_lt());
             }
         }
     }

@@ -3,20 +3,21 @@
 //! For several proxies before the same servers: each sees only its own connections, so "the least loaded" would be the
 //! same server to all of them. After 20 misses smooth weighted round robin decides.
 
-use super::{Aim, least_conn, round_robin};
+use super::least_conn::Load;
+use super::{Aim, round_robin};
 use crate::pool::{Group, Pool, Seconds, Tried};
 
 pub type Draws = Aim<Count>;
 
 /// How many numbers one request has drawn.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Count(u64);
+pub struct Count(u32);
 
 impl Count {
     /// The next of the even draws that follow from one random number (SplitMix64).
     fn next(&mut self, dice: u64) -> u64 {
         self.0 += 1;
-        let mut mixed = dice.wrapping_add(self.0.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut mixed = dice.wrapping_add(u64::from(self.0).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ (mixed >> 31)
@@ -35,7 +36,7 @@ pub fn pick(
     if let Some((earlier, rival)) = draws.hit(pool, tried, now, next) {
         while let Some((index, server)) = draws.hit(pool, tried, now, next) {
             if index != earlier {
-                let is_busier = least_conn::compare(server, rival, now).is_gt();
+                let is_busier = Load::of(server, now).compare(Load::of(rival, now)).is_gt();
                 return Some(if is_busier { earlier } else { index });
             }
             draws.misses += 1;

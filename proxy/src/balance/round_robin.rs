@@ -16,12 +16,20 @@ pub fn pick<'a>(
     tried: &Tried,
     now: Seconds,
 ) -> Option<usize> {
+    turn(
+        group.filter(|(index, server)| is_candidate(*index, server, tried, now)),
+        now,
+    )
+}
+
+/// Whose turn it is among those that may have one.
+pub(super) fn turn<'a>(
+    candidates: impl Iterator<Item = (usize, &'a Server)>,
+    now: Seconds,
+) -> Option<usize> {
     let mut total = 0;
     let mut best: Option<(usize, &Server, i64)> = None;
-    for (index, server) in group {
-        if !is_candidate(index, server, tried, now) {
-            continue;
-        }
+    for (index, server) in candidates {
         let state = &server.state;
         let effective = state.effective_weight.load(Relaxed);
         let gain = effective * i64::from(slow_start::part(server, now));

@@ -41,9 +41,6 @@ pub(super) fn translate(http: &Directive, draft: &mut Draft, notes: &mut Notes) 
         }
         tell_uncovered(site, &sites, notes);
     }
-    if sites.is_empty() {
-        lone_upstream(http, draft, notes);
-    }
     let scopes: Vec<Scope<'_>> = uses.iter().map(|(_, scope)| scope.clone()).collect();
     limits::of_server(&scopes, draft, notes);
     for upstream in &mut draft.upstreams {
@@ -106,22 +103,6 @@ fn listen(sites: &[Site<'_>], draft: &mut Draft, notes: &mut Notes) {
             origin,
         });
     }
-}
-
-/// An upstream and nothing else, as articles print it: everything goes there.
-fn lone_upstream(http: &Directive, draft: &mut Draft, notes: &mut Notes) {
-    let mut blocks = http.inner().iter().filter(|inner| inner.name == "upstream");
-    let (Some(block), None) = (blocks.next(), blocks.next()) else {
-        return;
-    };
-    notes.changes(
-        block,
-        "no server block says where to listen and what to pass on; Berth listens on its default, 0.0.0.0:8080, and passes everything here",
-    );
-    let name = free_name(block.only().unwrap_or_default(), draft);
-    draft
-        .upstreams
-        .push(upstream::translate(name, block, notes));
 }
 
 /// The name of the upstream that a `proxy_pass` means; it is made when it is met first.

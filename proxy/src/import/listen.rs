@@ -53,12 +53,6 @@ fn one(directive: &Directive) -> Listen<'_> {
 
 /// What is said of the words behind the address.
 pub(super) fn tell(listen: &Listen<'_>, notes: &mut Notes) {
-    if listen.address.starts_with("unix:") {
-        notes.harmless(
-            listen.directive,
-            "who comes over a Unix socket is believed, as with set_real_ip_from unix:",
-        );
-    }
     for word in listen.directive.words.iter().skip(1) {
         let name = word.split('=').next().unwrap_or(word);
         match name {

@@ -341,51 +341,6 @@ fn a_timeout_that_another_location_leaves_at_its_default_is_not_shortened() {
 }
 
 #[test]
-fn names_and_sockets_that_clients_come_by_are_told() {
-    let import = of(
-        "http { server { listen 80; location / { proxy_pass http://a:1; proxy_set_header Host $host; } }\n\
-         server {\nlisten unix:/run/b.sock; listen 80;\nserver_name $hostname;\n\
-         location /x/ { proxy_pass http://a:1; proxy_set_header Host $host; } } }",
-    )
-    .unwrap();
-    assert!(body(&import).contains("\"unix:/run/b.sock\""));
-    assert_eq!(
-        notes(&import),
-        [
-            "n.conf:3: listen: who comes over a Unix socket is believed, as with set_real_ip_from unix:"
-        ]
-    );
-    let unnamed = of(
-        "http { server { listen 80; location / { proxy_pass http://a:1; proxy_set_header Host $host; } }\n\
-         server { listen 80;\nserver_name $hostname;\n\
-         location /x/ { proxy_pass http://a:1; proxy_set_header Host $host; } } }",
-    );
-    assert_eq!(
-        notes(&unnamed.unwrap()),
-        [
-            "!n.conf:2: server: a path that none of its locations passes on goes to the routes without a host; write a [[route]] for its / if that is wrong",
-            "!n.conf:3: server_name: $hostname: is no plain host name; write a [[route]] with the one that clients use",
-            "!n.conf:4: location: no plain host name leads to it in nginx, so it got no [[route]]; write one if it is needed"
-        ]
-    );
-}
-
-#[test]
-fn an_upstream_alone_is_where_everything_goes() {
-    let import = of(
-        "upstream app_backend {\n ip_hash;\n server app:3000 max_fails=3 fail_timeout=30s;\n server app2:3000;\n}\n",
-    );
-    let import = import.unwrap();
-    assert_eq!(
-        body(&import),
-        "[upstream.app_backend]\nbalance = \"ip_hash\"\nservers = [\n  { address = \"app:3000\", max_fails = 3, fail_timeout = \"30s\" },\n  \"app2:3000\",\n]"
-    );
-    assert_eq!(notes(&import).len(), 2);
-    // Of two nobody knows which one is meant.
-    assert!(of("upstream a { server a:1; } upstream b { server b:1; }").is_err());
-}
-
-#[test]
 fn configurations_of_other_programs_are_recognised() {
     let refused = of("# ours\nglobal\n  daemon\nfrontend web\n  bind *:80\n").unwrap_err();
     assert_eq!(
