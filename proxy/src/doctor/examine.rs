@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use crate::clock::Stopwatch;
 use crate::doctor::ask::{Asker, Question};
 use crate::doctor::dial::Dialer;
 use crate::doctor::packet::{Open, Refused, Revision};
 use crate::doctor::polling::{self, Cookies, Silence};
-use crate::doctor::seen::{Address, Idle, Reply, Seen};
+use crate::doctor::seen::{Address, Idle, Reply, Seen, Session};
 use crate::doctor::target::{Origin, Target};
 use crate::doctor::websocket;
 
@@ -25,6 +26,10 @@ pub struct Examination {
 
 /// Upgrades that are tried: enough to meet every server of a small fleet.
 const UPGRADES_MAX: usize = 6;
+
+/// So many are tried in any case, and more only within this time.
+const SESSIONS_MIN: usize = 2;
+const SESSIONS_TIME_MAX: Duration = Duration::from_secs(20);
 
 /// A ping may be late by this much.
 const PING_LATE_MAX: Duration = Duration::from_secs(5);
@@ -152,25 +157,15 @@ async fn busy(
     seen: &mut Seen,
 ) {
     let revision = open.revision;
-    for number in 1..=examination.sessions {
-        tell(&format!(
-            "session {number} of {} without cookies",
-            examination.sessions
-        ));
-        let session = polling::session(asker, revision, Cookies::Dropped).await;
-        seen.without_cookies.push(session);
-    }
-    for number in 1..=examination.sessions {
-        tell(&format!(
-            "session {number} of {} with cookies",
-            examination.sessions
-        ));
-        let session = polling::session(asker, revision, Cookies::Kept).await;
-        seen.with_cookies.push(session);
-    }
+    seen.without_cookies = sessions(examination, asker, revision, Cookies::Dropped, tell).await;
+    seen.with_cookies = sessions(examination, asker, revision, Cookies::Kept, tell).await;
     if open.offers_websocket {
         tell("upgrading to WebSockets");
-        for _ in 0..examination.sessions.min(UPGRADES_MAX) {
+        let stopwatch = Stopwatch::start();
+        for done in 0..examination.sessions.min(UPGRADES_MAX) {
+            if is_enough(done, stopwatch) {
+                break;
+            }
             seen.upgrades
                 .push(websocket::upgrade(asker, revision).await);
         }
@@ -187,6 +182,33 @@ async fn busy(
     if !examination.is_quick {
         tell("waiting in silence for the server's ping");
     }
+}
+
+async fn sessions(
+    examination: &Examination,
+    asker: &Asker,
+    revision: Revision,
+    cookies: Cookies,
+    tell: &(dyn Fn(&str) + Sync),
+) -> Vec<Session> {
+    let manner = match cookies {
+        Cookies::Kept => "with",
+        Cookies::Dropped => "without",
+    };
+    let all = examination.sessions;
+    let stopwatch = Stopwatch::start();
+    let mut sessions = Vec::new();
+    while sessions.len() < all && !is_enough(sessions.len(), stopwatch) {
+        let number = sessions.len() + 1;
+        tell(&format!("session {number} of {all} {manner} cookies"));
+        sessions.push(polling::session(asker, revision, cookies).await);
+    }
+    sessions
+}
+
+/// A server that is down may cost seconds each time; then fewer sessions must do.
+fn is_enough(done: usize, stopwatch: Stopwatch) -> bool {
+    done >= SESSIONS_MIN && stopwatch.elapsed() > SESSIONS_TIME_MAX
 }
 
 #[derive(Clone, Copy)]

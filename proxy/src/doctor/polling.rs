@@ -178,6 +178,13 @@ pub(super) async fn session(asker: &Asker, revision: Revision, cookies: Cookies)
     let mut requests = Vec::new();
     for _ in 1..REQUESTS {
         requests.push(polling.post(patience, &packet::question()).await);
+        // Who hangs is not asked again: the next session may meet another server.
+        if matches!(requests.last(), Some(Err(Fault::Silent(_)))) {
+            return Session {
+                handshake,
+                requests,
+            };
+        }
     }
     // Where no question arrived, a poll would wait for the next ping.
     if requests.iter().any(|reply| fate(reply) == Fate::Kept) {
