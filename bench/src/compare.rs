@@ -33,6 +33,9 @@ pub struct Wish {
     pub command: String,
 }
 
+/// Runnable tasks before the start above which somebody else was at work.
+const LOAD_MAX: f64 = 0.7;
+
 /// What every contender gave in every round, by metric.
 type Samples = BTreeMap<(Contender, &'static str), Vec<f64>>;
 
@@ -44,6 +47,9 @@ pub fn compare(wish: &Wish) -> anyhow::Result<Results> {
     let rows = wanted(&wish.only)?;
     let mut bench = Bench::start(wish)?;
     let machine = machine::facts(&bench.contenders, wish)?;
+    if machine.load_before > LOAD_MAX {
+        bench.note("the machine was busy: these numbers are not to be quoted".to_owned());
+    }
     let mut samples = Samples::new();
     for scenario in Scenario::ALL {
         if !rows.iter().any(|row| row.scenario == scenario) {

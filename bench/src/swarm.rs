@@ -7,6 +7,7 @@ mod channel;
 mod drive;
 mod http;
 mod idle;
+mod meter;
 mod pace;
 mod progress;
 mod report;

@@ -73,6 +73,14 @@ fn read(path: PathBuf, parse: fn(&str) -> Option<u64>) -> io::Result<u64> {
     parse(&text).ok_or_else(unknown)
 }
 
+/// The run time of this thread so far.
+///
+/// # Errors
+/// When the kernel does not keep it.
+pub fn this_thread_cpu_ns() -> io::Result<u64> {
+    read("/proc/thread-self/schedstat".into(), run_time_ns)
+}
+
 /// Of a `schedstat`: time on a processor, time waiting for one, times run.
 fn run_time_ns(text: &str) -> Option<u64> {
     text.split_whitespace().next()?.parse().ok()

@@ -22,7 +22,6 @@ const STYLE: &str = "
   .small { font-size: 11px; fill: #59636e }
   .berth { fill: #0969da } .nginx { fill: #8c959f } .haproxy { fill: #b7bfc7 } .envoy { fill: #d1d9e0 }
   .goal { stroke: #cf222e; stroke-width: 2 }
-  .one { stroke: #8c959f; stroke-dasharray: 2 3 }
   @media (prefers-color-scheme: dark) {
     text { fill: #e6edf3 }
     .small { fill: #9198a1 }
@@ -39,10 +38,6 @@ pub(super) fn chart(results: &Results) -> String {
         body += &group(row, &names, top);
         top += BAR_STEP * names.len() as f64 + GROUP_GAP;
     }
-    let one = LEFT + UNIT;
-    body += &format!(
-        "<line class=\"one\" x1=\"{one}\" x2=\"{one}\" y1=\"{TITLE_HEIGHT}\" y2=\"{top}\"/>\n"
-    );
     let machine = &results.machine;
     let foot = format!(
         "{} × {}, kernel {}. {}",
@@ -76,6 +71,9 @@ fn legend(names: &[&str]) -> String {
         );
         left += 80.0;
     }
+    let (line, word) = (left + 5.0, left + 14.0);
+    text += &format!("<line class=\"goal\" x1=\"{line}\" x2=\"{line}\" y1=\"33\" y2=\"47\"/>");
+    text += &format!("<text x=\"{word}\" y=\"44\">Berth's goal</text>\n");
     text
 }
 
@@ -93,22 +91,31 @@ fn group(row: &Judged, names: &[&str], top: f64) -> String {
             escaped(&goal)
         );
     }
+    // One that is off the picture would say something else.
+    let goal = row.goal_to_nginx.filter(|goal| *goal <= RATIO_MAX);
     for (index, name) in names.iter().enumerate() {
-        let Some(seen) = row.seen.get(name) else {
-            continue;
-        };
-        let (Some(value), Some(ratio)) = (seen.value, seen.to_nginx) else {
+        let seen = row.seen.get(name);
+        let Some((value, ratio)) = seen.and_then(|seen| seen.value.zip(seen.to_nginx)) else {
             continue;
         };
         let y = top + BAR_STEP * index as f64;
         let width = ratio.clamp(0.0, RATIO_MAX) * UNIT;
-        let is_cut = if ratio > RATIO_MAX { " →" } else { "" };
-        let label = format!("{is_cut} {} {} ({ratio:.2} ×)", number(value), row.unit);
-        let (label_x, label_y) = (LEFT + width + 5.0, y + BAR_HEIGHT - 3.0);
+        // Words stand behind Berth's goal, not under it.
+        let goal = goal.filter(|_| index == 0).unwrap_or_default() * UNIT;
+        let (label_x, label_y) = (LEFT + width.max(goal) + 5.0, y + BAR_HEIGHT - 3.0);
+        let is_cut = if ratio > RATIO_MAX { "→ " } else { "" };
+        let label = format!("{is_cut}{} {} ({ratio:.2} ×)", number(value), row.unit);
         text += &format!(
             "<rect class=\"{name}\" x=\"{LEFT}\" y=\"{y}\" width=\"{width:.1}\" height=\"{BAR_HEIGHT}\"/>\
              <text class=\"small\" x=\"{label_x:.1}\" y=\"{label_y}\">{}</text>\n",
-            escaped(label.trim_start())
+            escaped(&label)
+        );
+    }
+    if let Some(goal) = goal {
+        let x = LEFT + goal * UNIT;
+        let (above, below) = (top - 2.0, top + BAR_HEIGHT + 2.0);
+        text += &format!(
+            "<line class=\"goal\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{above}\" y2=\"{below}\"/>\n"
         );
     }
     text
@@ -141,6 +148,7 @@ mod tests {
             unit: "µs",
             is_cost: true,
             goal: "≤ 0.80 × nginx".to_owned(),
+            goal_to_nginx: Some(0.8),
             is_reached: Some(true),
             to_nginx: Some(0.7),
             to_haproxy: None,
@@ -165,5 +173,9 @@ mod tests {
         assert!(picture.contains("→ 150 µs (3.00 ×)"));
         assert!(picture.contains("CPU &lt;per&gt; request"));
         assert_eq!(picture.matches("<rect").count(), 6);
+        assert!(
+            picture.contains("x1=\"442.0\""),
+            "the goal, at 0.8 of nginx's bar"
+        );
     }
 }

@@ -154,7 +154,7 @@ impl<'a> Bench<'a> {
         }
         let mut running = self.line_up(scenario, flavour)?;
         let rate = match scenario {
-            Scenario::Latency => Some(self.half_saturation(&running)?),
+            Scenario::Latency => Some(self.half_saturation(&running, samples)?),
             _ => None,
         };
         let is_idle = matches!(scenario, Scenario::WsIdle | Scenario::HttpIdle);

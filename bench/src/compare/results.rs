@@ -42,6 +42,8 @@ pub(super) struct Judged {
     pub(super) unit: &'static str,
     pub(super) is_cost: bool,
     pub(super) goal: String,
+    /// Where it is, as a share of what nginx takes.
+    pub(super) goal_to_nginx: Option<f64>,
     pub(super) is_reached: Option<bool>,
     /// Berth's, the median of the rounds' ratios.
     pub(super) to_nginx: Option<f64>,

@@ -1,5 +1,7 @@
 //! The table's rows: what is measured, in what unit, and the goal.
 
+use std::collections::BTreeMap;
+
 use super::Samples;
 use super::median::{median, median_of_ratios};
 use super::proxies::Contender;
@@ -192,7 +194,7 @@ pub(super) const ROWS: [Row; 20] = [
             Scenario::WsOpen,
             "ws-open-opened",
             "fresh WebSockets opened",
-            "in all",
+            "",
             &[],
         )
     },
@@ -202,7 +204,7 @@ pub(super) const ROWS: [Row; 20] = [
             Scenario::WsOpen,
             "ws-open-lost",
             "… of them lost",
-            "in all",
+            "",
             &[Goal::AtMost(0.0)],
         )
     },
@@ -261,7 +263,7 @@ impl Row {
                 },
             )
         });
-        let seen: std::collections::BTreeMap<_, _> = seen.collect();
+        let seen: BTreeMap<_, _> = seen.collect();
         let berth = seen
             .get(Contender::Berth.name())
             .and_then(|seen| seen.value);
@@ -274,9 +276,10 @@ impl Row {
             goal: self
                 .goals
                 .iter()
-                .map(Goal::words)
+                .map(|goal| goal.words(self.unit))
                 .collect::<Vec<_>>()
                 .join(", "),
+            goal_to_nginx: self.goal_to_nginx(&seen),
             is_reached: reached(self.goals, berth, to_nginx, to_haproxy),
             to_nginx,
             to_haproxy,
@@ -285,12 +288,27 @@ impl Row {
     }
 }
 
+impl Row {
+    /// Where the goal is, as a share of what nginx takes.
+    fn goal_to_nginx(&self, seen: &BTreeMap<&'static str, Seen>) -> Option<f64> {
+        let nginx = seen
+            .get(Contender::Nginx.name())
+            .and_then(|seen| seen.value)?;
+        let shares = self.goals.iter().filter_map(|goal| match goal {
+            Goal::Nginx(most) => Some(*most),
+            Goal::AtMost(most) => (nginx > 0.0).then(|| most / nginx),
+            Goal::Haproxy(_) => None,
+        });
+        shares.min_by(f64::total_cmp)
+    }
+}
+
 impl Goal {
-    fn words(&self) -> String {
+    fn words(&self, unit: &str) -> String {
         match self {
             Self::Nginx(most) => format!("≤ {most:.2} × nginx"),
             Self::Haproxy(most) => format!("≤ {most:.2} × haproxy"),
-            Self::AtMost(most) => format!("≤ {most}"),
+            Self::AtMost(most) => format!("≤ {most} {unit}").trim_end().to_owned(),
         }
     }
 }

@@ -113,6 +113,7 @@ mod tests {
             unit: "µs",
             is_cost: true,
             goal: "≤ 0.80 × nginx".to_owned(),
+            goal_to_nginx: Some(0.8),
             is_reached,
             to_nginx: Some(berth / 50.0),
             to_haproxy: None,

@@ -8,9 +8,10 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use super::meter::Meter;
 use super::pace::Pace;
-use super::progress::Progress;
-use super::report::{Cpu, Report};
+use super::progress::{self, Progress};
+use super::report::Report;
 use super::tally::{Failure, Tally};
 use super::target::Target;
 use crate::clock;
@@ -24,7 +25,6 @@ const LATE_MAX: Duration = Duration::from_secs(30);
 const OPENING_MAX: usize = 64;
 /// Before a connection that failed is opened again.
 const FAILURE_PAUSE: Duration = Duration::from_millis(10);
-const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 
 /// What a run does, whatever its exchanges are.
 #[derive(Clone, Debug)]
@@ -127,62 +127,50 @@ async fn conduct<S: Session>(scene: Scene, watch: &Watch) -> anyhow::Result<Repo
     let (pace, tally) = Pace::of(plan)?;
     let pace = Rc::new(pace);
     let mut clients = JoinSet::new();
+    let mut meter = Meter::start(watch)?;
     if plan.total.is_some() {
-        tally.begin(clock::now());
+        tally.begin(meter.since);
     }
-    let cpu_at_start = watch.cpu_ns()?;
     for index in 0..plan.connections {
         let (scene, pace, tally) = (Rc::clone(&scene), Rc::clone(&pace), Rc::clone(&tally));
         clients.spawn_local(drive::<S>(scene, index, pace, tally));
     }
     let keeper = Rc::clone(&pace);
     let keeper = tokio::task::spawn_local(async move { keeper.keep_time().await });
-    let started = clock::now();
     let mut progress = Progress::new(S::NAME);
-    let (since, cpu_before) = if plan.total.is_some() {
+    if plan.total.is_some() {
         finish_all(&mut clients, &mut progress, &tally, plan).await;
-        (started, cpu_at_start)
     } else {
         sleep(plan.warm_up).await;
-        let (since, cpu_before) = (clock::now(), watch.cpu_ns()?);
-        tally.begin(since);
-        while since.elapsed() < plan.duration {
-            sleep(PROGRESS_INTERVAL.min(plan.duration.saturating_sub(since.elapsed()))).await;
-            progress.show(
-                since.elapsed().div_duration_f64(plan.duration),
-                tally.done(),
-            );
-        }
-        (since, cpu_before)
-    };
-    let until = clock::now();
-    let cpu_ns = watch.cpu_ns()?.saturating_sub(cpu_before);
-    tally.finish(until);
+        meter = Meter::start(watch)?;
+        tally.begin(meter.since);
+        progress
+            .follow(meter.since, plan.duration, || tally.done())
+            .await;
+    }
+    let reading = meter.read()?;
+    tally.finish(reading.until);
     progress.clear();
+    if keeper.is_finished() {
+        keeper.await??;
+    }
     let all_ended = timeout(LATE_MAX, async {
         while clients.join_next().await.is_some() {}
     });
     if all_ended.await.is_err() {
         (0..clients.len()).for_each(|_| tally.fail(Failure::TimedOut));
     }
-    keeper.abort();
-    let cpu = (!watch.is_empty()).then(|| Cpu::new(cpu_ns, tally.done()));
-    Ok(Report::new(S::NAME, plan, &tally, until - since, cpu))
+    Ok(Report::new(S::NAME, plan, &tally, &reading))
 }
 
-async fn finish_all(
-    clients: &mut JoinSet<()>,
-    progress: &mut Progress,
-    tally: &Tally,
-    plan: &Plan,
-) {
+async fn finish_all(clients: &mut JoinSet<()>, bar: &mut Progress, tally: &Tally, plan: &Plan) {
     let total = plan.total.unwrap_or_default().max(1);
     while !clients.is_empty() {
-        let step = timeout(PROGRESS_INTERVAL, async {
+        let step = timeout(progress::INTERVAL, async {
             while clients.join_next().await.is_some() {}
         });
         if step.await.is_err() {
-            progress.show(tally.done() as f64 / total as f64, tally.done());
+            bar.show(tally.done() as f64 / total as f64, tally.done());
         }
     }
 }

@@ -1,8 +1,14 @@
 //! A bar on a terminal; nothing anywhere else.
 
 use std::io::{IsTerminal as _, Write as _, stderr};
+use std::time::{Duration, Instant};
+
+use tokio::time::sleep;
+
+use crate::clock;
 
 const WIDTH: usize = 30;
+pub(crate) const INTERVAL: Duration = Duration::from_millis(200);
 
 pub(crate) struct Progress {
     what: &'static str,
@@ -19,6 +25,23 @@ impl Progress {
         if self.is_shown {
             let line = format!("\r{} {} {done}", self.what, bar(share));
             self.write(&line);
+        }
+    }
+
+    /// Shows it for so long, and ends then.
+    pub(crate) async fn follow(
+        &mut self,
+        since: Instant,
+        length: Duration,
+        done: impl Fn() -> u64,
+    ) {
+        loop {
+            let passed = clock::now().saturating_duration_since(since);
+            if passed >= length {
+                return;
+            }
+            self.show(passed.div_duration_f64(length), done());
+            sleep(INTERVAL.min(length - passed)).await;
         }
     }
 

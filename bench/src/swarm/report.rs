@@ -1,12 +1,12 @@
 //! What a run found, as it is printed.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::drive::Plan;
+use super::meter::Reading;
 use super::tally::Tally;
 
 #[derive(Clone, Debug, Serialize)]
@@ -23,26 +23,23 @@ pub struct Report {
     pub latency: Latency,
     /// Of the watched processes.
     pub cpu: Option<Cpu>,
+    /// The share of a processor that the clients took themselves. Near 1 the rate is theirs, not the proxy's.
+    pub clients_busy: f64,
 }
 
 impl Report {
-    pub(crate) fn new(
-        mode: &'static str,
-        plan: &Plan,
-        tally: &Tally,
-        took: Duration,
-        cpu: Option<Cpu>,
-    ) -> Self {
+    pub(crate) fn new(mode: &'static str, plan: &Plan, tally: &Tally, reading: &Reading) -> Self {
         Self {
             mode,
             connections: plan.connections,
             rate_per_second: plan.rate,
-            seconds: took.as_secs_f64(),
+            seconds: reading.took.as_secs_f64(),
             done: tally.done(),
-            done_per_second: tally.done() as f64 / took.as_secs_f64(),
+            done_per_second: reading.per_second(tally.done()),
             failures: tally.failures(),
             latency: Latency::new(&tally.latency()),
-            cpu,
+            cpu: reading.cpu(tally.done()),
+            clients_busy: reading.clients_busy(),
         }
     }
 
@@ -132,6 +129,8 @@ pub struct RoomReport {
     pub latency: Latency,
     /// Of the watched processes, per delivery.
     pub cpu: Option<Cpu>,
+    /// The share of a processor that the clients took themselves.
+    pub clients_busy: f64,
 }
 
 impl RoomReport {

@@ -11,9 +11,10 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::drive::{Plan, Scene, on_this_thread};
+use super::meter::{Meter, Reading};
 use super::pace::Pace;
 use super::progress::Progress;
-use super::report::{Cpu, Latency, RoomReport};
+use super::report::{Latency, RoomReport};
 use super::tally::{Failure, Tally};
 use super::target::Target;
 use super::websocket::{WebSocket, client_frame};
@@ -113,23 +114,20 @@ async fn gather(target: Target, plan: RoomPlan, watch: &Watch) -> anyhow::Result
     let keeper = Rc::clone(&hall);
     let keeper = tokio::task::spawn_local(async move { keeper.pace.keep_time().await });
     sleep(timing.warm_up).await;
-    let (since, cpu_before) = (clock::now(), watch.cpu_ns()?);
-    hall.tally.begin(since);
+    let meter = Meter::start(watch)?;
+    hall.tally.begin(meter.since);
     let mut progress = Progress::new("deliveries");
-    while since.elapsed() < timing.duration {
-        sleep(POLL).await;
-        progress.show(
-            since.elapsed().div_duration_f64(timing.duration),
-            hall.tally.done(),
-        );
-    }
-    let (until, cpu_ns) = (clock::now(), watch.cpu_ns()?.saturating_sub(cpu_before));
-    hall.tally.finish(until);
+    progress
+        .follow(meter.since, timing.duration, || hall.tally.done())
+        .await;
+    let reading = meter.read()?;
+    hall.tally.finish(reading.until);
     progress.clear();
-    keeper.abort();
+    if keeper.is_finished() {
+        keeper.await??;
+    }
     hall.quiet().await;
-    let cpu = (!watch.is_empty()).then(|| Cpu::new(cpu_ns, hall.tally.done()));
-    Ok(hall.report(until - since, cpu))
+    Ok(hall.report(&reading))
 }
 
 /// The members in order: those of the first room, of the second, and so on.
@@ -310,16 +308,16 @@ impl Hall {
         }
     }
 
-    fn report(&self, took: Duration, cpu: Option<Cpu>) -> RoomReport {
+    fn report(&self, reading: &Reading) -> RoomReport {
         let tally = &self.tally;
         RoomReport {
             mode: "socketio",
             rooms: self.plan.rooms,
             members: self.plan.members,
             rate_per_second: self.scene.plan.rate,
-            seconds: took.as_secs_f64(),
+            seconds: reading.took.as_secs_f64(),
             deliveries: tally.done(),
-            deliveries_per_second: tally.done() as f64 / took.as_secs_f64(),
+            deliveries_per_second: reading.per_second(tally.done()),
             expected_in_all: self.expected(),
             missing: self.expected() - self.delivered().min(self.expected()),
             twice: self.twice.get(),
@@ -327,7 +325,8 @@ impl Hall {
             refused: self.refused.get(),
             failures: tally.failures(),
             latency: Latency::new(&tally.latency()),
-            cpu,
+            cpu: reading.cpu(tally.done()),
+            clients_busy: reading.clients_busy(),
         }
     }
 }

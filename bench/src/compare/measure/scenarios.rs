@@ -4,22 +4,34 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
+use super::super::Samples;
+use super::super::median::median;
 use super::super::proxies::{Contender, Flavour};
 use super::super::rows::Scenario;
 use super::{Bench, Numbers, Running};
 use crate::swarm::{self, Echo, Fresh, Http, IdlePlan, Kind, Plan, Report, Target};
 
 const LARGE_MESSAGE_BYTES: usize = 64 * 1024;
+/// The share of a processor above which more clients would have got more done.
+const CLIENTS_BUSY_MAX: f64 = 0.95;
 
 impl Bench<'_> {
-    /// Requests a second that are half of what nginx can do.
-    pub(super) fn half_saturation(&mut self, running: &[Running]) -> anyhow::Result<f64> {
-        let nginx = running.iter().find(|one| one.contender == Contender::Nginx);
-        let nginx =
-            nginx.context("its rate is half of what nginx can do, and there is no nginx")?;
-        let report =
-            swarm::run::<Http>(&Target::new(nginx.address, "/"), &self.plan(), &nginx.watch)?;
-        let rate = (report.done_per_second / 2.0 / 100.0).round().max(1.0) * 100.0;
+    /// Requests a second that are half of what nginx can do: what it did in this comparison, or does now.
+    pub(super) fn half_saturation(
+        &mut self,
+        running: &[Running],
+        samples: &Samples,
+    ) -> anyhow::Result<f64> {
+        let seen = samples.get(&(Contender::Nginx, "http-rate"));
+        let saturated = if let Some(rate) = seen.and_then(|rates| median(rates)) {
+            rate
+        } else {
+            let nginx = running.iter().find(|one| one.contender == Contender::Nginx);
+            let nginx = nginx.context("without nginx there is no rate to run at")?;
+            let target = Target::new(nginx.address, "/");
+            swarm::run::<Http>(&target, &self.plan(), &nginx.watch)?.done_per_second
+        };
+        let rate = (saturated / 2.0 / 100.0).round().max(1.0) * 100.0;
         self.note(format!("latency is at {rate:.0} requests a second"));
         Ok(rate)
     }
@@ -185,6 +197,12 @@ impl Bench<'_> {
                 scenario.name(),
                 proxy.contender.name(),
                 report.failures
+            ));
+        }
+        if report.clients_busy > CLIENTS_BUSY_MAX {
+            self.note(format!(
+                "{}: the clients took a whole processor; a rate there is theirs",
+                scenario.name()
             ));
         }
         report
