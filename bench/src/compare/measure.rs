@@ -1,6 +1,7 @@
 //! The rounds: starts the proxies, sends them the swarm, and writes down what it reports.
 
 mod scenarios;
+mod tracked;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -170,6 +171,9 @@ impl<'a> Bench<'a> {
                 // Memory is what was added since the start, so each round has a start.
                 if is_idle && round > 0 {
                     *proxy = self.launch(proxy.contender, flavour)?;
+                }
+                if let Err(problem) = tracked::wait_for(self.connections(scenario, proxy)) {
+                    self.note(problem.to_owned());
                 }
                 let numbers = self.measure(scenario, proxy, rate)?;
                 say(&line(scenario, round, proxy.contender, &numbers));

@@ -12,6 +12,8 @@ use super::{Bench, Numbers, Running};
 use crate::swarm::{self, Echo, Fresh, Http, IdlePlan, Kind, Plan, Report, Target};
 
 const LARGE_MESSAGE_BYTES: usize = 64 * 1024;
+/// About what handshakes are done in a measurement.
+const TLS_CONNECTIONS: u64 = 10_000;
 /// The share of a processor above which more clients would have got more done.
 const CLIENTS_BUSY_MAX: f64 = 0.95;
 
@@ -42,6 +44,31 @@ impl Bench<'_> {
             warm_up: self.size.warm_up,
             duration: self.size.duration,
             ..Plan::default()
+        }
+    }
+
+    /// What a measurement opens, at most: each is one to the proxy and one to the backend.
+    pub(super) fn connections(&self, scenario: Scenario, proxy: &Running) -> u64 {
+        let clients = match scenario {
+            Scenario::WsOpen => self.fresh(proxy),
+            Scenario::WsIdle | Scenario::HttpIdle => self.size.idle_connections as u64,
+            Scenario::Tls => TLS_CONNECTIONS,
+            Scenario::Http
+            | Scenario::HttpFull
+            | Scenario::WsSmall
+            | Scenario::WsLarge
+            | Scenario::Latency => self.plan().connections as u64,
+        };
+        clients * 2
+    }
+
+    /// Berth's have a goal. The others' show what opening costs them, for which fewer do.
+    fn fresh(&self, proxy: &Running) -> u64 {
+        match proxy.contender {
+            Contender::Berth => self.size.fresh_per_round,
+            Contender::Nginx | Contender::Haproxy | Contender::Envoy => {
+                self.size.fresh_per_round / 5
+            }
         }
     }
 
@@ -150,7 +177,7 @@ impl Bench<'_> {
 
     fn open(&mut self, proxy: &Running) -> anyhow::Result<Numbers> {
         let plan = Plan {
-            total: Some(self.size.fresh_per_round),
+            total: Some(self.fresh(proxy)),
             is_greeted: true,
             ..self.plan()
         };
