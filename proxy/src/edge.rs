@@ -2,6 +2,7 @@
 //!
 //! Owns reading heads under their bounds, refusing what breaks a rule, and deciding who carries a request out. Does
 //! not carry out anything itself: WebSockets go to `tunnel` (and the connection's task ends), the rest to `exchange`.
+//! Connections that begin as HTTP/2 go to `h2` as a whole.
 //! Invariant: **nothing is decided about a request before its whole head was read and found unambiguous**.
 
 use std::net::IpAddr;
@@ -19,6 +20,7 @@ use crate::client::{Client, Peer, Scheme, canonical};
 use crate::clock::Stopwatch;
 use crate::exchange::answer::Asked;
 use crate::exchange::{self, Order};
+use crate::h2;
 use crate::head::read::{Bounds, Came, read, read_some};
 use crate::head::{self, Body, Head, write};
 use crate::headers::{FORWARDED_FOR, FORWARDED_PROTO, Fields, Forwarded};
@@ -111,10 +113,12 @@ impl Edge {
             },
         };
         let mut bytes = BytesMut::new();
+        if socket.is_h2() {
+            return Box::pin(h2::serve(self, guest, peer, socket, bytes)).await;
+        }
         let mut is_first = true;
         loop {
             let came = self.read_head(&mut socket, &mut bytes, is_first).await;
-            is_first = false;
             let end = match came {
                 Came::Head(end) => end,
                 Came::Nothing => return,
@@ -122,6 +126,10 @@ impl Edge {
             };
             // Taken only now: the wait for the head may have lasted over a reload.
             let snapshot = self.context.shared.registry.current();
+            if is_first && snapshot.limits.http2 && bytes.starts_with(h2::PREFACE) {
+                return Box::pin(h2::serve(self, guest, peer, socket, bytes)).await;
+            }
+            is_first = false;
             match decide(&snapshot, peer, &mut bytes, end) {
                 Step::Exchange(order) => {
                     let in_hand = std::mem::take(&mut bytes).split_off(end);
@@ -143,16 +151,10 @@ impl Edge {
     /// The client's connection once it is encrypted. Whoever does not get that far is counted, and told if possible.
     async fn shake_hands(&self, socket: Socket, peer: Option<IpAddr>) -> Option<Socket> {
         let Shared { tls, metrics, .. } = &*self.context.shared;
-        let handshake_timeout = self
-            .context
-            .shared
-            .registry
-            .current()
-            .limits
-            .tls_handshake_timeout;
+        let snapshot = self.context.shared.registry.current();
         let mut life = self.context.life.clone();
         let accepted = tokio::select! {
-            accepted = tls.accept(socket, handshake_timeout) => accepted,
+            accepted = tls.accept(socket, &snapshot.limits) => accepted,
             () = life.reached(Phase::Closing) => return None,
         };
         let Failed {
@@ -243,12 +245,16 @@ impl Edge {
     }
 
     async fn refuse(&self, socket: Socket, peer: Option<IpAddr>, refusal: Refusal) {
-        let metrics = &self.context.shared.metrics;
-        metrics.refused(refusal);
-        let client = peer.map_or_else(|| "unix:".to_owned(), |ip| canonical(ip).to_string());
-        logging::refused(&client, refusal);
+        note(&self.context.shared, peer, refusal);
         say(socket, refusal).await;
     }
+}
+
+/// Counts and logs that a client was refused before it was known what it asks for.
+pub(crate) fn note(shared: &Shared, peer: Option<IpAddr>, refusal: Refusal) {
+    shared.metrics.refused(refusal);
+    let client = peer.map_or_else(|| "unix:".to_owned(), |ip| canonical(ip).to_string());
+    logging::refused(&client, refusal);
 }
 
 pub(crate) async fn say(socket: Socket, refusal: Refusal) {

@@ -10,6 +10,7 @@ use httparse::Header;
 use crate::headers::{Fields, has_token};
 use crate::refusal::Refusal;
 
+pub mod h2;
 pub mod read;
 pub mod write;
 

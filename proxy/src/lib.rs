@@ -34,6 +34,7 @@ mod clock;
 mod dial;
 mod edge;
 mod exchange;
+mod h2;
 mod lease;
 mod lifecycle;
 mod listen;

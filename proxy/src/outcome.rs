@@ -118,6 +118,12 @@ impl Outcome {
     }
 }
 
+/// nginx repeats everything but these, which only `non_idempotent` would.
+#[must_use]
+pub fn is_idempotent(method: &str) -> bool {
+    !matches!(method, "POST" | "LOCK" | "PATCH")
+}
+
 /// Out of files (per process, per system), of ports, of buffers, of memory, or not allowed to.
 fn is_local(error: &io::Error) -> bool {
     const EACCES: i32 = 13;

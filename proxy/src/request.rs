@@ -225,6 +225,12 @@ impl Tries {
         self.server.as_ref().map_or("", |server| &server.name)
     }
 
+    /// How the last try that failed ended.
+    #[must_use]
+    pub(crate) fn last(&self) -> Option<Outcome> {
+        self.last
+    }
+
     #[must_use]
     pub(crate) fn count_of_tries(&self) -> u32 {
         self.attempt.tries()

@@ -69,6 +69,10 @@ pub struct Limits {
     pub body_bytes_max: u64,
     pub connections_max: usize,
     pub tls_handshake_timeout: Duration,
+    /// Clients may speak HTTP/2.
+    pub http2: bool,
+    /// Requests at once on one connection of it.
+    pub http2_streams_max: u32,
 }
 
 #[derive(Clone, Debug, PartialEq)]

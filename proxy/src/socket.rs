@@ -11,7 +11,7 @@ use tokio::net::{TcpStream, UnixStream};
 
 mod tls;
 
-pub(crate) use tls::TlsSocket;
+pub(crate) use tls::{ALPN_H2, TlsSocket};
 
 /// A connected socket, to a client or to a server.
 #[derive(Debug)]
@@ -27,6 +27,12 @@ impl Socket {
     #[must_use]
     pub(crate) fn is_tls(&self) -> bool {
         matches!(self, Self::Tls(_))
+    }
+
+    /// The client chose HTTP/2 in its handshake (ALPN).
+    #[must_use]
+    pub(crate) fn is_h2(&self) -> bool {
+        matches!(self, Self::Tls(stream) if stream.is_h2())
     }
 
     /// The other side has neither said anything nor left, as far as is known without asking the system.

@@ -1,6 +1,6 @@
 //! Handshakes with clients, and the certificates that they are shown.
 //!
-//! Owns what is spoken (TLS 1.2 and 1.3, HTTP/1.1), session tickets, and the swap of certificates by a reload. Does not
+//! Owns what is spoken (TLS 1.2 and 1.3, HTTP/1.1 and HTTP/2), session tickets, and the swap of certificates by a reload. Does not
 //! judge certificates (`certificate`, `config`). Invariant: **a handshake never outlasts its deadline**.
 
 use std::io;
@@ -19,9 +19,9 @@ use tokio_rustls::rustls::{Error, HandshakeKind, ServerConfig};
 
 use crate::certificate::{self, Certificate};
 use crate::clock;
-use crate::settings::Settings;
+use crate::settings::{Limits, Settings};
 use crate::shared::Shared;
-use crate::socket::{Socket, TlsSocket};
+use crate::socket::{ALPN_H2, Socket, TlsSocket};
 
 /// Encrypted bytes that wait for a slow client: two whole records. More waits where it came from.
 const BUFFER_BYTES_MAX: usize = 32 * 1024;
@@ -82,6 +82,8 @@ impl Failed {
 #[derive(Debug)]
 pub(crate) struct Tls {
     config: Arc<ServerConfig>,
+    /// The same without HTTP/2.
+    config_without_h2: Arc<ServerConfig>,
     shown: Arc<Shown>,
 }
 
@@ -110,13 +112,18 @@ impl Tls {
             .context("cannot speak TLS")?
             .with_no_client_auth()
             .with_cert_resolver(Arc::<Shown>::clone(&shown));
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![ALPN_H2.to_vec(), b"http/1.1".to_vec()];
         // Who comes back resumes by a ticket that it holds itself, so nothing is kept here for those that do not. The
         // keys change every six hours and live in this process: other proxies do not take the tickets.
         config.ticketer = ring::Ticketer::new().context("cannot make keys for session tickets")?;
         config.session_storage = Arc::new(NoServerSessionStorage {});
+        let mut config_without_h2 = config.clone();
+        config_without_h2
+            .alpn_protocols
+            .retain(|name| name != ALPN_H2);
         Ok(Self {
             config: Arc::new(config),
+            config_without_h2: Arc::new(config_without_h2),
             shown,
         })
     }
@@ -130,44 +137,52 @@ impl Tls {
     pub(crate) async fn accept(
         &self,
         socket: Socket,
-        handshake_timeout: Duration,
+        limits: &Limits,
     ) -> Result<(Socket, Handshake), Failed> {
-        match timeout(handshake_timeout, self.shake_hands(socket)).await {
+        let config = if limits.http2 {
+            &self.config
+        } else {
+            &self.config_without_h2
+        };
+        let handshake = shake_hands(socket, Arc::clone(config));
+        match timeout(limits.tls_handshake_timeout, handshake).await {
             Ok(done) => done,
             Err(_) => Err(Failed::new(Handshake::Timeout, None)),
         }
     }
+}
 
-    async fn shake_hands(&self, socket: Socket) -> Result<(Socket, Handshake), Failed> {
-        match first_byte(&socket).await {
-            // TLS begins with 22, HTTP with a method.
-            Ok(Some(byte)) if byte.is_ascii_uppercase() => {
-                return Err(Failed {
-                    handshake: Handshake::PlainHttp,
-                    error: None,
-                    socket: Some(socket),
-                });
-            }
-            Ok(_) => {}
-            Err(error) => return Err(Failed::new(Handshake::Closed, Some(error))),
+async fn shake_hands(
+    socket: Socket,
+    config: Arc<ServerConfig>,
+) -> Result<(Socket, Handshake), Failed> {
+    match first_byte(&socket).await {
+        // TLS begins with 22, HTTP with a method.
+        Ok(Some(byte)) if byte.is_ascii_uppercase() => {
+            return Err(Failed {
+                handshake: Handshake::PlainHttp,
+                error: None,
+                socket: Some(socket),
+            });
         }
-        let acceptor = TlsAcceptor::from(Arc::clone(&self.config));
-        let accepted = acceptor.accept_with(socket, |connection| {
-            connection.set_buffer_limit(Some(BUFFER_BYTES_MAX));
-        });
-        match accepted.await {
-            Ok(stream) => {
-                let is_resumed =
-                    stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed);
-                let handshake = if is_resumed {
-                    Handshake::Resumed
-                } else {
-                    Handshake::Full
-                };
-                Ok((Socket::Tls(Box::new(TlsSocket::new(stream))), handshake))
-            }
-            Err(error) => Err(Failed::new(classify(&error), Some(error))),
+        Ok(_) => {}
+        Err(error) => return Err(Failed::new(Handshake::Closed, Some(error))),
+    }
+    let acceptor = TlsAcceptor::from(config);
+    let accepted = acceptor.accept_with(socket, |connection| {
+        connection.set_buffer_limit(Some(BUFFER_BYTES_MAX));
+    });
+    match accepted.await {
+        Ok(stream) => {
+            let is_resumed = stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed);
+            let handshake = if is_resumed {
+                Handshake::Resumed
+            } else {
+                Handshake::Full
+            };
+            Ok((Socket::Tls(Box::new(TlsSocket::new(stream))), handshake))
         }
+        Err(error) => Err(Failed::new(classify(&error), Some(error))),
     }
 }
 
@@ -245,6 +260,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn whoever_stays_silent_in_a_handshake_is_cut_at_the_deadline() {
         let tls = Tls::new(&[Made::new(&["a"]).judged()]).unwrap();
+        let limits = settings(&[]).limits;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         // One says nothing at all, one begins.
         for beginning in [&b""[..], b"\x16\x03\x01"] {
@@ -253,10 +269,10 @@ mod tests {
             client.try_write(beginning).unwrap();
             let (stream, _) = listener.accept().await.unwrap();
             let began = Instant::now();
-            let accepted = tls.accept(Socket::Tcp(stream), Duration::from_secs(10));
+            let accepted = tls.accept(Socket::Tcp(stream), &limits);
             let failed = accepted.await.err().unwrap();
             assert_eq!(failed.handshake, Handshake::Timeout);
-            assert_eq!(began.elapsed(), Duration::from_secs(10));
+            assert_eq!(began.elapsed(), limits.tls_handshake_timeout);
         }
     }
 

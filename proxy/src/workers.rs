@@ -14,9 +14,9 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::edge::Edge;
 use crate::exchange::kept::Kept;
+use crate::h2::Carrier;
 use crate::lifecycle::{Life, Phase};
 use crate::listen::Listener;
-use crate::metrics::Metrics;
 use crate::settings::Settings;
 use crate::shared::{Context, Shared};
 
@@ -27,16 +27,19 @@ const RUNTIME_STOP_TIMEOUT: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub(crate) struct Worker {
     pub(crate) kept: Kept,
+    /// The same for clients that speak HTTP/2.
+    pub(crate) carrier: Carrier,
     /// Clients' connections that are open on it.
     pub(crate) connections: IntGauge,
 }
 
 impl Worker {
     #[must_use]
-    pub(crate) fn new(metrics: &Metrics, number: usize) -> Self {
+    pub(crate) fn new(shared: &Arc<Shared>, number: usize) -> Self {
         Self {
             kept: Kept::default(),
-            connections: metrics.worker_connections(number),
+            carrier: Carrier::new(shared),
+            connections: shared.metrics.worker_connections(number),
         }
     }
 }
@@ -84,7 +87,7 @@ impl Bound {
     pub(crate) fn start(self, shared: &Arc<Shared>, life: &Life) -> anyhow::Result<Workers> {
         let mut threads = Vec::with_capacity(self.0.len());
         for (number, (runtime, listeners)) in self.0.into_iter().enumerate() {
-            let worker = Arc::new(Worker::new(&shared.metrics, number));
+            let worker = Arc::new(Worker::new(shared, number));
             let context = Context {
                 shared: Arc::clone(shared),
                 life: life.clone(),

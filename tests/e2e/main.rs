@@ -17,6 +17,7 @@ mod engine;
 mod failover;
 mod guide;
 mod harness;
+mod http2;
 mod names;
 mod nginx;
 mod nginx_clients;

@@ -79,6 +79,8 @@ pub(super) const TLS_HANDSHAKE_TIMEOUT: Key<Duration> = key(
     Duration::from_millis(100),
     HOUR,
 );
+/// nginx's; a page with a hundred images loads them at once. Each stream takes a task and, while it is slow, 64 KiB.
+pub(super) const HTTP2_STREAMS_MAX: Key<u32> = key("http2_streams_max", 128, 1, 65_536);
 
 // `[[server.tls]]`.
 
@@ -191,7 +193,7 @@ pub(super) const ROUTES_MAX: usize = 1024;
 /// Words of a later version, by table: a file that uses one was written for it.
 const LATER: [(&str, &[&str]); 7] = [
     ("", &["log", "logging", "metrics"]),
-    ("server", &["proxy_protocol", "http2", "access_log"]),
+    ("server", &["proxy_protocol", "access_log"]),
     ("server.listen", &["proxy_protocol", "http2"]),
     ("admin", &["token", "tls"]),
     ("upstream.NAME", &["tls", "zone"]),
@@ -203,11 +205,12 @@ const LATER: [(&str, &[&str]); 7] = [
 ];
 
 /// nginx's and others' words, and ours.
-const SYNONYMS: [(&str, &str); 30] = [
+const SYNONYMS: [(&str, &str); 31] = [
     ("cert", "certificate"),
     ("client_body_timeout", "read_timeout"),
     ("client_header_timeout", "head_timeout"),
     ("client_max_body_size", "body_bytes_max"),
+    ("http2_max_concurrent_streams", "http2_streams_max"),
     ("http_only", "httponly"),
     ("large_client_header_buffers", "head_bytes_max"),
     ("max_age", "expires"),

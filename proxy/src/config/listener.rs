@@ -43,6 +43,11 @@ pub(super) fn server(file: &mut Table<'_>, folder: Option<&Path>) -> Server {
             body_bytes_max: table.quantity(&keys::BODY_BYTES_MAX).0,
             connections_max: table.quantity(&keys::CONNECTIONS_MAX),
             tls_handshake_timeout: table.quantity(&keys::TLS_HANDSHAKE_TIMEOUT),
+            http2: table
+                .get("http2")
+                .and_then(|node| node.flag())
+                .unwrap_or(true),
+            http2_streams_max: table.quantity(&keys::HTTP2_STREAMS_MAX),
         },
     };
     table.finish();

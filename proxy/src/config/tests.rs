@@ -443,7 +443,7 @@ fn a_key_with_a_line_break_stays_on_its_line() {
         &[
             "2:8: server.\"a\\nb\": is an unknown key; the keys here are listen, tls, trusted_proxies, \
            drain_timeout, pid_file, threads, head_bytes_max, head_timeout, keepalive_timeout, \
-           body_bytes_max, connections_max, tls_handshake_timeout",
+           body_bytes_max, connections_max, tls_handshake_timeout, http2, http2_streams_max",
         ],
     );
 }

@@ -13,7 +13,7 @@ use super::talk::Silence;
 use super::{Exchange, refusal_of, say};
 use crate::dial::dial;
 use crate::headers::push_field;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, is_idempotent};
 use crate::pool::Server;
 use crate::refusal::Refusal;
 use crate::socket::Socket;
@@ -171,9 +171,4 @@ pub(super) fn failed_of(silence: Silence) -> Failed {
         Silence::Ended(error) => Failed::Try(Outcome::Broken, error),
         Silence::TimedOut => Failed::Try(Outcome::Timeout, None),
     }
-}
-
-/// nginx repeats everything but these, which only `non_idempotent` would.
-fn is_idempotent(method: &str) -> bool {
-    !matches!(method, "POST" | "LOCK" | "PATCH")
 }

@@ -49,6 +49,12 @@ const HEAD: Kind = Kind {
     default: 4 * 8 * 1024,
 };
 
+const STREAMS: Kind = Kind {
+    read: |directive| directive.only()?.parse().ok(),
+    write: |count| count.to_string(),
+    default: 128,
+};
+
 fn millis(text: &str) -> Option<u64> {
     u64::try_from(time(text)?.min(TIME_MAX).as_millis()).ok()
 }
@@ -60,9 +66,10 @@ pub(super) fn of_server(scopes: &[Scope<'_>], draft: &mut Draft, notes: &mut Not
         ("head_timeout", "client_header_timeout", time_of(60)),
         ("keepalive_timeout", "keepalive_timeout", time_of(75)),
         ("body_bytes_max", "client_max_body_size", BODY),
+        ("http2_streams_max", "http2_max_concurrent_streams", STREAMS),
     ];
-    let trusted = trusted(scopes, notes);
-    draft.server.extend(trusted);
+    draft.server.extend(trusted(scopes, notes));
+    draft.server.extend(http2(scopes, notes));
     for (key, name, kind) in rows {
         draft.server.extend(widest(key, name, scopes, &kind, notes));
     }
@@ -193,6 +200,27 @@ fn widest(
         notes.harmless(directive, "longer than Berth counts; 1d is written");
     }
     (most > floor).then(|| Entry::new(key, (kind.write)(most), directive))
+}
+
+/// Berth speaks HTTP/2 unless told not to, to everybody or to nobody.
+fn http2(scopes: &[Scope<'_>], notes: &mut Notes) -> Option<Entry> {
+    let said: Vec<&Directive> = scopes
+        .iter()
+        .filter_map(|scope| scope.nearest("http2"))
+        .collect();
+    let is_off = |directive: &&Directive| directive.only() == Some("off");
+    said.iter().for_each(|directive| notes.same(*directive));
+    let off = *said.iter().find(|directive| is_off(directive))?;
+    if said.iter().all(is_off) && said.len() == scopes.len() {
+        return Some(Entry::new("http2", "false", off));
+    }
+    for directive in said.into_iter().filter(is_off) {
+        notes.harmless(
+            directive,
+            "http2 is one switch for all listeners, and others speak it; clients choose",
+        );
+    }
+    None
 }
 
 /// `set_real_ip_from` with its two companions.

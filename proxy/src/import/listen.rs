@@ -64,11 +64,7 @@ pub(super) fn tell(listen: &Listen<'_>, notes: &mut Notes) {
                 listen.directive,
                 "not listened on: the PROXY protocol is not supported in this version; have the hop in front send X-Forwarded-For",
             ),
-            "http2" => notes.changes(
-                listen.directive,
-                "HTTP/2 is not supported in this version; clients speak HTTP/1.1",
-            ),
-            "default_server" | "default" | "ssl" => {}
+            "default_server" | "default" | "ssl" | "http2" => {}
             "ipv6only" if word == "ipv6only=on" => {}
             _ => notes.harmless(listen.directive, format!("{name}: sockets are opened with Berth's own settings")),
         }

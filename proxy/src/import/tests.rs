@@ -302,6 +302,26 @@ fn timeouts_hold_for_answers_and_websockets() {
 }
 
 #[test]
+fn http2_is_one_switch() {
+    check(
+        "",
+        "http2 on; http2_max_concurrent_streams 32;",
+        &["http2_streams_max = 32"],
+        &[],
+    );
+    check("", "http2 off;", &["http2 = false"], &[]);
+    let import = of("http { server { listen 80; http2 off; location / { proxy_pass http://a; proxy_set_header Host $host; } }
+server { listen 443; http2 on; location / { proxy_pass http://b; proxy_set_header Host $host; } } }").unwrap();
+    assert!(!import.toml.contains("\nhttp2"), "{}", import.toml);
+    let told = notes(&import);
+    assert!(
+        told.iter()
+            .any(|note| note.contains("http2 is one switch for all listeners")),
+        "{told:?}"
+    );
+}
+
+#[test]
 fn a_bound_on_tries_holds_if_every_location_has_one() {
     let two = |first: &str, second: &str| {
         let text = format!(

@@ -5,7 +5,7 @@
 use super::note::Weight;
 
 /// Read by `site` and `upstream`, which tell themselves what they could not keep.
-pub(super) const TRANSLATED: [&str; 28] = [
+pub(super) const TRANSLATED: [&str; 30] = [
     "http",
     "server",
     "upstream",
@@ -25,6 +25,8 @@ pub(super) const TRANSLATED: [&str; 28] = [
     "client_header_timeout",
     "keepalive_timeout",
     "large_client_header_buffers",
+    "http2",
+    "http2_max_concurrent_streams",
     "set_real_ip_from",
     "real_ip_header",
     "real_ip_recursive",

@@ -26,6 +26,8 @@ pub(crate) fn settings(servers: &[&str]) -> Settings {
             head_timeout: Duration::from_secs(10),
             client_keepalive_timeout: Duration::from_secs(75),
             tls_handshake_timeout: Duration::from_secs(10),
+            http2: true,
+            http2_streams_max: 128,
             body_bytes_max: 1024 * 1024,
             connections_max: 10_000,
         },

@@ -6,6 +6,7 @@ mod cookie;
 mod edge;
 mod exchange;
 mod explain;
+mod h2;
 mod handshakes;
 mod reload;
 mod session;

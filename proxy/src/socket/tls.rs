@@ -12,6 +12,9 @@ use tokio_rustls::server::TlsStream;
 
 use super::Socket;
 
+/// HTTP/2 over TLS, as handshakes call it.
+pub(crate) const ALPN_H2: &[u8] = b"h2";
+
 /// A plain socket with TLS on it.
 #[derive(Debug)]
 pub(crate) struct TlsSocket(TlsStream<Socket>);
@@ -21,6 +24,12 @@ impl TlsSocket {
     #[must_use]
     pub(crate) fn new(stream: TlsStream<Socket>) -> Self {
         Self(stream)
+    }
+
+    /// The client chose HTTP/2.
+    #[must_use]
+    pub(crate) fn is_h2(&self) -> bool {
+        self.0.get_ref().1.alpn_protocol() == Some(ALPN_H2)
     }
 }
 

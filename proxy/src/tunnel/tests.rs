@@ -26,7 +26,7 @@ async fn an_idle_websocket_is_small() {
     });
     let (life, _reaper) = life();
     let context = Context { shared, life };
-    let worker = Worker::new(&context.shared.metrics, 0);
+    let worker = Worker::new(&context.shared, 0);
     let guest = Guest::admit(&context, &worker, &context.life.open()).unwrap();
     let client = Client {
         ip: None,

@@ -20,7 +20,7 @@ use crate::tls::provider;
 /// A megabyte and a bit: many records, and more than any buffer on the way.
 const BIG_BYTES: usize = 1024 * 1024 + 17;
 
-fn encrypted(servers: &[&str], made: &[&Made]) -> Settings {
+pub(super) fn encrypted(servers: &[&str], made: &[&Made]) -> Settings {
     let mut settings = settings(servers);
     settings.listen[0].tls = true;
     settings.certificates = made.iter().map(|made| made.judged()).collect();
@@ -28,7 +28,7 @@ fn encrypted(servers: &[&str], made: &[&Made]) -> Settings {
 }
 
 /// A client that trusts these and nobody else.
-fn trusting(made: &[&Made]) -> Arc<ClientConfig> {
+pub(super) fn trusting(made: &[&Made]) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
     for made in made {
         let der = CertificateDer::from_pem_slice(made.certificate.as_bytes()).unwrap();
@@ -39,11 +39,11 @@ fn trusting(made: &[&Made]) -> Arc<ClientConfig> {
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Arc::new(config)
 }
 
-async fn try_connect(
+pub(super) async fn try_connect(
     proxy: &Proxy,
     name: &'static str,
     config: &Arc<ClientConfig>,
