@@ -51,6 +51,9 @@ const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);
 const WINDOW_BYTES: u32 = 256 * 1024;
 /// What may wait for the client, per stream.
 const SEND_BUFFER_BYTES_MAX: usize = 64 * 1024;
+/// Streams that were cancelled while their servers are dialled are served on for a moment: so many times
+/// `http2_streams_max` may be served in all, for the client may have begun others meanwhile.
+const STREAMS_RATIO_MAX: usize = 2;
 /// Pingora gives up a request after this many servers; ours end it first, by `tries` or when all were tried.
 const TRIES_MAX: usize = 1024;
 
@@ -191,6 +194,11 @@ impl HttpServerApp for Visit {
 impl Visit {
     /// Decides about a head as about every other.
     fn accept(&self, session: &mut ServerSession) -> Result<Errand, Refusal> {
+        let limits = &self.edge.context.shared.registry.current().limits;
+        let streams_max = usize::try_from(limits.http2_streams_max).unwrap_or(usize::MAX);
+        if *self.active.borrow() > streams_max.saturating_mul(STREAMS_RATIO_MAX) {
+            return Err(Refusal::TooManyStreams);
+        }
         let is_whole = session.is_body_done();
         let parts: &http::request::Parts = session.req_header();
         let fields = head::h2::fields(parts);

@@ -18,6 +18,8 @@ pub enum Refusal {
     /// No route for this host and path.
     NoRoute,
     TooManyConnections,
+    /// An HTTP/2 client cancels requests faster than they end.
+    TooManyStreams,
     /// More Engine.IO sessions begin than the upstream's rates allow.
     HandshakeLimited {
         retry_after_seconds: u64,
@@ -86,6 +88,11 @@ impl Refusal {
             ),
             Self::NoRoute => (404, "no_route", "no route for this host and path"),
             Self::TooManyConnections => (503, "too_many_connections", "connections_max is reached"),
+            Self::TooManyStreams => (
+                503,
+                "too_many_streams",
+                "the client cancels requests faster than they end",
+            ),
             Self::HandshakeLimited { .. } => (
                 503,
                 "handshake_limited",
@@ -145,7 +152,7 @@ impl Refusal {
     #[must_use]
     pub fn retry_after_seconds(self) -> Option<u64> {
         match self {
-            Self::TooManyConnections => Some(1),
+            Self::TooManyConnections | Self::TooManyStreams => Some(1),
             Self::HandshakeLimited {
                 retry_after_seconds,
             } => Some(retry_after_seconds),

@@ -431,6 +431,42 @@ async fn a_client_that_resets_frees_its_server() {
         .await;
 }
 
+/// A server that can be dialled for ever: its queue is full. With what fills it.
+async fn never_connecting() -> (String, tokio::net::TcpListener, Vec<TcpStream>) {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(0).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut queue = Vec::new();
+    while let Ok(stream) = timeout(Duration::from_millis(200), TcpStream::connect(address)).await {
+        queue.push(stream.unwrap());
+    }
+    (address.to_string(), listener, queue)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_are_cancelled_at_once_do_not_pile_up() {
+    let (address, _listener, _queue) = never_connecting().await;
+    let mut settings = settings(&[&address]);
+    settings.limits.http2_streams_max = 2;
+    settings.upstreams[0].connect_timeout = PATIENCE;
+    let proxy = Proxy::start(settings).await;
+    let client = Client::connect(&proxy).await;
+    for served in 1..=4 {
+        let (_answer, mut stream) = client.begin(get("/"), true).await;
+        let line =
+            format!("berth_upstream_connections{{server=\"{address}\",upstream=\"app\"}} {served}");
+        proxy.wait_for_metric(&line).await;
+        stream.send_reset(Reason::CANCEL);
+    }
+    let answer = client.get("/", &[]).await;
+    assert_eq!(answer.status, 503);
+    assert_eq!(answer.field("retry-after"), "1");
+    proxy
+        .wait_for_metric("berth_refusals_total{reason=\"too_many_streams\"} 1")
+        .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drain_says_goodbye_and_lets_open_requests_finish() {
     let slow = Server::start(Does::SayAndWait("HTTP/1.1 200 OK\r\n\r\nfirst")).await;
