@@ -12,15 +12,17 @@ use bytes::BytesMut;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
-use crate::affinity::sid::Complaint;
+use crate::affinity::sid::{Complaint, Stage};
 use crate::edge;
 use crate::head::Body;
 use crate::headers::push_field;
+use crate::heartbeat;
 use crate::lifecycle::Phase;
 use crate::logging::{self, Access};
 use crate::outcome::Outcome;
 use crate::refusal::Refusal;
 use crate::request::{Request, Tries};
+use crate::settings::IdleTimeout;
 use crate::shared::Context;
 use crate::socket::Socket;
 use crate::workers::Worker;
@@ -200,6 +202,11 @@ impl<'c> Exchange<'c> {
     /// Notices when the server does not know the session, which it says in a short body that is remembered for this.
     fn hear(&self, status: u16, body: &Flow) {
         let request = &self.order.request;
+        if is_opening(request, status)
+            && let Some(silence) = body.memory.all().and_then(heartbeat::in_payload)
+        {
+            self.tries.learn_silence(silence);
+        }
         if let Some(mut complaint) = Complaint::begin(request.stage, status)
             && let Some(said) = body.memory.all()
         {
@@ -216,7 +223,10 @@ impl<'c> Exchange<'c> {
         };
         let framing = std::mem::replace(&mut answer.framing, Framing::NONE);
         let mut body = Flow::new(framing, allowance);
-        if Complaint::begin(self.order.request.stage, answer.status).is_none() {
+        let request = &self.order.request;
+        if Complaint::begin(request.stage, answer.status).is_none()
+            && !is_opening(request, answer.status)
+        {
             body.memory.forget();
         }
         body
@@ -284,6 +294,13 @@ impl Drop for Exchange<'_> {
         let bytes_sent = usize::try_from(self.bytes_sent).unwrap_or(usize::MAX);
         logging::request(&access, status, bytes_sent, why);
     }
+}
+
+/// Whether an answer may begin an Engine.IO session, and say how long its connections may be silent.
+fn is_opening(request: &Request, status: u16) -> bool {
+    status == 200
+        && request.stage == Stage::Handshake
+        && request.upstream.websocket_idle_timeout == IdleTimeout::Auto
 }
 
 /// Writes to the client, and tells whether it took it.

@@ -23,6 +23,7 @@ pub mod hash_key;
 pub mod head;
 pub mod headers;
 pub mod health;
+pub mod heartbeat;
 pub mod outcome;
 pub mod pool;
 pub mod refusal;

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::refusal::Refusal;
+use crate::tunnel::Ended;
 
 /// What is known about a request when it ends.
 #[derive(Clone, Debug)]
@@ -70,8 +71,7 @@ pub(crate) fn refused(client: &str, refusal: Refusal) {
 }
 
 /// A tunnel ended.
-pub(crate) fn tunnel(access: &Access<'_>, bytes: (u64, u64), reason: &'static str) {
-    let (bytes_received, bytes_sent) = bytes;
+pub(crate) fn tunnel(access: &Access<'_>, ended: &Ended) {
     tracing::info!(
         client = access.client,
         host = %access.host,
@@ -80,10 +80,14 @@ pub(crate) fn tunnel(access: &Access<'_>, bytes: (u64, u64), reason: &'static st
         upstream = access.upstream,
         server = access.server,
         tries = access.tries,
-        bytes_received,
-        bytes_sent,
+        bytes_received = ended.received.bytes,
+        bytes_sent = ended.sent.bytes,
+        messages_received = ended.received.messages,
+        messages_sent = ended.sent.messages,
         duration_seconds = access.duration.as_secs_f64(),
-        reason,
+        reason = ended.reason.label(),
+        closed_by = ended.closed_by.label(),
+        close_code = ended.close_code,
         "websocket closed"
     );
 }

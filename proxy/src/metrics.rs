@@ -65,6 +65,7 @@ struct Websockets {
     total: IntCounterVec,
     duration: HistogramVec,
     bytes: IntCounterVec,
+    messages: IntCounterVec,
     closed: IntCounterVec,
 }
 
@@ -139,12 +140,13 @@ impl Metrics {
         all.closed
             .with_label_values(&[upstream, ended.reason.label()])
             .inc();
-        all.bytes
-            .with_label_values(&[upstream, "received"])
-            .inc_by(ended.received);
-        all.bytes
-            .with_label_values(&[upstream, "sent"])
-            .inc_by(ended.sent);
+        for (direction, traffic) in [("received", ended.received), ("sent", ended.sent)] {
+            let labels = [upstream, direction];
+            all.bytes.with_label_values(&labels).inc_by(traffic.bytes);
+            all.messages
+                .with_label_values(&labels)
+                .inc_by(traffic.messages);
+        }
         all.duration
             .with_label_values(&[upstream])
             .observe(duration.as_secs_f64());
@@ -289,6 +291,11 @@ impl Families<'_> {
             bytes: self.counters(
                 "websocket_bytes_total",
                 "Bytes relayed.",
+                &["upstream", "direction"],
+            )?,
+            messages: self.counters(
+                "websocket_messages_total",
+                "Messages relayed, counted when their WebSocket ends.",
                 &["upstream", "direction"],
             )?,
             closed: self.counters(

@@ -14,6 +14,7 @@ use crate::health::Badness;
 use crate::health::check::{LastCheck, Standing};
 use crate::health::slow_start::Comeback;
 use crate::health::window::Window;
+use crate::heartbeat::Longest;
 
 use crate::balance::hash_consistent::Ring;
 
@@ -101,6 +102,8 @@ pub struct State {
     pub last_check: LastCheck,
     /// Tokens for Engine.IO sessions.
     pub handshakes: Bucket,
+    /// How long its Engine.IO connections may be silent, by its own words.
+    pub silence: Longest,
 }
 
 impl State {

@@ -200,8 +200,8 @@ fn tell(subject: &Subject, change: (Verdict, Verdict), trouble: Option<Trouble>)
     }
 }
 
-/// `roll` is from 0 to 1.
-fn jittered(interval: Duration, roll: f64) -> Duration {
+/// Up to a tenth shorter or longer; `roll` is from 0 to 1.
+pub(crate) fn jittered(interval: Duration, roll: f64) -> Duration {
     interval.mul_f64(1.0 + JITTER * (2.0 * roll - 1.0))
 }
 

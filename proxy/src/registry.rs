@@ -24,7 +24,9 @@ use crate::health::check::Verdict;
 use crate::health::slow_start;
 use crate::pool::{Endpoint, Pool, Seconds, Server, State};
 use crate::route::Routes;
-use crate::settings::{self, Balance, HealthCheck, Limits, ServerAddress, Settings, Sticky};
+use crate::settings::{
+    self, Balance, HealthCheck, IdleTimeout, Limits, ServerAddress, Settings, Sticky,
+};
 
 mod handshakes;
 
@@ -66,7 +68,8 @@ pub(crate) struct Upstream {
     pub(crate) connect_timeout: Duration,
     pub(crate) read_timeout: Duration,
     pub(crate) write_timeout: Duration,
-    pub(crate) websocket_idle_timeout: Duration,
+    pub(crate) websocket_idle_timeout: IdleTimeout,
+    pub(crate) websocket_max_age: Option<Duration>,
     pub(crate) websocket_early_close: Option<Duration>,
     pub(crate) health_check: Option<Arc<HealthCheck>>,
     /// `None`: any number of Engine.IO sessions may begin.
@@ -287,6 +290,7 @@ fn build_upstream(
         read_timeout: upstream.read_timeout,
         write_timeout: upstream.write_timeout,
         websocket_idle_timeout: upstream.websocket_idle_timeout,
+        websocket_max_age: upstream.websocket_max_age,
         websocket_early_close: upstream.websocket_early_close,
         health_check: upstream.health_check.clone().map(Arc::new),
         handshakes: Handshakes::new(

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use crate::affinity::sid::{Complaint, Reading, Stage};
 use crate::affinity::{Mark, Method, cookie};
@@ -241,6 +242,18 @@ impl Tries {
         if complaint.is_unknown_session() {
             let (upstream, server) = (&request.upstream.name, self.server_name());
             shared.metrics.unknown_sid(upstream, server);
+        }
+    }
+
+    /// How long Engine.IO connections to the current server may be silent, if it has told.
+    pub(crate) fn silence(&self) -> Option<Duration> {
+        self.server.as_ref()?.state.silence.get()
+    }
+
+    /// The current server has told so.
+    pub(crate) fn learn_silence(&self, silence: Duration) {
+        if let Some(server) = &self.server {
+            server.state.silence.heard(silence);
         }
     }
 

@@ -100,7 +100,9 @@ pub struct Upstream {
     /// How often names are looked up again; `None`: at start and reload only.
     pub resolve: Option<Duration>,
     /// A tunnel on which neither side sent anything for this long is closed.
-    pub websocket_idle_timeout: Duration,
+    pub websocket_idle_timeout: IdleTimeout,
+    /// A tunnel this old is closed, up to a tenth sooner or later; `None`: it may last for ever.
+    pub websocket_max_age: Option<Duration>,
     /// A handshake that a server answers with 5xx, or a tunnel that it drops without goodbye this soon after the 101,
     /// counts as a failure; `None`: neither does.
     pub websocket_early_close: Option<Duration>,
@@ -109,6 +111,13 @@ pub struct Upstream {
     /// When no server may serve, the least bad one is asked all the same, instead of a 502.
     pub fail_open: bool,
     pub handshakes: Handshakes,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdleTimeout {
+    /// What the Engine.IO server says of its heartbeat: see `heartbeat`.
+    Auto,
+    After(Duration),
 }
 
 /// How many Engine.IO sessions may begin; `None`: any number.

@@ -9,24 +9,29 @@ use std::borrow::Cow;
 use bytes::BytesMut;
 use tokio::io::AsyncWriteExt;
 
-use crate::affinity::sid::{Complaint, Reading};
+use crate::affinity::sid::{Complaint, Reading, Stage};
 use crate::clock::Stopwatch;
 use crate::dial::dial;
 use crate::edge::Guest;
+use crate::heartbeat;
 use crate::logging::{self, Access};
 use crate::outcome::Outcome;
+use crate::prober::jittered;
 use crate::refusal::Refusal;
 use crate::request::{Request, Tries};
+use crate::settings::IdleTimeout;
 use crate::shared::Context;
 use crate::socket::Socket;
 
+mod ended;
+mod flow;
 mod frames;
 pub(crate) mod handshake;
 mod relay;
 
+pub(crate) use ended::Ended;
 use handshake::Answer;
-pub(crate) use relay::Ended;
-use relay::Relay;
+use relay::{Bounds, Relay};
 
 /// A handshake that the edge accepted.
 #[derive(Debug)]
@@ -58,7 +63,8 @@ pub(crate) async fn run(
             Box::pin(switched(&mut client, &upgrade, &tries, &answer)).await;
             let from_client = std::mem::take(&mut upgrade.rest);
             upgrade.head = Vec::new();
-            let relay = Relay::new(client, server, from_client, answer.rest);
+            let bounds = bounds(&upgrade.request, &tries);
+            let relay = Relay::new((client, server), from_client, answer.rest, bounds);
             let story = Story {
                 upgrade,
                 tries,
@@ -132,6 +138,29 @@ async fn switched(client: &mut Socket, upgrade: &Upgrade, tries: &Tries, answer:
     }
 }
 
+/// How long the tunnel of a request may last.
+fn bounds(request: &Request, tries: &Tries) -> Bounds {
+    let upstream = &request.upstream;
+    // Of other WebSockets nothing is known: they are no Engine.IO.
+    let is_engine_io = request.stage != Stage::None;
+    let told = tries.silence().filter(|_| is_engine_io);
+    let (idle_timeout, is_auto) = match upstream.websocket_idle_timeout {
+        IdleTimeout::After(timeout) => (timeout, false),
+        IdleTimeout::Auto => (
+            told.map_or(heartbeat::IDLE_TIMEOUT, |told| told + heartbeat::MARGIN),
+            true,
+        ),
+    };
+    Bounds {
+        idle_timeout,
+        is_told: is_auto && request.stage == Stage::Handshake,
+        // So that clients who came together do not come back together.
+        max_age: upstream
+            .websocket_max_age
+            .map(|age| jittered(age, rand::random())),
+    }
+}
+
 /// What there is to tell when a tunnel ends.
 struct Story {
     upgrade: Box<Upgrade>,
@@ -158,9 +187,8 @@ async fn tunnel(mut relay: Box<Relay>, mut story: Box<Story>) {
         metrics.session_began(&upstream.name, revision, "websocket");
     }
     let opened = Stopwatch::start();
-    let ended = relay
-        .run(upstream.websocket_idle_timeout, &mut context.life)
-        .await;
+    let learn = |silence| tries.learn_silence(silence);
+    let ended = relay.run(&mut context.life, learn).await;
     drop(relay);
     let early_close = upstream.websocket_early_close.unwrap_or_default();
     if ended.server_dropped_it() && opened.elapsed() < early_close {
@@ -181,7 +209,7 @@ impl Story {
         metrics.websocket_closed(&request.upstream.name, ended, request.began.elapsed());
         let client = request.client.address_text();
         let access = access(request, &client, (host, target), &self.tries);
-        logging::tunnel(&access, (ended.received, ended.sent), ended.reason.label());
+        logging::tunnel(&access, ended);
     }
 }
 

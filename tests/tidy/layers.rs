@@ -3,7 +3,7 @@
 use crate::sources::{Source, sources};
 
 /// The proxy's core, by the names of its files and folders.
-const PROXY_CORE: [&str; 13] = [
+const PROXY_CORE: [&str; 14] = [
     "client",
     "route",
     "affinity",
@@ -16,6 +16,7 @@ const PROXY_CORE: [&str; 13] = [
     "health",
     "hash_key",
     "handshakes",
+    "heartbeat",
     "certificate",
 ];
 

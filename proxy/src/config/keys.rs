@@ -111,9 +111,16 @@ pub(super) const TRIES: Key<u32> = key("tries", 0, 0, 1000);
 pub(super) const TRIES_TIMEOUT: Key<Duration> =
     key("tries_timeout", Duration::ZERO, Duration::ZERO, HOUR);
 pub(super) const RESOLVE: OptionalKey<Duration> = optional("resolve", SECOND, DAY);
-/// Longer than `pingInterval` + `pingTimeout` (25 s + 60 s): a tunnel is never cut while Engine.IO still waits for it.
-pub(super) const WEBSOCKET_IDLE_TIMEOUT: Key<Duration> =
-    key("idle_timeout", Duration::from_secs(90), SECOND, DAY);
+/// By the server's own heartbeat unless written.
+pub(super) const WEBSOCKET_IDLE_TIMEOUT: OptionalKey<Duration> =
+    optional("idle_timeout", SECOND, DAY);
+/// 0 is off.
+pub(super) const WEBSOCKET_MAX_AGE: Key<Duration> = key(
+    "max_age",
+    Duration::ZERO,
+    Duration::ZERO,
+    Duration::from_secs(30 * 86_400),
+);
 pub(super) const WEBSOCKET_EARLY_CLOSE: OptionalKey<Duration> =
     optional("early_close", Duration::from_millis(100), HOUR);
 /// Balancing walks the list.
@@ -198,14 +205,11 @@ const LATER: [(&str, &[&str]); 7] = [
     ("admin", &["token", "tls"]),
     ("upstream.NAME", &["tls", "zone"]),
     ("upstream.NAME.servers", &["drain", "resolve"]),
-    (
-        "upstream.NAME.websocket",
-        &["drain_spread", "max_connection_age"],
-    ),
+    ("upstream.NAME.websocket", &["drain_spread"]),
 ];
 
 /// nginx's and others' words, and ours.
-const SYNONYMS: [(&str, &str); 31] = [
+const SYNONYMS: [(&str, &str); 32] = [
     ("cert", "certificate"),
     ("client_body_timeout", "read_timeout"),
     ("client_header_timeout", "head_timeout"),
@@ -214,6 +218,7 @@ const SYNONYMS: [(&str, &str); 31] = [
     ("http_only", "httponly"),
     ("large_client_header_buffers", "head_bytes_max"),
     ("max_age", "expires"),
+    ("max_connection_age", "max_age"),
     ("path_prefix", "path"),
     ("pid", "pid_file"),
     ("proxy_connect_timeout", "connect_timeout"),

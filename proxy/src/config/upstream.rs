@@ -11,7 +11,7 @@ use super::quantity::quote;
 use super::server;
 use super::sticky;
 use super::table::{Node, Table};
-use crate::settings::{Balance, Server, Upstream};
+use crate::settings::{Balance, IdleTimeout, Server, Upstream};
 
 /// Every upstream, in the file's order, each with where it stands.
 pub(super) fn all<'t>(file: &mut Table<'t>) -> Vec<Upstream> {
@@ -57,7 +57,7 @@ fn one(name: &str, node: &Node<'_>) -> Option<Upstream> {
     let health_check = health_check::read(&mut table);
     let fail_open = table.get("fail_open").and_then(|node| node.flag());
     let servers = servers(&mut table, balance);
-    let (websocket_idle_timeout, websocket_early_close) = websocket(&mut table, &servers);
+    let websocket = websocket(&mut table, &servers);
     let upstream = Upstream {
         name: name.to_owned(),
         balance,
@@ -73,8 +73,9 @@ fn one(name: &str, node: &Node<'_>) -> Option<Upstream> {
         tries_max: table.quantity(&keys::TRIES),
         tries_timeout: table.quantity(&keys::TRIES_TIMEOUT),
         resolve: table.optional(&keys::RESOLVE),
-        websocket_idle_timeout,
-        websocket_early_close,
+        websocket_idle_timeout: websocket.idle_timeout,
+        websocket_max_age: websocket.max_age,
+        websocket_early_close: websocket.early_close,
         // Without checks as nginx; but what fails a check may well serve, and all may fail for one common reason.
         fail_open: fail_open.unwrap_or(health_check.is_some()),
         health_check,
@@ -157,19 +158,30 @@ fn report_doubles(servers: &[(Node<'_>, Option<Server>)]) {
     }
 }
 
-/// `idle_timeout` and `early_close`.
-fn websocket(table: &mut Table<'_>, servers: &[Server]) -> (Duration, Option<Duration>) {
+/// `[upstream.NAME.websocket]`.
+struct Websocket {
+    idle_timeout: IdleTimeout,
+    max_age: Option<Duration>,
+    early_close: Option<Duration>,
+}
+
+fn websocket(table: &mut Table<'_>, servers: &[Server]) -> Websocket {
+    let mut read = Websocket {
+        idle_timeout: IdleTimeout::Auto,
+        max_age: None,
+        early_close: None,
+    };
     let Some(mut websocket) = table.table("websocket", "upstream.NAME.websocket") else {
-        return (keys::WEBSOCKET_IDLE_TIMEOUT.default, None);
+        return read;
     };
-    let idle_timeout = match websocket.get(keys::WEBSOCKET_IDLE_TIMEOUT.name) {
-        Some(node) if node.value.as_str() == Some("auto") => {
-            node.wrong("\"auto\" is not supported in this version; write \"90s\"");
-            None
-        }
-        Some(node) => node.quantity(&keys::WEBSOCKET_IDLE_TIMEOUT.bounds),
-        None => None,
-    };
+    if let Some(node) = websocket.get(keys::WEBSOCKET_IDLE_TIMEOUT.name)
+        && node.value.as_str() != Some("auto")
+        && let Some(timeout) = node.quantity(&keys::WEBSOCKET_IDLE_TIMEOUT.bounds)
+    {
+        read.idle_timeout = IdleTimeout::After(timeout);
+    }
+    let max_age = websocket.quantity(&keys::WEBSOCKET_MAX_AGE);
+    read.max_age = (!max_age.is_zero()).then_some(max_age);
     let early_close = websocket.get(keys::WEBSOCKET_EARLY_CLOSE.name);
     // Says nothing while items of the list are broken: what they would have been is unknown.
     let is_for_nothing = !servers.is_empty()
@@ -181,11 +193,10 @@ fn websocket(table: &mut Table<'_>, servers: &[Server]) -> (Duration, Option<Dur
              write max_fails = 1 or more on a server, or leave early_close out",
         );
     }
-    let early_close =
+    read.early_close =
         early_close.and_then(|node| node.quantity(&keys::WEBSOCKET_EARLY_CLOSE.bounds));
     websocket.finish();
-    let idle_timeout = idle_timeout.unwrap_or(keys::WEBSOCKET_IDLE_TIMEOUT.default);
-    (idle_timeout, early_close)
+    read
 }
 
 fn count_of_servers(table: &mut Table<'_>) -> usize {

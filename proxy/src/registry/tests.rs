@@ -6,7 +6,7 @@ use super::*;
 use crate::affinity::Mark;
 use crate::choose::{Affinity, Asking, Attempt, NoServer, choose};
 use crate::client::HashBytes;
-use crate::settings::Balance;
+use crate::settings::{Balance, IdleTimeout};
 
 const NOW: Seconds = 1_000_000;
 
@@ -47,7 +47,8 @@ pub(crate) fn settings(servers: &[&str]) -> Settings {
             tries_max: 0,
             tries_timeout: Duration::ZERO,
             resolve: None,
-            websocket_idle_timeout: Duration::from_secs(60),
+            websocket_idle_timeout: IdleTimeout::After(Duration::from_secs(60)),
+            websocket_max_age: None,
             websocket_early_close: None,
             health_check: None,
             fail_open: false,

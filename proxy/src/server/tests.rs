@@ -8,6 +8,7 @@ mod exchange;
 mod explain;
 mod h2;
 mod handshakes;
+mod limits;
 mod reload;
 mod session;
 mod status;

@@ -1,191 +1,203 @@
-//! Copies bytes both ways between two sockets until one side ends it, it idles too long or the proxy stops.
+//! Copies bytes both ways between two sockets until one side ends it, it idles too long, it is too old or the proxy
+//! stops.
 //!
 //! Invariants: **a silent tunnel holds no buffer** (bytes pass through the thread's scratch; only what a slow
-//! receiver does not take is kept, at most one scratch per direction); **a stop is said between two frames**.
+//! receiver does not take is kept, at most one scratch per direction); **the proxy says goodbye between two frames**.
 
 use std::future::poll_fn;
-use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::frames::{CLOSE_SERVICE_RESTART, Frames};
+use super::ended::{Ended, Leaving, Reason, Side, Traffic};
+use super::flow::{self, Fault, Flow};
+use super::frames::Frames;
+use crate::heartbeat::{self, First};
 use crate::lifecycle::{Life, Phase};
-use crate::scratch;
 use crate::socket::Socket;
 
 /// How long a client may take to answer the goodbye.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long the frame may take inside of which a tunnel becomes too old. A stop has no time for that.
+const LAST_FRAME_TIMEOUT: Duration = Duration::from_secs(10);
 /// When one side has ended, how long the other may be silent. What it still has to say comes through, but a server
 /// that overlooks the end of a client cannot hold the tunnel.
 const HALF_CLOSED_TIMEOUT: Duration = Duration::from_secs(1);
-/// Reads of one direction before others get their turn.
-const READS_PER_TURN_MAX: usize = 8;
 
-/// How a tunnel ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ended {
-    pub(crate) reason: Reason,
-    /// Bytes from the client to the server.
-    pub(crate) received: u64,
-    /// Bytes from the server to the client.
-    pub(crate) sent: u64,
-    /// The server said goodbye before it ended: it answered the client's Close frame or sent one of its own.
-    pub(crate) is_clean: bool,
-}
-
-impl Ended {
-    /// Whether the server just went away.
-    #[must_use]
-    pub(crate) fn server_dropped_it(&self) -> bool {
-        matches!(self.reason, Reason::ServerClosed | Reason::ServerBroke) && !self.is_clean
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reason {
-    ClientClosed,
-    ServerClosed,
-    ClientBroke,
-    ServerBroke,
-    Idle,
-    Stopped,
-}
-
-impl Reason {
-    /// The metric's label and the log's word.
-    #[must_use]
-    pub(crate) fn label(self) -> &'static str {
-        match self {
-            Self::ClientClosed => "client_closed",
-            Self::ServerClosed => "server_closed",
-            Self::ClientBroke => "client_broke",
-            Self::ServerBroke => "server_broke",
-            Self::Idle => "idle",
-            Self::Stopped => "stopped",
-        }
-    }
-}
-
-/// One direction.
-#[derive(Debug, Default)]
-struct Flow {
-    /// What the receiver did not take yet.
-    spill: BytesMut,
-    bytes: u64,
-    /// The sender sends no more.
-    is_ended: bool,
-    /// The receiver was told so.
-    is_shut: bool,
-}
-
-/// Which side broke, if one did.
-enum Fault {
-    Sender,
-    Receiver,
+/// How long a tunnel may last.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// On which neither side says anything.
+    pub(crate) idle_timeout: Duration,
+    /// The server's first words may name another one.
+    pub(crate) is_told: bool,
+    /// Whatever is said.
+    pub(crate) max_age: Option<Duration>,
 }
 
 /// A tunnel at work.
-pub(crate) struct Relay {
-    client: Socket,
-    server: Socket,
+pub(crate) struct Relay<S = Socket> {
+    client: S,
+    server: S,
     up: Flow,
     down: Flow,
-    frames: Frames,
+    said_by_client: Frames,
+    said_by_server: Frames,
+    /// What the server has said, until its first words are whole. Boxed, because only few tunnels wait for them, and not
+    /// for long.
+    #[allow(
+        clippy::box_collection,
+        reason = "a tunnel lives for hours, this for a moment"
+    )]
+    first_words: Option<Box<Vec<u8>>>,
+    first_close: Option<Side>,
     first_end: Option<Reason>,
-    is_closing: bool,
+    leaving: Option<Leaving>,
     has_said_goodbye: bool,
     active_at: Instant,
+    idle_timeout: Duration,
+    ends_at: Option<Instant>,
 }
 
-/// The timer is moved only when it fires, not with every message.
-fn poll_idle(
-    mut idle: Pin<&mut Sleep>,
-    context: &mut Context<'_>,
-    active_at: Instant,
-    idle_timeout: Duration,
-) -> Poll<()> {
-    while idle.as_mut().poll(context).is_ready() {
-        let until = active_at + idle_timeout;
+/// The timer is moved only when it fires or when the end comes nearer, not with every message.
+fn poll_until(mut timer: Pin<&mut Sleep>, context: &mut Context<'_>, until: Instant) -> Poll<()> {
+    if until < timer.deadline() {
+        timer.as_mut().reset(until);
+    }
+    while timer.as_mut().poll(context).is_ready() {
         if until <= Instant::now() {
             return Poll::Ready(());
         }
-        idle.as_mut().reset(until);
+        timer.as_mut().reset(until);
     }
     Poll::Pending
 }
 
-impl Relay {
+impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
     /// `from_client` and `from_server` are what each side sent before the relay begins.
     pub(crate) fn new(
-        client: Socket,
-        server: Socket,
+        (client, server): (S, S),
         from_client: BytesMut,
         from_server: BytesMut,
+        bounds: Bounds,
     ) -> Self {
-        let mut frames = Frames::default();
-        frames.follow(&from_server);
-        let flow = |spill: BytesMut| Flow {
-            bytes: spill.len() as u64,
-            spill,
-            is_ended: false,
-            is_shut: false,
-        };
-        Self {
+        let now = Instant::now();
+        let mut relay = Self {
             client,
             server,
-            up: flow(from_client),
-            down: flow(from_server),
-            frames,
+            up: Flow::beginning_with(from_client),
+            down: Flow::beginning_with(from_server),
+            said_by_client: Frames::default(),
+            said_by_server: Frames::default(),
+            first_words: bounds.is_told.then(Box::default),
+            first_close: None,
             first_end: None,
-            is_closing: false,
+            leaving: None,
             has_said_goodbye: false,
-            active_at: Instant::now(),
-        }
+            active_at: now,
+            idle_timeout: bounds.idle_timeout,
+            ends_at: bounds.max_age.map(|age| now + age),
+        };
+        relay.said_by_client.follow(&relay.up.spill);
+        relay.said_by_server.follow(&relay.down.spill);
+        relay
     }
 
-    /// Relays until the end.
-    pub(crate) async fn run(&mut self, idle_timeout: Duration, life: &mut Life) -> Ended {
-        let idle = sleep(idle_timeout);
-        tokio::pin!(idle);
+    /// Relays until the end. `learn` is told the silence that the server's first words allow.
+    pub(crate) async fn run(&mut self, life: &mut Life, learn: impl Fn(Duration)) -> Ended {
+        if let Some(silence) = listen(&mut self.first_words, &self.down.spill) {
+            self.allow(silence, &learn);
+        }
+        let timer = sleep(self.idle_timeout);
+        tokio::pin!(timer);
         let closing = life.reached(Phase::Closing);
         tokio::pin!(closing);
         let reason = poll_fn(|context| {
-            if !self.is_closing && closing.as_mut().poll(context).is_ready() {
-                self.is_closing = true;
-                idle.as_mut().reset(Instant::now() + GOODBYE_TIMEOUT);
+            if self.leaving != Some(Leaving::Stopped) && closing.as_mut().poll(context).is_ready() {
+                self.leaving = Some(Leaving::Stopped);
+                timer.as_mut().reset(Instant::now() + GOODBYE_TIMEOUT);
             }
-            let (before, was_whole) = (self.bytes(), self.first_end.is_none());
-            if let Poll::Ready(reason) = self.poll(context) {
-                return Poll::Ready(reason);
-            }
-            if self.is_closing {
-                return idle.as_mut().poll(context).map(|()| Reason::Stopped);
-            }
-            if self.bytes() != before {
-                self.active_at = Instant::now();
-            }
-            let Some(first_end) = self.first_end else {
-                return poll_idle(idle.as_mut(), context, self.active_at, idle_timeout)
-                    .map(|()| Reason::Idle);
-            };
-            if was_whole {
-                self.active_at = Instant::now();
-                idle.as_mut().reset(self.active_at + HALF_CLOSED_TIMEOUT);
-            }
-            poll_idle(idle.as_mut(), context, self.active_at, HALF_CLOSED_TIMEOUT)
-                .map(|()| first_end)
+            self.poll_to_end(context, timer.as_mut(), &learn)
         })
         .await;
         Ended {
             reason,
-            received: self.up.bytes,
-            sent: self.down.bytes,
-            is_clean: self.frames.has_closed(),
+            received: Traffic {
+                bytes: self.up.bytes,
+                messages: self.said_by_client.messages(),
+            },
+            sent: Traffic {
+                bytes: self.down.bytes,
+                messages: self.said_by_server.messages(),
+            },
+            is_clean: self.said_by_server.has_closed(),
+            closed_by: match reason.side() {
+                Side::Proxy => Side::Proxy,
+                side => self.first_close.unwrap_or(side),
+            },
+            close_code: self.close_code(),
+        }
+    }
+
+    /// Of the first Close frame.
+    fn close_code(&self) -> Option<u16> {
+        match self.first_close {
+            Some(Side::Client) => self.said_by_client.close_code(),
+            Some(Side::Server) => self.said_by_server.close_code(),
+            Some(Side::Proxy) => self.leaving.map(Leaving::code),
+            None => None,
+        }
+    }
+
+    /// The server's heartbeat decides how long silence may last.
+    fn allow(&mut self, silence: Duration, learn: impl Fn(Duration)) {
+        self.idle_timeout = silence + heartbeat::MARGIN;
+        learn(silence);
+    }
+
+    fn poll_to_end(
+        &mut self,
+        context: &mut Context<'_>,
+        mut timer: Pin<&mut Sleep>,
+        learn: &impl Fn(Duration),
+    ) -> Poll<Reason> {
+        loop {
+            let (before, was_whole) = (self.bytes(), self.first_end.is_none());
+            let had_said_goodbye = self.has_said_goodbye;
+            if let Poll::Ready(reason) = self.poll(context, learn) {
+                return Poll::Ready(reason);
+            }
+            if let Some(leaving) = self.leaving {
+                if leaving == Leaving::TooOld && self.has_said_goodbye && !had_said_goodbye {
+                    timer.as_mut().reset(Instant::now() + GOODBYE_TIMEOUT);
+                }
+                return timer.poll(context).map(|()| leaving.reason());
+            }
+            if self.bytes() != before || (was_whole && self.first_end.is_some()) {
+                self.active_at = Instant::now();
+            }
+            let patience = if self.first_end.is_some() {
+                HALF_CLOSED_TIMEOUT
+            } else {
+                self.idle_timeout
+            };
+            let until = self.active_at + patience;
+            let ends_at = self.ends_at.filter(|ends_at| *ends_at < until);
+            ready!(poll_until(
+                timer.as_mut(),
+                context,
+                ends_at.unwrap_or(until)
+            ));
+            if ends_at.is_none() {
+                return Poll::Ready(self.first_end.unwrap_or(Reason::Idle));
+            }
+            // Once more around, to say so.
+            self.leaving = Some(Leaving::TooOld);
+            timer.as_mut().reset(Instant::now() + LAST_FRAME_TIMEOUT);
         }
     }
 
@@ -193,9 +205,12 @@ impl Relay {
         self.up.bytes + self.down.bytes
     }
 
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Reason> {
+    fn poll(&mut self, context: &mut Context<'_>, learn: &impl Fn(Duration)) -> Poll<Reason> {
         let up = self.poll_up(context);
-        let down = self.poll_down(context);
+        self.note_close(Side::Client);
+        let down = self.poll_down(context, learn);
+        self.note_close(Side::Server);
+        self.note_close(Side::Proxy);
         for (polled, sender, receiver) in [
             (&up, Reason::ClientBroke, Reason::ServerBroke),
             (&down, Reason::ServerBroke, Reason::ClientBroke),
@@ -217,124 +232,105 @@ impl Relay {
             self.first_end.get_or_insert(Reason::ServerClosed);
         }
         let has_ended = up.is_ready() && down.is_ready();
-        match self.first_end {
-            _ if has_ended && self.has_said_goodbye => Poll::Ready(Reason::Stopped),
-            Some(reason) if has_ended => Poll::Ready(reason),
+        match (self.first_end, self.leaving) {
+            (_, Some(leaving)) if has_ended && self.has_said_goodbye => {
+                Poll::Ready(leaving.reason())
+            }
+            (Some(reason), _) if has_ended => Poll::Ready(reason),
             _ => Poll::Pending,
         }
     }
 
+    /// Remembers who said goodbye first.
+    fn note_close(&mut self, side: Side) {
+        let has_closed = match side {
+            Side::Client => self.said_by_client.has_closed(),
+            Side::Server => self.said_by_server.has_closed(),
+            Side::Proxy => self.has_said_goodbye,
+        };
+        if self.first_close.is_none() && has_closed {
+            self.first_close = Some(side);
+        }
+    }
+
     fn poll_up(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Fault>> {
-        poll_flow(
+        let said = &mut self.said_by_client;
+        flow::poll(
             context,
             &mut self.client,
             &mut self.server,
             &mut self.up,
-            |_| None,
+            |chunk| {
+                said.follow(chunk);
+                None
+            },
         )
     }
 
-    fn poll_down(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+    fn poll_down(
+        &mut self,
+        context: &mut Context<'_>,
+        learn: &impl Fn(Duration),
+    ) -> Poll<Result<(), Fault>> {
         let Self {
             client,
             server,
             down,
-            frames,
-            is_closing,
+            said_by_server: said,
+            first_words,
+            leaving,
             has_said_goodbye,
             ..
         } = self;
-        if *is_closing && !*has_said_goodbye && frames.is_between() && !down.is_ended {
-            down.spill.extend_from_slice(&CLOSE_SERVICE_RESTART);
+        if let Some(leaving) = leaving
+            && !*has_said_goodbye
+            && said.is_between()
+            && !down.is_ended
+        {
+            down.spill.extend_from_slice(leaving.goodbye());
             (*has_said_goodbye, down.is_ended) = (true, true);
         }
-        poll_flow(context, server, client, down, |chunk| {
-            if !*is_closing {
-                frames.follow(chunk);
+        let mut heard = None;
+        let polled = flow::poll(context, server, client, down, |chunk| {
+            if first_words.is_some() {
+                heard = heard.or(listen(first_words, chunk));
+            }
+            let Some(leaving) = leaving else {
+                said.follow(chunk);
                 return None;
-            }
-            let whole = frames.follow_to_end_of_frame(chunk);
-            frames.is_between().then(|| {
-                *has_said_goodbye = true;
-                whole
-            })
-        })
-    }
-}
-
-/// Moves bytes of one direction until it has to wait or has ended.
-///
-/// `look` sees every chunk; when it names a length, that much is the last of this direction, followed by the goodbye.
-fn poll_flow(
-    context: &mut Context<'_>,
-    from: &mut Socket,
-    to: &mut Socket,
-    flow: &mut Flow,
-    mut look: impl FnMut(&[u8]) -> Option<usize>,
-) -> Poll<Result<(), Fault>> {
-    for _ in 0..READS_PER_TURN_MAX {
-        if ready!(poll_spill(context, to, flow)).is_err() {
-            return Poll::Ready(Err(Fault::Receiver));
-        }
-        // TLS may have taken bytes that the kernel did not take yet; nobody else would send them on.
-        if ready!(Pin::new(&mut *to).poll_flush(context)).is_err() {
-            return Poll::Ready(Err(Fault::Receiver));
-        }
-        if flow.is_ended {
-            if !flow.is_shut {
-                // A receiver that is gone already needs no goodbye.
-                let _told = ready!(Pin::new(&mut *to).poll_shutdown(context));
-                flow.is_shut = true;
-            }
-            return Poll::Ready(Ok(()));
-        }
-        let moved = scratch::lend(|scratch| {
-            let mut buffer = ReadBuf::new(scratch);
-            match Pin::new(&mut *from).poll_read(context, &mut buffer) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Err(_)) => return Poll::Ready(Err(Fault::Sender)),
-                Poll::Ready(Ok(())) => {}
-            }
-            let mut chunk = buffer.filled();
-            flow.is_ended = chunk.is_empty();
-            let last = look(chunk);
-            if let Some(length) = last {
-                chunk = chunk.get(..length).unwrap_or(chunk);
-                flow.is_ended = true;
-            }
-            flow.bytes += chunk.len() as u64;
-            let written = match Pin::new(&mut *to).poll_write(context, chunk) {
-                Poll::Ready(Ok(written)) => written,
-                Poll::Ready(Err(_)) if !chunk.is_empty() => {
-                    return Poll::Ready(Err(Fault::Receiver));
-                }
-                Poll::Ready(Err(_)) | Poll::Pending => 0,
             };
-            flow.spill
-                .extend_from_slice(chunk.get(written..).unwrap_or_default());
-            if last.is_some() {
-                flow.spill.extend_from_slice(&CLOSE_SERVICE_RESTART);
-            }
-            Poll::Ready(Ok(()))
+            let whole = said.follow_to_end_of_frame(chunk);
+            said.is_between().then(|| {
+                *has_said_goodbye = true;
+                (whole, leaving.goodbye())
+            })
         });
-        if let Err(fault) = ready!(moved) {
-            return Poll::Ready(Err(fault));
+        if let Some(silence) = heard {
+            self.allow(silence, learn);
         }
+        polled
     }
-    context.waker().wake_by_ref();
-    Poll::Pending
 }
 
-fn poll_spill(context: &mut Context<'_>, to: &mut Socket, flow: &mut Flow) -> Poll<io::Result<()>> {
-    while !flow.spill.is_empty() {
-        let written = ready!(Pin::new(&mut *to).poll_write(context, &flow.spill))?;
-        if written == 0 {
-            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+/// Gathers a server's first words until they are whole, and tells the silence that they allow.
+#[allow(clippy::box_collection, reason = "as in the relay")]
+fn listen(first_words: &mut Option<Box<Vec<u8>>>, chunk: &[u8]) -> Option<Duration> {
+    let words = first_words.as_mut()?;
+    // Beyond that nothing is waited for.
+    let room = heartbeat::FRAME_BYTES_MAX.saturating_sub(words.len());
+    words.extend_from_slice(chunk.get(..room).unwrap_or(chunk));
+    match heartbeat::in_frame(words) {
+        First::Partial => None,
+        First::Silence(silence) => {
+            *first_words = None;
+            Some(silence)
         }
-        flow.spill.advance(written);
-        if flow.spill.is_empty() {
-            flow.spill = BytesMut::new();
+        First::SomethingElse => {
+            *first_words = None;
+            None
         }
     }
-    Poll::Ready(Ok(()))
 }
+
+#[cfg(test)]
+mod tests;

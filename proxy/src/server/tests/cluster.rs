@@ -340,7 +340,8 @@ impl Server {
     }
 
     fn open_packet(&self) -> String {
-        format!("0{{\"sid\":\"{}\"}}", self.address.replace(':', "-"))
+        let sid = self.address.replace(':', "-");
+        format!("0{{\"sid\":\"{sid}\",\"pingInterval\":200,\"pingTimeout\":100}}")
     }
 
     async fn serve(&self, mut client: Client, does: Does) {

@@ -4,6 +4,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::cluster::{Does, PATIENCE, Proxy, Server, handshake, settings};
 use super::exchange::sticky;
+use crate::settings::IdleTimeout;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_fresh_websocket_is_lost() {
@@ -163,7 +164,7 @@ async fn a_slow_reader_gets_everything() {
 async fn a_tunnel_on_which_nobody_speaks_is_closed() {
     let server = Server::start(Does::Echo).await;
     let mut settings = settings(&[&server.address]);
-    settings.upstreams[0].websocket_idle_timeout = Duration::from_millis(100);
+    settings.upstreams[0].websocket_idle_timeout = IdleTimeout::After(Duration::from_millis(100));
     let proxy = Proxy::start(settings).await;
     let (mut client, _) = proxy.handshake("").await;
     assert_eq!(client.read_to_end().await, b"");
