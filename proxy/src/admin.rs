@@ -11,6 +11,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::alarm::Alarm;
 use crate::head::read::{Bounds, Came, read};
 use crate::head::{self, find_end};
 use crate::health;
@@ -40,7 +41,7 @@ struct Page {
 /// Answers one request and closes.
 pub(crate) async fn serve(mut stream: TcpStream, context: Arc<Context>) {
     let mut bytes = BytesMut::new();
-    let answer = match read(&mut stream, &mut bytes, BOUNDS).await {
+    let answer = match read(&mut stream, &mut bytes, BOUNDS, &mut Alarm::default()).await {
         Came::Nothing => return,
         Came::Refused(refusal) => refusal.to_bytes(None),
         Came::Head(_) => answer(&bytes, &context),

@@ -16,15 +16,16 @@ use tokio::time::timeout;
 
 use crate::affinity::cookie;
 use crate::affinity::sid::{Reading, Stage};
+use crate::alarm::Alarm;
 use crate::client::{Client, Peer, Scheme, canonical};
 use crate::clock::Stopwatch;
 use crate::exchange::answer::Asked;
-use crate::exchange::{self, Order};
+use crate::exchange::{self, Line, Order};
 use crate::h2;
 use crate::head::read::{Bounds, Came, read, read_some};
 use crate::head::{self, Body, Head, write};
 use crate::headers::{FORWARDED_FOR, FORWARDED_PROTO, Fields, Forwarded};
-use crate::lifecycle::{Open, Phase};
+use crate::lifecycle::{Awaited, Open, Phase};
 use crate::logging;
 use crate::refusal::Refusal;
 use crate::registry::Snapshot;
@@ -112,38 +113,60 @@ impl Edge {
                 Scheme::Http
             },
         };
-        let mut bytes = BytesMut::new();
         if socket.is_h2() {
-            return Box::pin(h2::serve(self, guest, peer, socket, bytes)).await;
+            return Box::pin(h2::serve(self, guest, peer, socket, BytesMut::new())).await;
         }
+        let line = Line {
+            socket,
+            bytes: BytesMut::new(),
+            alarm: Alarm::default(),
+        };
+        self.converse(line, peer, guest).await;
+    }
+
+    /// Takes one request after the other.
+    async fn converse(self, mut line: Line, peer: Peer, guest: Guest) {
+        let mut draining = self.context.life.awaited(Phase::Draining);
+        let mut closing = self.context.life.awaited(Phase::Closing);
         let mut is_first = true;
         loop {
-            let came = self.read_head(&mut socket, &mut bytes, is_first).await;
+            let bounds = self.bounds(is_first);
+            let came = tokio::select! {
+                biased;
+                came = read(&mut line.socket, &mut line.bytes, bounds, &mut line.alarm) => came,
+                () = &mut draining => self.read_last_head(&mut line, bounds, &mut closing).await,
+            };
             let end = match came {
                 Came::Head(end) => end,
                 Came::Nothing => return,
-                Came::Refused(refusal) => return self.refuse(socket, peer.ip, refusal).await,
+                Came::Refused(refusal) => return self.refuse(line.socket, peer.ip, refusal).await,
             };
             // Taken only now: the wait for the head may have lasted over a reload.
             let snapshot = self.context.shared.registry.current();
-            if is_first && snapshot.limits.http2 && bytes.starts_with(h2::PREFACE) {
+            if is_first && snapshot.limits.http2 && line.bytes.starts_with(h2::PREFACE) {
+                let Line { socket, bytes, .. } = line;
                 return Box::pin(h2::serve(self, guest, peer, socket, bytes)).await;
             }
             is_first = false;
-            match decide(&snapshot, peer, &mut bytes, end) {
+            match decide(&snapshot, peer, &mut line.bytes, end) {
                 Step::Exchange(order) => {
-                    let in_hand = std::mem::take(&mut bytes).split_off(end);
-                    match Box::pin(self.exchange(socket, order, in_hand)).await {
-                        Some((kept, beyond)) => (socket, bytes) = (kept, beyond),
+                    line.bytes = line.bytes.split_off(end);
+                    let exchanged = exchange::run(line, order, &self.context, &self.worker);
+                    let kept = tokio::select! {
+                        kept = Box::pin(exchanged) => kept,
+                        () = &mut closing => None,
+                    };
+                    match kept {
+                        Some(kept) => line = kept,
                         None => return,
                     }
                 }
                 Step::Tunnel(upgrade) => {
                     // A task of its own, so that this one and its larger state end here.
-                    tokio::spawn(tunnel::run(socket, upgrade, self.context, guest));
+                    tokio::spawn(tunnel::run(line.socket, upgrade, self.context, guest));
                     return;
                 }
-                Step::Refuse(refusal) => return self.refuse(socket, peer.ip, refusal).await,
+                Step::Refuse(refusal) => return self.refuse(line.socket, peer.ip, refusal).await,
             }
         }
     }
@@ -181,21 +204,14 @@ impl Edge {
         None
     }
 
-    /// Reads the next head. An idle connection ends when the proxy drains; one that is inside a head may finish it.
-    async fn read_head(&self, socket: &mut Socket, bytes: &mut BytesMut, is_first: bool) -> Came {
-        let bounds = self.bounds(is_first);
-        let mut life = self.context.life.clone();
-        tokio::select! {
-            biased;
-            came = read(socket, bytes, bounds) => return came,
-            () = life.reached(Phase::Draining) => {}
-        }
-        if bytes.is_empty() {
+    /// The proxy drains. An idle connection ends; one that is inside a head may finish it.
+    async fn read_last_head(&self, line: &mut Line, bounds: Bounds, closing: &mut Awaited) -> Came {
+        if line.bytes.is_empty() {
             return Came::Nothing;
         }
         tokio::select! {
-            came = read(socket, bytes, bounds) => came,
-            () = life.reached(Phase::Closing) => Came::Nothing,
+            came = read(&mut line.socket, &mut line.bytes, bounds, &mut line.alarm) => came,
+            () = closing => Came::Nothing,
         }
     }
 
@@ -210,20 +226,6 @@ impl Edge {
             bytes_max: limits.head_bytes_max,
             idle_timeout,
             head_timeout: limits.head_timeout,
-        }
-    }
-
-    /// Carries out one request, unless the proxy closes meanwhile.
-    async fn exchange(
-        &self,
-        socket: Socket,
-        order: Box<Order>,
-        in_hand: BytesMut,
-    ) -> Option<(Socket, BytesMut)> {
-        let mut life = self.context.life.clone();
-        tokio::select! {
-            kept = exchange::run(socket, order, in_hand, &self.context, &self.worker) => kept,
-            () = life.reached(Phase::Closing) => None,
         }
     }
 

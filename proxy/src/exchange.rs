@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::AsyncWriteExt;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::affinity::sid::{Complaint, Stage};
+use crate::alarm::Alarm;
 use crate::edge;
 use crate::head::Body;
 use crate::headers::push_field;
@@ -84,20 +85,37 @@ struct Exchange<'c> {
     is_cut_short: bool,
 }
 
-/// Carries out one request. `in_hand` is what the client sent behind its head. The connection comes back if it may go
-/// on, with what the client sent behind the request.
+/// A client's connection, between two requests or inside one.
+#[derive(Debug)]
+pub(crate) struct Line {
+    pub(crate) socket: Socket,
+    /// What the client sent and nobody took yet.
+    pub(crate) bytes: BytesMut,
+    pub(crate) alarm: Alarm,
+}
+
+/// Carries out one request, behind whose head the line stands. The line comes back if it may go on.
 pub(crate) async fn run(
-    mut client: Socket,
+    line: Line,
     order: Box<Order>,
-    in_hand: BytesMut,
     context: &Context,
     worker: &Worker,
-) -> Option<(Socket, BytesMut)> {
-    let mut exchange = Exchange::new(order, context, worker);
+) -> Option<Line> {
+    let Line {
+        socket: mut client,
+        bytes: in_hand,
+        alarm,
+    } = line;
+    let mut exchange = Exchange::new(order, alarm, context, worker);
     let end = exchange.carry_out(&mut client, in_hand).await;
-    let beyond = std::mem::take(&mut exchange.asking.body.beyond);
     match end {
-        End::Kept => return Some((client, beyond)),
+        End::Kept => {
+            return Some(Line {
+                socket: client,
+                bytes: std::mem::take(&mut exchange.asking.body.beyond),
+                alarm: std::mem::take(&mut exchange.asking.alarm),
+            });
+        }
         End::Cut => {}
         End::Closed if exchange.asking.is_sent() => {
             if let Err(error) = client.shutdown().await {
@@ -121,16 +139,17 @@ pub(crate) async fn run(
 }
 
 impl<'c> Exchange<'c> {
-    fn new(order: Box<Order>, context: &'c Context, worker: &'c Worker) -> Self {
+    fn new(order: Box<Order>, alarm: Alarm, context: &'c Context, worker: &'c Worker) -> Self {
         let upstream = &order.request.upstream;
         let allowance = Allowance {
             content_bytes_max: order.request.body_bytes_max,
             sender_timeout: CLIENT_STALL_TIMEOUT,
             receiver_timeout: upstream.write_timeout,
         };
-        let body = Flow::new(Framing::of_request(order.body), allowance);
+        let now = Instant::now();
+        let body = Flow::new(Framing::of_request(order.body), allowance, now);
         Self {
-            asking: Asking::new(body, upstream.read_timeout),
+            asking: Asking::new(body, upstream.read_timeout, alarm, now),
             order,
             context,
             worker,
@@ -222,7 +241,8 @@ impl<'c> Exchange<'c> {
             receiver_timeout: CLIENT_STALL_TIMEOUT,
         };
         let framing = std::mem::replace(&mut answer.framing, Framing::NONE);
-        let mut body = Flow::new(framing, allowance);
+        // When it matters, the clock is started anew.
+        let mut body = Flow::new(framing, allowance, self.asking.since());
         let request = &self.order.request;
         if Complaint::begin(request.stage, answer.status).is_none()
             && !is_opening(request, answer.status)

@@ -83,22 +83,49 @@ fn tokens(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
 }
 
-/// Whether a field of a request must not be copied to the server: it ends here, or is written anew here.
-pub fn ends_here<F: Fields + ?Sized>(name: &str, request: &F) -> bool {
-    const ENDS: [&str; 10] = [
-        "Connection",
-        "Keep-Alive",
-        "Proxy-Connection",
-        "Upgrade",
-        "TE",
-        "Trailer",
-        "Transfer-Encoding",
-        REAL_IP,
-        FORWARDED_FOR,
-        FORWARDED_PROTO,
-    ];
-    ENDS.iter().any(|end| name.eq_ignore_ascii_case(end))
-        || (has_token(request, "Connection", name) && !is_end_to_end(name))
+/// Which fields of a request must not be copied to the server: those that end here or are written anew here.
+#[derive(Clone, Copy, Debug)]
+pub struct Ending<'f, F: ?Sized> {
+    request: &'f F,
+    /// `Connection` names more than what is about every connection, so each field has to be looked up in it.
+    has_nominees: bool,
+}
+
+impl<'f, F: Fields + ?Sized> Ending<'f, F> {
+    #[must_use]
+    pub fn of(request: &'f F) -> Self {
+        const USUAL: [&str; 3] = ["keep-alive", "close", "upgrade"];
+        let is_usual = |token: &[u8]| {
+            USUAL
+                .iter()
+                .any(|usual| token.eq_ignore_ascii_case(usual.as_bytes()))
+        };
+        let mut named = request.all("Connection").flat_map(tokens);
+        Self {
+            request,
+            has_nominees: named.any(|token| !is_usual(token)),
+        }
+    }
+
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        const ENDS: [&str; 10] = [
+            "Connection",
+            "Keep-Alive",
+            "Proxy-Connection",
+            "Upgrade",
+            "TE",
+            "Trailer",
+            "Transfer-Encoding",
+            REAL_IP,
+            FORWARDED_FOR,
+            FORWARDED_PROTO,
+        ];
+        ENDS.iter().any(|end| name.eq_ignore_ascii_case(end))
+            || (self.has_nominees
+                && has_token(self.request, "Connection", name)
+                && !is_end_to_end(name))
+    }
 }
 
 /// What a client may not make us drop by naming it in `Connection`.
@@ -157,12 +184,13 @@ mod tests {
             "Connection",
             "Upgrade, X-Hop, Host, Content-Length, Sec-WebSocket-Key",
         )];
-        assert!(ends_here("X-Hop", &fields[..]));
-        assert!(ends_here("Keep-Alive", &fields[..]));
-        assert!(ends_here("x-real-ip", &fields[..]));
-        assert!(!ends_here("Host", &fields[..]));
-        assert!(!ends_here("Content-Length", &fields[..]));
-        assert!(!ends_here("Sec-WebSocket-Key", &fields[..]));
-        assert!(!ends_here("X-Other", &fields[..]));
+        let ending = Ending::of(&fields[..]);
+        assert!(ending.has("X-Hop"));
+        assert!(ending.has("Keep-Alive"));
+        assert!(ending.has("x-real-ip"));
+        assert!(!ending.has("Host"));
+        assert!(!ending.has("Content-Length"));
+        assert!(!ending.has("Sec-WebSocket-Key"));
+        assert!(!ending.has("X-Other"));
     }
 }

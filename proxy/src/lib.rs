@@ -31,6 +31,7 @@ pub mod route;
 
 // Shell.
 mod admin;
+mod alarm;
 mod clock;
 mod dial;
 mod edge;

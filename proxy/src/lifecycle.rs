@@ -3,6 +3,8 @@
 //! Invariants: **a stop ends as soon as nothing is open**, never later than its deadline; **a hangup never ends the
 //! process**. Does not know what is open, only how many hold an `Open`.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -36,6 +38,31 @@ pub(crate) struct Life {
 pub(crate) struct Open {
     /// `None`: it was opened after the stop had nothing left to wait for.
     _open: Option<mpsc::Sender<()>>,
+}
+
+/// Ready when its phase is reached or passed. Looking again costs one atomic read, where to ask the channel takes a
+/// lock that all connections share. Must stay in one task.
+pub(crate) struct Awaited {
+    phase: Phase,
+    seen: watch::Receiver<Phase>,
+    reached: Pin<Box<dyn Future<Output = ()> + Send>>,
+    is_waiting: bool,
+}
+
+impl Future for Awaited {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        if this.is_waiting && !this.seen.has_changed().unwrap_or(true) {
+            return Poll::Pending;
+        }
+        if *this.seen.borrow_and_update() >= this.phase {
+            return Poll::Ready(());
+        }
+        this.is_waiting = true;
+        this.reached.as_mut().poll(context)
+    }
 }
 
 /// The other end: moves the phase on and waits.
@@ -76,6 +103,18 @@ impl Life {
         if self.phase.wait_for(|now| *now >= phase).await.is_err() {
             // The reaper is gone, which only the end of the runtime can bring about.
             std::future::pending::<()>().await;
+        }
+    }
+
+    /// The same as a value of its own, for whoever waits for other things besides and is woken by them often.
+    #[must_use]
+    pub(crate) fn awaited(&self, phase: Phase) -> Awaited {
+        let mut life = self.clone();
+        Awaited {
+            phase,
+            seen: self.phase.clone(),
+            reached: Box::pin(async move { life.reached(phase).await }),
+            is_waiting: false,
         }
     }
 
@@ -170,6 +209,22 @@ mod tests {
             .reap(first, Duration::from_secs(30), &mut commands)
             .await;
         start.elapsed()
+    }
+
+    #[tokio::test]
+    async fn who_waits_sees_its_phase_and_those_behind_it() {
+        let (life, reaper) = life();
+        let (mut draining, mut closing) =
+            (life.awaited(Phase::Draining), life.awaited(Phase::Closing));
+        let poll = async |awaited: &mut Awaited| futures_util::poll!(awaited).is_ready();
+        for _ in 0..2 {
+            assert!(!poll(&mut draining).await && !poll(&mut closing).await);
+        }
+        reaper.phase.send_replace(Phase::Draining);
+        assert!(poll(&mut draining).await && !poll(&mut closing).await);
+        reaper.phase.send_replace(Phase::Ended);
+        assert!(poll(&mut draining).await && poll(&mut closing).await);
+        assert!(poll(&mut life.awaited(Phase::Closing)).await);
     }
 
     #[tokio::test(start_paused = true)]

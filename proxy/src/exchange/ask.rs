@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::AsyncWriteExt;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::answer::{self, Answer, Parsed};
 use super::kept::Connection;
@@ -74,7 +74,8 @@ impl Exchange<'_> {
     /// Asks one server, on a connection that was kept or on a new one.
     async fn ask(&mut self, client: &mut Socket, server: &Arc<Server>) -> Result<Answered, Failed> {
         let upstream = Arc::clone(&self.order.request.upstream);
-        let kept = self.worker.kept.take(&upstream, server);
+        let came_at = self.asking.since();
+        let kept = self.worker.kept.take(&upstream, server, came_at);
         let was_kept = kept.is_some();
         let mut connection = match kept {
             Some(connection) => connection,
@@ -88,7 +89,10 @@ impl Exchange<'_> {
         connection.uses += 1;
         let is_last_use = connection.uses >= upstream.keepalive_requests;
         let words = self.words(is_last_use);
-        self.asking.begin();
+        // No time has passed since the request came, if it goes to its first server and need not wait for it.
+        let is_at_once = was_kept && self.tries.count_of_tries() == 1;
+        let now = if is_at_once { came_at } else { Instant::now() };
+        self.asking.begin(now);
         match timeout(upstream.write_timeout, connection.socket.write_all(&words)).await {
             Ok(Ok(())) => {}
             // It may have said why before it closed.

@@ -102,7 +102,7 @@ pub(crate) struct Flow {
 
 impl Flow {
     #[must_use]
-    pub(crate) fn new(framing: Framing, allowance: Allowance) -> Self {
+    pub(crate) fn new(framing: Framing, allowance: Allowance, now: Instant) -> Self {
         Self {
             framing,
             allowance,
@@ -111,7 +111,7 @@ impl Flow {
             beyond: BytesMut::new(),
             bytes: 0,
             is_blocked: false,
-            moved_at: Instant::now(),
+            moved_at: now,
         }
     }
 
@@ -137,9 +137,9 @@ impl Flow {
         self.moved_at
     }
 
-    /// Time counts from now on.
-    pub(crate) fn restart_clock(&mut self) {
-        self.moved_at = Instant::now();
+    /// Time counts from `now` on.
+    pub(crate) fn restart_clock(&mut self, now: Instant) {
+        self.moved_at = now;
     }
 
     /// What it means that the deadline has passed.
@@ -190,7 +190,7 @@ impl Flow {
             }
             self.is_blocked = false;
             let is_ended = ready!(self.poll_move(context, from, to))?;
-            self.restart_clock();
+            self.restart_clock(Instant::now());
             if is_ended {
                 return Poll::Ready(if self.framing.may_end() {
                     self.framing = Framing::NONE;
@@ -248,7 +248,7 @@ impl Flow {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.spill.advance(written);
-            self.restart_clock();
+            self.restart_clock(Instant::now());
         }
         self.spill = BytesMut::new();
         Poll::Ready(Ok(()))

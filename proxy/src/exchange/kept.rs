@@ -38,7 +38,12 @@ pub(crate) struct Kept(Mutex<HashMap<Arc<str>, Vec<Idle>>>);
 impl Kept {
     /// The connection to this server that was used last, if it still stands.
     #[must_use]
-    pub(crate) fn take(&self, upstream: &Upstream, server: &Server) -> Option<Connection> {
+    pub(crate) fn take(
+        &self,
+        upstream: &Upstream,
+        server: &Server,
+        now: Instant,
+    ) -> Option<Connection> {
         let mut all = self.all();
         let idle = all.get_mut(&upstream.name)?;
         while let Some(index) = idle
@@ -46,7 +51,7 @@ impl Kept {
             .rposition(|idle| Arc::ptr_eq(&idle.state, &server.state))
         {
             let found = idle.remove(index);
-            if found.connection.socket.is_quiet() && Instant::now() < found.until {
+            if found.connection.socket.is_quiet() && now < found.until {
                 return Some(found.connection);
             }
         }

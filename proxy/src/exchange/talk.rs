@@ -6,16 +6,16 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
 
 use super::flow::{Fault, Flow};
-use crate::scratch;
+use crate::alarm::Alarm;
+use crate::head::read::poll_read_some;
 
 /// Of a request that is sent before the last one was answered; more waits in the kernel.
 const BEYOND_BYTES_MAX: usize = 16 * 1024;
@@ -41,6 +41,8 @@ pub(crate) struct Asking {
     left_at: Option<Instant>,
     /// How long a server may be silent.
     read_timeout: Duration,
+    /// The connection's.
+    pub(crate) alarm: Alarm,
 }
 
 /// Why nothing is heard from a server.
@@ -57,25 +59,32 @@ pub(crate) enum Silence {
 
 impl Asking {
     #[must_use]
-    pub(crate) fn new(body: Flow, read_timeout: Duration) -> Self {
+    pub(crate) fn new(body: Flow, read_timeout: Duration, alarm: Alarm, now: Instant) -> Self {
         Self {
             body,
             stage: Stage::Sending,
-            since: Instant::now(),
+            since: now,
             left_at: None,
             read_timeout,
+            alarm,
         }
     }
 
     /// The request begins (again), at some server.
-    pub(crate) fn begin(&mut self) {
-        self.since = Instant::now();
-        self.body.restart_clock();
+    pub(crate) fn begin(&mut self, now: Instant) {
+        self.since = now;
+        self.body.restart_clock(now);
         self.stage = if self.body.is_done() {
             Stage::Sent
         } else {
             Stage::Sending
         };
+    }
+
+    /// When the request began to be sent, or had been sent.
+    #[must_use]
+    pub(crate) fn since(&self) -> Instant {
+        self.since
     }
 
     /// The whole request has left, and the client's connection stands behind its end.
@@ -160,8 +169,6 @@ impl Asking {
         C: AsyncRead + Unpin,
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let clock = sleep_until(self.deadline());
-        tokio::pin!(clock);
         poll_fn(|context| {
             self.poll(context, client, server)?;
             match poll_read_some(context, server, bytes) {
@@ -170,7 +177,8 @@ impl Asking {
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(Silence::Ended(Some(error)))),
                 Poll::Pending => {}
             }
-            ready!(poll_clock(clock.as_mut(), context, self.deadline()));
+            let deadline = self.deadline();
+            ready!(self.alarm.poll(context, deadline));
             Poll::Ready(Err(self.timed_out()))
         })
         .await
@@ -190,9 +198,7 @@ impl Asking {
         C: AsyncRead + AsyncWrite + Unpin,
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        answer.restart_clock();
-        let clock = sleep_until(answer.deadline());
-        tokio::pin!(clock);
+        answer.restart_clock(Instant::now());
         poll_fn(|context| {
             match self.poll(context, client, server) {
                 Ok(()) => {}
@@ -206,44 +212,11 @@ impl Asking {
                 let silent_since = answer.moved_at().max(left_at);
                 answer.deadline().min(silent_since + HALF_CLOSED_TIMEOUT)
             });
-            ready!(poll_clock(clock.as_mut(), context, deadline));
+            ready!(self.alarm.poll(context, deadline));
             Poll::Ready(Err(answer.stalled()))
         })
         .await
     }
-}
-
-/// The timer is moved only when it fires, or when the deadline comes nearer.
-fn poll_clock(
-    mut clock: Pin<&mut Sleep>,
-    context: &mut Context<'_>,
-    deadline: Instant,
-) -> Poll<()> {
-    if deadline < clock.deadline() {
-        clock.as_mut().reset(deadline);
-    }
-    while clock.as_mut().poll(context).is_ready() {
-        if deadline <= Instant::now() {
-            return Poll::Ready(());
-        }
-        clock.as_mut().reset(deadline);
-    }
-    Poll::Pending
-}
-
-/// Appends what one read brings; 0 is the end of the stream.
-fn poll_read_some<S: AsyncRead + Unpin>(
-    context: &mut Context<'_>,
-    stream: &mut S,
-    bytes: &mut BytesMut,
-) -> Poll<io::Result<usize>> {
-    scratch::lend(|scratch| {
-        let room = scratch.get_mut(..BEYOND_BYTES_MAX).unwrap_or_default();
-        let mut buffer = ReadBuf::new(room);
-        ready!(Pin::new(stream).poll_read(context, &mut buffer))?;
-        bytes.extend_from_slice(buffer.filled());
-        Poll::Ready(Ok(buffer.filled().len()))
-    })
 }
 
 #[cfg(test)]

@@ -7,14 +7,15 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::task::ready;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, ReadBuf};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::find_end;
+use crate::alarm::Alarm;
 use crate::refusal::Refusal;
 use crate::scratch;
 
@@ -46,6 +47,7 @@ pub async fn read<S: AsyncRead + Unpin>(
     stream: &mut S,
     bytes: &mut BytesMut,
     bounds: Bounds,
+    alarm: &mut Alarm,
 ) -> Came {
     let mut deadline = None;
     loop {
@@ -60,13 +62,17 @@ pub async fn read<S: AsyncRead + Unpin>(
         } else {
             *deadline.get_or_insert(now + bounds.head_timeout)
         };
-        match timeout_at(until, read_some(stream, bytes)).await {
-            Ok(Ok(count)) if count > 0 => {}
-            Ok(Ok(_)) if !bytes.is_empty() => {
+        let read = poll_fn(|context| match poll_read_some(context, stream, bytes) {
+            Poll::Pending => alarm.poll(context, until).map(|()| None),
+            Poll::Ready(read) => Poll::Ready(Some(read)),
+        });
+        match read.await {
+            Some(Ok(count)) if count > 0 => {}
+            Some(Ok(_)) if !bytes.is_empty() => {
                 return Came::Refused(Refusal::BadRequest("the head ends too early"));
             }
-            Err(_) if !bytes.is_empty() => return Came::Refused(Refusal::HeadTimeout),
-            Ok(Ok(_) | Err(_)) | Err(_) => return Came::Nothing,
+            None if !bytes.is_empty() => return Came::Refused(Refusal::HeadTimeout),
+            Some(_) | None => return Came::Nothing,
         }
     }
 }
@@ -98,28 +104,38 @@ pub async fn read_some<S: AsyncRead + Unpin>(
     stream: &mut S,
     bytes: &mut BytesMut,
 ) -> io::Result<usize> {
-    poll_fn(|context| {
-        scratch::lend(|scratch| {
-            let room = scratch.get_mut(..READ_BYTES_MAX).unwrap_or_default();
-            let mut buffer = ReadBuf::new(room);
-            ready!(Pin::new(&mut *stream).poll_read(context, &mut buffer))?;
-            bytes.extend_from_slice(buffer.filled());
-            std::task::Poll::Ready(Ok(buffer.filled().len()))
-        })
+    poll_fn(|context| poll_read_some(context, stream, bytes)).await
+}
+
+/// The same, to be polled.
+pub fn poll_read_some<S: AsyncRead + Unpin>(
+    context: &mut Context<'_>,
+    stream: &mut S,
+    bytes: &mut BytesMut,
+) -> Poll<io::Result<usize>> {
+    scratch::lend(|scratch| {
+        let room = scratch.get_mut(..READ_BYTES_MAX).unwrap_or_default();
+        let mut buffer = ReadBuf::new(room);
+        ready!(Pin::new(stream).poll_read(context, &mut buffer))?;
+        bytes.extend_from_slice(buffer.filled());
+        Poll::Ready(Ok(buffer.filled().len()))
     })
-    .await
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::io::AsyncWriteExt;
+    use tokio::io::{AsyncWriteExt, DuplexStream};
 
     const BOUNDS: Bounds = Bounds {
         bytes_max: 64,
         idle_timeout: Duration::from_secs(60),
         head_timeout: Duration::from_secs(10),
     };
+
+    async fn read_bounded(stream: &mut DuplexStream, bytes: &mut BytesMut) -> Came {
+        read(stream, bytes, BOUNDS, &mut Alarm::default()).await
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_head_in_pieces_is_one_head() {
@@ -131,7 +147,7 @@ mod tests {
                 tokio::task::yield_now().await;
             }
         };
-        let (came, ()) = tokio::join!(read(&mut server, &mut bytes, BOUNDS), write);
+        let (came, ()) = tokio::join!(read_bounded(&mut server, &mut bytes), write);
         assert_eq!(came, Came::Head(18));
         assert_eq!(&bytes[..], b"GET / HTTP/1.1\r\n\r\nbody");
     }
@@ -150,7 +166,7 @@ mod tests {
         };
         let start = Instant::now();
         tokio::select! {
-            came = read(&mut server, &mut bytes, BOUNDS) => assert_eq!(came, Came::Refused(Refusal::HeadTimeout)),
+            came = read_bounded(&mut server, &mut bytes) => assert_eq!(came, Came::Refused(Refusal::HeadTimeout)),
             () = dribble => panic!("the dribble outlived the head"),
         }
         assert_eq!(start.elapsed(), Duration::from_secs(10));
@@ -160,7 +176,13 @@ mod tests {
     async fn silence_is_nothing() {
         let (_client, mut server) = tokio::io::duplex(1024);
         assert_eq!(
-            read(&mut server, &mut BytesMut::new(), BOUNDS).await,
+            read(
+                &mut server,
+                &mut BytesMut::new(),
+                BOUNDS,
+                &mut Alarm::default()
+            )
+            .await,
             Came::Nothing
         );
     }
@@ -169,7 +191,13 @@ mod tests {
     async fn a_large_head_is_refused() {
         let (mut client, mut server) = tokio::io::duplex(1024);
         client.write_all(&[b'A'; 65]).await.unwrap();
-        let came = read(&mut server, &mut BytesMut::new(), BOUNDS).await;
+        let came = read(
+            &mut server,
+            &mut BytesMut::new(),
+            BOUNDS,
+            &mut Alarm::default(),
+        )
+        .await;
         assert_eq!(came, Came::Refused(Refusal::HeadTooLarge));
     }
 
@@ -177,7 +205,13 @@ mod tests {
     async fn another_protocol_is_refused_at_once() {
         let (mut client, mut server) = tokio::io::duplex(1024);
         client.write_all(&[0x16, 0x03, 0x01]).await.unwrap();
-        let came = read(&mut server, &mut BytesMut::new(), BOUNDS).await;
+        let came = read(
+            &mut server,
+            &mut BytesMut::new(),
+            BOUNDS,
+            &mut Alarm::default(),
+        )
+        .await;
         assert_eq!(came, Came::Refused(Refusal::BadRequest("this is not HTTP")));
     }
 }

@@ -25,11 +25,12 @@ pub fn for_server(
     for part in [head.method, " ", &origin_form(target), " HTTP/1.1\r\n"] {
         bytes.extend_from_slice(part.as_bytes());
     }
+    let ending = headers::Ending::of(head.fields);
     let mut has_host = false;
     for field in head.fields {
         let is = |name: &str| field.name.eq_ignore_ascii_case(name);
         has_host |= is("Host");
-        if !without.is_some_and(is) && !headers::ends_here(field.name, head.fields) {
+        if !without.is_some_and(is) && !ending.has(field.name) {
             push_field(&mut bytes, field.name, field.value);
         }
     }

@@ -37,12 +37,18 @@ fn flow(framing: Framing) -> Flow {
             sender_timeout: SENDER_TIMEOUT,
             receiver_timeout: RECEIVER_TIMEOUT,
         },
+        Instant::now(),
     )
 }
 
 fn asking(framing: Framing) -> Asking {
-    let mut asking = Asking::new(flow(framing), READ_TIMEOUT);
-    asking.begin();
+    let mut asking = Asking::new(
+        flow(framing),
+        READ_TIMEOUT,
+        Alarm::default(),
+        Instant::now(),
+    );
+    asking.begin(Instant::now());
     asking
 }
 
