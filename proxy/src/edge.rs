@@ -25,7 +25,7 @@ use crate::h2;
 use crate::head::read::{Bounds, Came, read, read_some};
 use crate::head::{self, Body, Head, write};
 use crate::headers::{FORWARDED_FOR, FORWARDED_PROTO, Fields, Forwarded};
-use crate::lifecycle::{Open, Phase};
+use crate::lifecycle::{Awaited, Open, Phase};
 use crate::logging;
 use crate::refusal::Refusal;
 use crate::registry::Snapshot;
@@ -127,13 +127,14 @@ impl Edge {
     /// Takes one request after the other.
     async fn converse(self, mut line: Line, peer: Peer, guest: Guest) {
         let mut draining = self.context.life.awaited(Phase::Draining);
+        let mut closing = self.context.life.awaited(Phase::Closing);
         let mut is_first = true;
         loop {
             let bounds = self.bounds(is_first);
             let came = tokio::select! {
                 biased;
                 came = read(&mut line.socket, &mut line.bytes, bounds, &mut line.alarm) => came,
-                () = &mut draining => self.read_last_head(&mut line, bounds).await,
+                () = &mut draining => self.read_last_head(&mut line, bounds, &mut closing).await,
             };
             let end = match came {
                 Came::Head(end) => end,
@@ -151,15 +152,9 @@ impl Edge {
                 Step::Exchange(order) => {
                     line.bytes = line.bytes.split_off(end);
                     let exchanged = exchange::run(line, order, &self.context, &self.worker);
-                    let mut life = self.context.life.clone();
-                    // Only who sees the drain asks for what comes behind it.
-                    let closing = async {
-                        (&mut draining).await;
-                        life.reached(Phase::Closing).await;
-                    };
                     let kept = tokio::select! {
                         kept = Box::pin(exchanged) => kept,
-                        () = closing => None,
+                        () = &mut closing => None,
                     };
                     match kept {
                         Some(kept) => line = kept,
@@ -210,13 +205,13 @@ impl Edge {
     }
 
     /// The proxy drains. An idle connection ends; one that is inside a head may finish it.
-    async fn read_last_head(&self, line: &mut Line, bounds: Bounds) -> Came {
+    async fn read_last_head(&self, line: &mut Line, bounds: Bounds, closing: &mut Awaited) -> Came {
         if line.bytes.is_empty() {
             return Came::Nothing;
         }
         tokio::select! {
             came = read(&mut line.socket, &mut line.bytes, bounds, &mut line.alarm) => came,
-            () = self.context.life.awaited(Phase::Closing) => Came::Nothing,
+            () = closing => Came::Nothing,
         }
     }
 

@@ -119,11 +119,14 @@ pub fn parse<'r, 'b>(bytes: &'b [u8], room: &'r mut Room<'b>) -> Result<Head<'r,
         return Err(Refusal::BadRequest("malformed request line"));
     };
     let fields: &'r [Header<'b>] = request.headers;
+    if method.eq_ignore_ascii_case("CONNECT") {
+        // What follows its answer is no HTTP any more.
+        return Err(Refusal::BadRequest("CONNECT is not served"));
+    }
     let is_http11 = version == 1;
     let (target_host, path) = split_target(method, target)?;
     let host = host(fields, is_http11)?;
-    if let Some(target_host) = target_host
-        && !host.is_empty()
+    if let (Some(target_host), Some(host)) = (target_host, host)
         && !host.eq_ignore_ascii_case(target_host)
     {
         return Err(Refusal::BadRequest(
@@ -135,7 +138,7 @@ pub fn parse<'r, 'b>(bytes: &'b [u8], room: &'r mut Room<'b>) -> Result<Head<'r,
         method,
         target,
         path,
-        host: target_host.unwrap_or(host),
+        host: target_host.or(host).unwrap_or_default(),
         is_http11,
         fields,
         body,
@@ -172,17 +175,17 @@ fn split_target<'b>(
     Err(Refusal::BadRequest("malformed target"))
 }
 
-fn host<'b>(fields: &[Header<'b>], is_http11: bool) -> Result<&'b [u8], Refusal> {
+fn host<'b>(fields: &[Header<'b>], is_http11: bool) -> Result<Option<&'b [u8]>, Refusal> {
     let mut hosts = fields
         .iter()
         .filter(|field| field.name.eq_ignore_ascii_case("Host"));
     match (hosts.next(), hosts.next()) {
         (None, _) if is_http11 => Err(Refusal::BadRequest("no Host")),
-        (None, _) => Ok(b""),
+        (None, _) => Ok(None),
         (Some(_), Some(_)) => Err(Refusal::BadRequest("more than one Host")),
         (Some(host), None) => {
             check_host(host.value)?;
-            Ok(host.value)
+            Ok(Some(host.value))
         }
     }
 }

@@ -122,10 +122,31 @@ impl<'f, F: Fields + ?Sized> Ending<'f, F> {
             FORWARDED_PROTO,
         ];
         ENDS.iter().any(|end| name.eq_ignore_ascii_case(end))
+            || is_lookalike(name)
             || (self.has_nominees
                 && has_token(self.request, "Connection", name)
                 && !is_end_to_end(name))
     }
+}
+
+/// A name that CGI, WSGI and Rack cannot tell from one that the proxy answers for: to them `_` and `-` are the same.
+/// nginx drops every name with an underscore; what misleads nobody passes here.
+fn is_lookalike(name: &str) -> bool {
+    const OURS: [&str; 6] = [
+        "Host",
+        "Content-Length",
+        "Transfer-Encoding",
+        REAL_IP,
+        FORWARDED_FOR,
+        FORWARDED_PROTO,
+    ];
+    let is_like = |ours: &str| {
+        ours.len() == name.len()
+            && ours.bytes().zip(name.bytes()).all(|(ours, byte)| {
+                ours.eq_ignore_ascii_case(&byte) || (ours == b'-' && byte == b'_')
+            })
+    };
+    name.contains('_') && OURS.iter().any(|ours| is_like(ours))
 }
 
 /// What a client may not make us drop by naming it in `Connection`.
@@ -192,5 +213,22 @@ mod tests {
         assert!(!ending.has("Content-Length"));
         assert!(!ending.has("Sec-WebSocket-Key"));
         assert!(!ending.has("X-Other"));
+    }
+
+    #[test]
+    fn names_that_some_servers_take_for_ours_end_here() {
+        let fields: [httparse::Header<'_>; 0] = [];
+        let ending = Ending::of(&fields[..]);
+        for name in [
+            "X_Forwarded_For",
+            "x-real_ip",
+            "Content_Length",
+            "TRANSFER_ENCODING",
+        ] {
+            assert!(ending.has(name), "{name}");
+        }
+        for name in ["X_Forwarded_Fo", "X_Token", "Content-Length", "Host"] {
+            assert!(!ending.has(name), "{name}");
+        }
     }
 }

@@ -78,7 +78,7 @@ pub(crate) fn parse(bytes: &[u8], asked: Asked) -> Result<Parsed, Invalid> {
             return Err(Invalid);
         }
         let mut head = status_line(status, reason);
-        copy_fields(&mut head, fields, false);
+        copy_fields(&mut head, fields, true);
         head.extend_from_slice(b"\r\n");
         return Ok(Parsed::Interim { head, end });
     }
@@ -86,8 +86,10 @@ pub(crate) fn parse(bytes: &[u8], asked: Asked) -> Result<Parsed, Invalid> {
     let framing = framing(fields, has_body, asked)?;
     let is_held = asked.is_handshake && may_be_opening(status, &framing, fields);
     let mut head = status_line(status, reason);
-    copy_fields(&mut head, fields, is_held);
-    let is_chunked = fields.first_of("Transfer-Encoding").is_some();
+    // With a length or a coding a 204 could be read in two ways (RFC 9110 §8.6, RFC 9112 §6.1).
+    let is_unframed = status == 204;
+    copy_fields(&mut head, fields, is_held || is_unframed);
+    let is_chunked = !is_unframed && fields.first_of("Transfer-Encoding").is_some();
     if is_chunked && asked.is_http11 && !is_held {
         push_field(&mut head, "Transfer-Encoding", b"chunked");
     }
@@ -184,4 +186,58 @@ fn may_be_opening(status: u16, framing: &Framing, fields: &[Header<'_>]) -> bool
         Framing::UntilClose => false,
     };
     status == 200 && is_small && fields.first_of("Content-Encoding").is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The head that the client gets, or whether there is none.
+    fn head_of(answer: &str) -> Result<String, Invalid> {
+        let asked = Asked {
+            is_head: false,
+            is_http11: true,
+            is_handshake: false,
+        };
+        Ok(match parse(answer.as_bytes(), asked)? {
+            Parsed::Partial => "partial".to_owned(),
+            Parsed::Interim { head, .. } => String::from_utf8_lossy(&head).into_owned(),
+            Parsed::Final { answer, .. } => String::from_utf8_lossy(&answer.head).into_owned(),
+        })
+    }
+
+    #[test]
+    fn an_answer_without_a_body_has_no_length() {
+        for answer in [
+            "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nhello",
+            "HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        ] {
+            assert_eq!(head_of(answer).unwrap(), "HTTP/1.1 204 No Content\r\n");
+        }
+        let early = "HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\nLink: </x>\r\n\r\n";
+        assert_eq!(
+            head_of(early).unwrap(),
+            "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn what_can_be_read_in_two_ways_is_no_answer() {
+        for fields in [
+            "Content-Length: 5\r\nTransfer-Encoding: chunked",
+            "Content-Length: 5\r\nContent-Length: 5",
+            "Content-Length: 5, 5",
+            "Content-Length: +5",
+            "Content-Length: ",
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+            "Transfer-Encoding: gzip, chunked",
+            "Transfer-Encoding: identity",
+            "Content-Length : 5",
+            "X: a\r\n folded",
+            "X: a\rb",
+        ] {
+            let answer = format!("HTTP/1.1 200 OK\r\n{fields}\r\n\r\n");
+            assert_eq!(head_of(&answer), Err(Invalid), "{fields}");
+        }
+    }
 }

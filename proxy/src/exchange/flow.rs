@@ -137,6 +137,12 @@ impl Flow {
         self.moved_at
     }
 
+    /// The receiver is another one, which gets what is remembered: what the one before did not take is part of it.
+    pub(crate) fn begin_again(&mut self, now: Instant) {
+        self.spill = BytesMut::new();
+        self.restart_clock(now);
+    }
+
     /// Time counts from `now` on.
     pub(crate) fn restart_clock(&mut self, now: Instant) {
         self.moved_at = now;

@@ -73,7 +73,7 @@ impl Asking {
     /// The request begins (again), at some server.
     pub(crate) fn begin(&mut self, now: Instant) {
         self.since = now;
-        self.body.restart_clock(now);
+        self.body.begin_again(now);
         self.stage = if self.body.is_done() {
             Stage::Sent
         } else {

@@ -53,7 +53,7 @@ pub fn view<'r, 'b>(
     let (None, path) = split_target(method, target)? else {
         return Err(Refusal::BadRequest("malformed target"));
     };
-    let host = host(fields, true)?;
+    let host = host(fields, true)?.unwrap_or_default();
     let body = match body(fields, true)? {
         Body::None if !is_whole && !has_length(fields) => Body::Chunked,
         body => body,

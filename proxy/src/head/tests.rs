@@ -149,7 +149,11 @@ fn request_lines_are_strict() {
     );
     check(
         &["CONNECT a:443 HTTP/1.1", "Host: a"],
-        "400 malformed target",
+        "400 CONNECT is not served",
+    );
+    check(
+        &["CONNECT / HTTP/1.1", "Host: a"],
+        "400 CONNECT is not served",
     );
     check(
         &["GET /#x HTTP/1.1", "Host: a"],
@@ -194,6 +198,9 @@ fn an_absolute_target_names_host_and_path() {
 fn an_absolute_target_and_another_host_are_refused() {
     let mut room = room();
     let refused = parse(b"GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n", &mut room);
+    assert!(matches!(refused, Err(Refusal::BadRequest(_))));
+    let mut room = self::room();
+    let refused = parse(b"GET http://b/ HTTP/1.1\r\nHost:\r\n\r\n", &mut room);
     assert!(matches!(refused, Err(Refusal::BadRequest(_))));
 }
 

@@ -29,8 +29,13 @@ pub fn for_server(
     let mut has_host = false;
     for field in head.fields {
         let is = |name: &str| field.name.eq_ignore_ascii_case(name);
-        has_host |= is("Host");
-        if !without.is_some_and(is) && !ending.has(field.name) {
+        if is("Host") {
+            // The target's host is the one that counts (RFC 9112 §3.2.2), and the target loses it here.
+            push_field(&mut bytes, field.name, head.host);
+            has_host = true;
+        } else if is("Content-Length") {
+            push_length(&mut bytes, field.name, head.body);
+        } else if !without.is_some_and(is) && !ending.has(field.name) {
             push_field(&mut bytes, field.name, field.value);
         }
     }
@@ -51,6 +56,15 @@ pub fn for_server(
     bytes
 }
 
+/// The length as the proxy read it: with leading zeros others could take it for octal.
+fn push_length(bytes: &mut Vec<u8>, name: &str, body: Body) {
+    let length = match body {
+        Body::Length(length) => length,
+        Body::None | Body::Chunked => 0,
+    };
+    push_field(bytes, name, length.to_string().as_bytes());
+}
+
 /// Path and query of a target; a server that is no proxy may not know the absolute form (RFC 9112 §3.2.2).
 fn origin_form(target: &str) -> Cow<'_, str> {
     let Some((_, rest)) = target
@@ -69,6 +83,39 @@ fn origin_form(target: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[track_caller]
+    fn written(request: &str) -> String {
+        let mut room = crate::head::room();
+        let head = crate::head::parse(request.as_bytes(), &mut room).unwrap();
+        let forwarded = Forwarded {
+            real_ip: "192.0.2.1".into(),
+            forwarded_for: b"192.0.2.1".to_vec(),
+            proto: "http",
+        };
+        String::from_utf8(for_server(&head, head.target, &forwarded, None)).unwrap()
+    }
+
+    #[test]
+    fn a_server_is_told_the_host_that_was_routed_by() {
+        let asked = written("GET http://a/x HTTP/1.1\r\nhost:A\r\n\r\n");
+        assert!(asked.starts_with("GET /x HTTP/1.1\r\nhost: a\r\n"));
+        let asked = written("GET http://a/x HTTP/1.0\r\n\r\n");
+        assert!(asked.starts_with("GET /x HTTP/1.1\r\nHost: a\r\n"));
+    }
+
+    #[test]
+    fn a_length_is_written_as_it_was_read() {
+        for (length, told) in [("0010", "10"), ("10", "10"), ("00", "0")] {
+            let asked = written(&format!(
+                "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n"
+            ));
+            assert!(
+                asked.contains(&format!("Content-Length: {told}\r\n")),
+                "{asked}"
+            );
+        }
+    }
 
     #[test]
     fn servers_are_asked_in_origin_form() {

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::Upgrade;
 use crate::head::read::read_some;
-use crate::head::{FIELDS_MAX, Head, write};
+use crate::head::{FIELDS_MAX, Head, parse_length, write};
 use crate::headers::{Fields, Forwarded, has_token, push_field};
 use crate::outcome::Outcome;
 use crate::socket::Socket;
@@ -126,12 +126,9 @@ fn build_answer(status: u16, response: &httparse::Response<'_, '_>) -> Result<An
         // The client's connection is not used again: it began as a tunnel.
         push_field(&mut head, "Connection", b"close");
     }
+    let length = content_length(fields)?;
     let has_no_body = is_switch || matches!(status, 204 | 304);
-    let body_bytes = if has_no_body {
-        Some(0)
-    } else {
-        content_length(fields)?
-    };
+    let body_bytes = if has_no_body { Some(0) } else { length };
     Ok(Answer {
         status,
         head,
@@ -140,19 +137,23 @@ fn build_answer(status: u16, response: &httparse::Response<'_, '_>) -> Result<An
     })
 }
 
+/// The body's length, unless only its end tells it.
 fn content_length(fields: &[httparse::Header<'_>]) -> Result<Option<u64>, ()> {
-    if fields.first_of("Transfer-Encoding").is_some() {
-        return Ok(None);
+    let mut lengths = fields.all("Content-Length");
+    let mut codings = fields.all("Transfer-Encoding");
+    match (lengths.next(), codings.next()) {
+        (None, None) => Ok(None),
+        (Some(length), None) if lengths.next().is_none() => {
+            parse_length(length).map(Some).ok_or(())
+        }
+        (None, Some(coding))
+            if codings.next().is_none() && coding.eq_ignore_ascii_case(b"chunked") =>
+        {
+            Ok(None)
+        }
+        // It can be read in two ways, and so could the client.
+        _ => Err(()),
     }
-    let Some(length) = fields.first_of("Content-Length") else {
-        return Ok(None);
-    };
-    std::str::from_utf8(length)
-        .map_err(|_| ())?
-        .trim()
-        .parse()
-        .map(Some)
-        .map_err(|_| ())
 }
 
 /// Copies an answer that is no 101 to the client: to its end, or until either side ends it; `hear` is told

@@ -13,12 +13,12 @@ use crate::shared::Shared;
 use crate::workers::Worker;
 
 /// What an idle WebSocket costs beside its two sockets and some text for the log; it must not grow by accident.
-const BYTES_MAX: usize = 832;
+const BYTES_MAX: usize = 1336;
 
 #[tokio::test]
 async fn an_idle_websocket_is_small() {
     let shared = Arc::new(Shared {
-        registry: Arc::new(Registry::new(settings(&["127.0.0.1:1"]), Addresses::new())),
+        registry: Arc::new(Registry::new(settings(&[]), Addresses::new())),
         metrics: Metrics::new().unwrap(),
         tls: crate::tls::Tls::new(&[]).unwrap(),
         clock: Clock::start(),
@@ -43,7 +43,7 @@ async fn an_idle_websocket_is_small() {
         body_bytes_max: 0,
         began: Stopwatch::start(),
     };
-    let mut upgrade = Upgrade {
+    let upgrade = Upgrade {
         request,
         head: Vec::new(),
         rest: BytesMut::new(),
@@ -62,11 +62,13 @@ async fn an_idle_websocket_is_small() {
         BytesMut::new(),
         bounds,
     );
-    let mut tries = Tries::default();
-    tries.next(&upgrade.request, &context.shared).unwrap();
-    let story = Story::begin(&mut upgrade, tries, &context, guest).unwrap();
-    let closing = context.life.awaited(Phase::Closing);
-    let bytes = size_of_val(&relay) + size_of_val(&story);
-    let bytes = bytes + size_of_val(&tunnel(Box::new(relay), Box::new(story), closing));
+    let story = Story {
+        upgrade: Box::new(upgrade),
+        tries: Tries::default(),
+        context,
+        _guest: guest,
+    };
+    let bytes = size_of_val(&relay) + size_of_val(&story) + size_of_val(&*story.upgrade);
+    let bytes = bytes + size_of_val(&tunnel(Box::new(relay), Box::new(story)));
     assert!(bytes <= BYTES_MAX, "{bytes} bytes");
 }

@@ -228,3 +228,33 @@ fn a_large_body_is_not_remembered() {
     assert_eq!(flow.memory.all(), None);
     assert_eq!(Memory::default().all(), Some(&[][..]));
 }
+
+/// A server that takes part of a body and then no more: the next one gets every byte once, or the rest of the body
+/// would be read as a request.
+#[tokio::test(start_paused = true)]
+async fn another_server_gets_every_byte_once() {
+    let mut ends = ends(16);
+    let mut client = ends.client;
+    let (_unused, closed) = duplex(1);
+    ends.client = closed;
+    let feed = tokio::spawn(async move {
+        client.write_all(&[b'x'; 40]).await.unwrap();
+        client
+    });
+    let mut asking = asking(Framing::Length(40));
+    let (heard, _) = hear(&mut asking, &mut ends).await;
+    assert!(matches!(heard, Err(Silence::TimedOut)));
+
+    let (to_server, mut server) = duplex(1000);
+    ends.to_server = to_server;
+    let known = asking.body.memory.all().unwrap().to_vec();
+    ends.to_server.write_all(&known).await.unwrap();
+    asking.begin(Instant::now());
+    let (heard, _) = hear(&mut asking, &mut ends).await;
+    assert!(matches!(heard, Err(Silence::TimedOut)));
+    assert!(asking.is_sent());
+    drop((ends.to_server, feed.await.unwrap()));
+    let mut got = Vec::new();
+    server.read_to_end(&mut got).await.unwrap();
+    assert_eq!(got, vec![b'x'; 40]);
+}
