@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use prometheus::IntGauge;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
@@ -20,7 +19,7 @@ use crate::alarm::Alarm;
 use crate::client::{Client, Peer, Scheme, canonical};
 use crate::clock::Stopwatch;
 use crate::exchange::answer::Asked;
-use crate::exchange::{self, Line, Order};
+use crate::exchange::{self, Line, Order, Patience};
 use crate::h2;
 use crate::head::read::{Bounds, Came, read, read_some};
 use crate::head::{self, Body, Head, write};
@@ -35,6 +34,10 @@ use crate::socket::Socket;
 use crate::tls::Failed;
 use crate::tunnel::{self, Upgrade, handshake};
 use crate::workers::Worker;
+
+mod guest;
+
+pub(crate) use guest::{Crowd, Guest};
 
 /// How long a client that was refused may take to read why.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -52,39 +55,6 @@ pub(crate) struct Edge {
     pub(crate) is_tls: bool,
 }
 
-/// An open connection, counted for as long as this is held.
-#[derive(Debug)]
-pub(crate) struct Guest {
-    shared: Arc<Shared>,
-    on_worker: IntGauge,
-    _open: Open,
-}
-
-impl Guest {
-    /// Lets a client in, unless `connections_max` are in already.
-    pub(crate) fn admit(context: &Context, worker: &Worker, open: &Open) -> Option<Self> {
-        let shared = &context.shared;
-        let connections_max = shared.registry.current().limits.connections_max;
-        shared.metrics.connections.inc();
-        worker.connections.inc();
-        let guest = Self {
-            shared: Arc::clone(shared),
-            on_worker: worker.connections.clone(),
-            _open: open.clone(),
-        };
-        let is_place = usize::try_from(shared.metrics.connections.get())
-            .is_ok_and(|open| open <= connections_max);
-        is_place.then_some(guest)
-    }
-}
-
-impl Drop for Guest {
-    fn drop(&mut self) {
-        self.shared.metrics.connections.dec();
-        self.on_worker.dec();
-    }
-}
-
 /// Who carries a request out.
 enum Step {
     Exchange(Box<Order>),
@@ -95,8 +65,9 @@ enum Step {
 impl Edge {
     /// Serves one connection to its end. `peer` is `None` on a Unix socket.
     pub(crate) async fn serve(self, mut socket: Socket, peer: Option<IpAddr>, open: Open) {
-        let Some(guest) = Guest::admit(&self.context, &self.worker, &open) else {
-            return self.turn_away(socket, peer).await;
+        let guest = match Guest::admit(&self.context, &self.worker, peer, &open) {
+            Ok(guest) => guest,
+            Err(refusal) => return self.turn_away(socket, peer, refusal).await,
         };
         if self.is_tls {
             // Boxed, so that the connection does not keep the space of its beginning.
@@ -128,9 +99,9 @@ impl Edge {
     async fn converse(self, mut line: Line, peer: Peer, guest: Guest) {
         let mut draining = self.context.life.awaited(Phase::Draining);
         let mut closing = self.context.life.awaited(Phase::Closing);
-        let mut is_first = true;
+        let mut served = 0;
         loop {
-            let bounds = self.bounds(is_first);
+            let bounds = self.bounds(served == 0);
             let came = tokio::select! {
                 biased;
                 came = read(&mut line.socket, &mut line.bytes, bounds, &mut line.alarm) => came,
@@ -143,13 +114,14 @@ impl Edge {
             };
             // Taken only now: the wait for the head may have lasted over a reload.
             let snapshot = self.context.shared.registry.current();
-            if is_first && snapshot.limits.http2 && line.bytes.starts_with(h2::PREFACE) {
+            if served == 0 && snapshot.limits.http2 && line.bytes.starts_with(h2::PREFACE) {
                 let Line { socket, bytes, .. } = line;
                 return Box::pin(h2::serve(self, guest, peer, socket, bytes)).await;
             }
-            is_first = false;
+            served += 1;
             match decide(&snapshot, peer, &mut line.bytes, end) {
-                Step::Exchange(order) => {
+                Step::Exchange(mut order) => {
+                    order.is_kept &= served < snapshot.limits.client_keepalive_requests;
                     line.bytes = line.bytes.split_off(end);
                     let exchanged = exchange::run(line, order, &self.context, &self.worker);
                     let kept = tokio::select! {
@@ -231,18 +203,14 @@ impl Edge {
 
     /// Tells a client that there is no place. Such clients are not counted as connections, or those that stay to read
     /// why would keep out the next.
-    async fn turn_away(&self, socket: Socket, peer: Option<IpAddr>) {
+    async fn turn_away(&self, socket: Socket, peer: Option<IpAddr>, refusal: Refusal) {
         if self.is_tls {
             // To be told takes a handshake, which costs more than a request.
-            return self
-                .context
-                .shared
-                .metrics
-                .refused(Refusal::TooManyConnections);
+            return self.context.shared.metrics.refused(refusal);
         }
         let turned_away = &self.context.shared.turned_away;
         if let Ok(_place) = turned_away.try_acquire() {
-            self.refuse(socket, peer, Refusal::TooManyConnections).await;
+            self.refuse(socket, peer, refusal).await;
         }
     }
 
@@ -298,7 +266,7 @@ fn decide(snapshot: &Snapshot, peer: Peer, bytes: &mut BytesMut, end: usize) -> 
         Err(refusal) => return Step::Refuse(refusal),
     };
     if !head.is_websocket() {
-        return Step::Exchange(Box::new(order(&head, request)));
+        return Step::Exchange(Box::new(order(snapshot, &head, request)));
     }
     if head.body != Body::None {
         return Step::Refuse(Refusal::BadRequest("a WebSocket handshake with a body"));
@@ -320,7 +288,7 @@ fn decide(snapshot: &Snapshot, peer: Peer, bytes: &mut BytesMut, end: usize) -> 
 }
 
 /// A request as the exchange carries it out.
-fn order(head: &Head<'_, '_>, request: Request) -> Order {
+fn order(snapshot: &Snapshot, head: &Head<'_, '_>, request: Request) -> Order {
     let is_handshake = matches!(
         request.sid,
         Reading::Handshake {
@@ -345,6 +313,7 @@ fn order(head: &Head<'_, '_>, request: Request) -> Order {
             is_handshake,
         },
         is_kept: head.is_kept(),
+        patience: Patience::new(&snapshot.limits),
         method: head.method.to_owned(),
         host: text(head.host),
         target: head.target.to_owned(),
@@ -365,6 +334,9 @@ pub(crate) fn request(
         .find(head.host, head.path)
         .and_then(|index| snapshot.upstreams.get(index))
         .ok_or(Refusal::NoRoute)?;
+    if head.fields.len() > snapshot.limits.head_fields_max {
+        return Err(Refusal::TooManyFields);
+    }
     let body_bytes_max = snapshot.limits.body_bytes_max;
     if let Body::Length(length) = head.body
         && length > body_bytes_max

@@ -6,7 +6,6 @@
 //! have seen goes to another one only if it is safe to repeat**; **an answer that began is ended or cut, never mended**.
 
 use std::borrow::Cow;
-use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::AsyncWriteExt;
@@ -23,7 +22,7 @@ use crate::logging::{self, Access};
 use crate::outcome::Outcome;
 use crate::refusal::Refusal;
 use crate::request::{Request, Tries};
-use crate::settings::IdleTimeout;
+use crate::settings::{IdleTimeout, Limits};
 use crate::shared::Context;
 use crate::socket::Socket;
 use crate::workers::Worker;
@@ -31,20 +30,40 @@ use crate::workers::Worker;
 pub(crate) mod answer;
 mod ask;
 mod chunked;
+pub(crate) mod cut;
 mod envelope;
 mod flow;
 mod framing;
 pub(crate) mod kept;
+mod pace;
 mod talk;
 
 use answer::{Answer, Asked};
 use ask::{Answered, Failed};
+use cut::Cut;
 use flow::{Allowance, Fault, Flow};
 use framing::Framing;
 use talk::Asking;
 
-/// How long a client may pause inside a body that it sends or takes (nginx's `client_body_timeout`, `send_timeout`).
-const CLIENT_STALL_TIMEOUT: Duration = Duration::from_secs(60);
+/// What is demanded of a client.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// While it sends a body.
+    sends: pace::Patience,
+    /// While it takes an answer.
+    takes: pace::Patience,
+}
+
+impl Patience {
+    #[must_use]
+    pub(crate) fn new(limits: &Limits) -> Self {
+        let of_rate = |timeout, rate| pace::Patience::of_rate(timeout, rate, limits.rate_window);
+        Self {
+            sends: of_rate(limits.body_timeout, limits.body_rate_min),
+            takes: of_rate(limits.send_timeout, limits.send_rate_min),
+        }
+    }
+}
 
 /// A request that the edge accepted.
 #[derive(Debug)]
@@ -54,6 +73,7 @@ pub(crate) struct Order {
     pub(crate) head: Vec<u8>,
     pub(crate) body: Body,
     pub(crate) asked: Asked,
+    pub(crate) patience: Patience,
     /// The client wants to go on with its connection.
     pub(crate) is_kept: bool,
     pub(crate) method: String,
@@ -82,7 +102,7 @@ struct Exchange<'c> {
     status: Option<u16>,
     bytes_sent: u64,
     refusal: Option<Refusal>,
-    is_cut_short: bool,
+    cut: Option<Cut>,
 }
 
 /// A client's connection, between two requests or inside one.
@@ -143,8 +163,8 @@ impl<'c> Exchange<'c> {
         let upstream = &order.request.upstream;
         let allowance = Allowance {
             content_bytes_max: order.request.body_bytes_max,
-            sender_timeout: CLIENT_STALL_TIMEOUT,
-            receiver_timeout: upstream.write_timeout,
+            sender: order.patience.sends,
+            receiver: pace::Patience::of_pauses(upstream.write_timeout),
         };
         let now = Instant::now();
         let body = Flow::new(Framing::of_request(order.body), allowance, now);
@@ -157,7 +177,7 @@ impl<'c> Exchange<'c> {
             status: None,
             bytes_sent: 0,
             refusal: None,
-            is_cut_short: false,
+            cut: None,
         }
     }
 
@@ -191,7 +211,8 @@ impl<'c> Exchange<'c> {
         let goes_on =
             self.order.is_kept && answer.is_measured && self.context.life.phase() == Phase::Running;
         self.status = Some(answer.status);
-        if !say(client, &self.first_words(answer.head, goes_on, begun)).await {
+        let words = self.first_words(answer.head, goes_on, begun);
+        if !say(client, &words, self.order.patience).await {
             return End::Cut;
         }
         if !body.is_done() {
@@ -199,7 +220,7 @@ impl<'c> Exchange<'c> {
                 .asking
                 .deliver(client, &mut connection.socket, &mut body);
             if let Err(fault) = delivered.await {
-                self.is_cut_short = !matches!(fault, Fault::Receiver | Fault::ReceiverStalled);
+                self.cut = Cut::of(fault);
                 self.bytes_sent = body.bytes;
                 return End::Cut;
             }
@@ -237,8 +258,8 @@ impl<'c> Exchange<'c> {
     fn body_of(&self, answer: &mut Answer) -> Flow {
         let allowance = Allowance {
             content_bytes_max: u64::MAX,
-            sender_timeout: self.order.request.upstream.read_timeout,
-            receiver_timeout: CLIENT_STALL_TIMEOUT,
+            sender: pace::Patience::of_pauses(self.order.request.upstream.read_timeout),
+            receiver: self.order.patience.takes,
         };
         let framing = std::mem::replace(&mut answer.framing, Framing::NONE);
         // When it matters, the clock is started anew.
@@ -309,8 +330,10 @@ impl Drop for Exchange<'_> {
             tries: self.tries.count_of_tries(),
             duration,
         };
-        let cut_short = self.is_cut_short.then_some("the answer was cut short");
-        let why = self.refusal.map(Refusal::why).or(cut_short);
+        if let Some(cut) = self.cut {
+            metrics.cut(cut);
+        }
+        let why = self.refusal.map(Refusal::why).or(self.cut.map(Cut::why));
         let bytes_sent = usize::try_from(self.bytes_sent).unwrap_or(usize::MAX);
         logging::request(&access, status, bytes_sent, why);
     }
@@ -324,12 +347,12 @@ fn is_opening(request: &Request, status: u16) -> bool {
 }
 
 /// Writes to the client, and tells whether it took it.
-async fn say(client: &mut Socket, words: &[u8]) -> bool {
+async fn say(client: &mut Socket, words: &[u8], patience: Patience) -> bool {
     let said = async {
         client.write_all(words).await?;
         client.flush().await
     };
-    match timeout(CLIENT_STALL_TIMEOUT, said).await {
+    match timeout(patience.takes.timeout, said).await {
         Ok(Ok(())) => true,
         Ok(Err(error)) => {
             tracing::debug!(%error, "the client left before its answer");
@@ -344,8 +367,11 @@ fn refusal_of(fault: Fault) -> Refusal {
     match fault {
         Fault::TooLarge => Refusal::BodyTooLarge,
         Fault::SenderStalled => Refusal::BodyTimeout,
-        Fault::Sender | Fault::Receiver | Fault::Malformed | Fault::ReceiverStalled => {
-            Refusal::BadRequest("malformed chunks")
-        }
+        Fault::SenderSlow => Refusal::BodyTooSlow,
+        Fault::Sender
+        | Fault::Receiver
+        | Fault::Malformed
+        | Fault::ReceiverStalled
+        | Fault::ReceiverSlow => Refusal::BadRequest("malformed chunks"),
     }
 }

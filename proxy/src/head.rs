@@ -14,8 +14,8 @@ pub mod h2;
 pub mod read;
 pub mod write;
 
-/// More fields than this are refused with 431; browsers send about 20.
-pub const FIELDS_MAX: usize = 100;
+/// More fields than this are refused with 431 whatever the settings allow: so many have a place on the stack.
+pub const FIELDS_MAX: usize = 256;
 
 /// Where `parse` puts the fields; lives on the caller's stack.
 pub type Room<'b> = [MaybeUninit<Header<'b>>; FIELDS_MAX];
@@ -103,7 +103,7 @@ pub fn parse<'r, 'b>(bytes: &'b [u8], room: &'r mut Room<'b>) -> Result<Head<'r,
         Ok(httparse::Status::Partial) => {
             return Err(Refusal::BadRequest("the head ends too early"));
         }
-        Err(httparse::Error::TooManyHeaders) => return Err(Refusal::HeadTooLarge),
+        Err(httparse::Error::TooManyHeaders) => return Err(Refusal::TooManyFields),
         Err(httparse::Error::HeaderName) => {
             return Err(Refusal::BadRequest("malformed field name"));
         }

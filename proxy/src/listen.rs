@@ -14,17 +14,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use nix::errno::Errno;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use crate::lifecycle::{Life, Open, Phase};
+use crate::metrics::Metrics;
 use crate::settings::{Listen, ListenAddress};
+use crate::shared::Shared;
 use crate::socket::Socket;
 
 /// Connections the kernel holds for us until they are accepted; the kernel lowers it to `net.core.somaxconn`.
 const BACKLOG: u32 = 4096;
 /// Out of files, accepting again at once would only burn the processor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Without a failure for so long, a success means that the trouble is over.
+const CALM: Duration = Duration::from_secs(1);
 /// Scrapers, probes and people at once; each may stay for seconds.
 const ADMIN_CONNECTIONS_MAX: usize = 64;
 
@@ -102,12 +108,14 @@ impl Listener {
     pub(crate) async fn accept<F>(
         self,
         mut life: Life,
+        shared: Arc<Shared>,
         serve: impl Fn(Socket, Option<IpAddr>, Open) -> F,
     ) where
         F: Future<Output = ()> + Send + 'static,
     {
         // A stop waits for this loop, so that what it accepted last is waited for as well.
         let _open = life.open();
+        let mut trouble = Trouble::default();
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -116,9 +124,10 @@ impl Listener {
             };
             match accepted {
                 Ok((socket, peer)) => {
+                    trouble.accepted();
                     tokio::spawn(serve(socket, peer, life.open()));
                 }
-                Err(error) => pause(&error).await,
+                Err(error) => trouble.pause(&error, &shared.metrics).await,
             }
         }
         // The other workers' loops may have been quicker.
@@ -194,11 +203,15 @@ fn tcp_socket(address: SocketAddr, is_shared: bool) -> io::Result<TcpSocket> {
 }
 
 /// Accepts on the admin listener until the end of the process: health is asked for while draining, too.
-pub(crate) async fn accept_admin<F>(listener: TcpListener, serve: impl Fn(TcpStream) -> F)
-where
+pub(crate) async fn accept_admin<F>(
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    serve: impl Fn(TcpStream) -> F,
+) where
     F: Future<Output = ()> + Send + 'static,
 {
     let places = Arc::new(Semaphore::new(ADMIN_CONNECTIONS_MAX));
+    let mut trouble = Trouble::default();
     loop {
         // Closed it never is; without a place, who waits in the backlog waits on.
         let Ok(place) = Arc::clone(&places).acquire_owned().await else {
@@ -206,29 +219,61 @@ where
         };
         match listener.accept().await {
             Ok((stream, _)) => {
+                trouble.accepted();
                 let served = serve(stream);
                 tokio::spawn(async move {
                     served.await;
                     drop(place);
                 });
             }
-            Err(error) => pause(&error).await,
+            Err(error) => trouble.pause(&error, &shared.metrics).await,
         }
     }
 }
 
-async fn pause(error: &io::Error) {
-    // A client that left before it was accepted is no reason to wait.
-    if matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::InvalidInput
-    ) {
-        return;
+/// Whether connections can be accepted at all, of which each change is logged once.
+#[derive(Debug, Default)]
+struct Trouble(Option<Instant>);
+
+impl Trouble {
+    /// Accepting failed. Waits, unless it was the client.
+    async fn pause(&mut self, error: &io::Error, metrics: &Metrics) {
+        let reason = reason(error);
+        metrics.accept_failed(reason);
+        if reason == CLIENT_LEFT {
+            return;
+        }
+        if self.0.replace(Instant::now()).is_none() {
+            tracing::error!(%error, "cannot accept connections");
+        }
+        tokio::time::sleep(ACCEPT_PAUSE).await;
     }
-    tracing::error!(%error, "cannot accept connections");
-    tokio::time::sleep(ACCEPT_PAUSE).await;
+
+    fn accepted(&mut self) {
+        // One that got the place of another that has just left is not the end of it.
+        if self.0.is_some_and(|last| last.elapsed() >= CALM) {
+            self.0 = None;
+            tracing::info!("connections can be accepted again");
+        }
+    }
+}
+
+const CLIENT_LEFT: &str = "client_left";
+
+/// The metric's label.
+fn reason(error: &io::Error) -> &'static str {
+    match error.kind() {
+        // Before it was accepted, or just after.
+        io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::ConnectionReset
+        | io::ErrorKind::InvalidInput
+        | io::ErrorKind::NotConnected => CLIENT_LEFT,
+        _ => match error.raw_os_error().map(Errno::from_raw) {
+            Some(Errno::EMFILE | Errno::ENFILE) => "no_descriptors",
+            Some(Errno::ENOBUFS | Errno::ENOMEM) => "no_memory",
+            _ => "other",
+        },
+    }
 }
 
 /// A socket file that nobody listens on any more is in the way; one that somebody listens on is theirs.
@@ -240,5 +285,37 @@ async fn remove_stale(path: &Path) -> io::Result<()> {
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn trouble_is_over_when_it_has_been_calm() {
+        let metrics = Metrics::new().unwrap();
+        let mut trouble = Trouble::default();
+        let began = Instant::now();
+        for _ in 0..3 {
+            trouble.pause(&Errno::EMFILE.into(), &metrics).await;
+            trouble.accepted();
+            assert!(trouble.0.is_some());
+        }
+        assert_eq!(began.elapsed(), 3 * ACCEPT_PAUSE);
+        tokio::time::advance(CALM).await;
+        trouble.accepted();
+        assert!(trouble.0.is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_left_is_no_trouble() {
+        let (began, mut trouble) = (Instant::now(), Trouble::default());
+        let metrics = Metrics::new().unwrap();
+        trouble.pause(&Errno::ECONNABORTED.into(), &metrics).await;
+        assert_eq!((began.elapsed(), trouble.0), (Duration::ZERO, None));
+        assert_eq!(reason(&Errno::EMFILE.into()), "no_descriptors");
+        assert_eq!(reason(&Errno::ENOBUFS.into()), "no_memory");
+        assert_eq!(reason(&Errno::EPERM.into()), "other");
     }
 }

@@ -12,6 +12,7 @@ use prometheus::{
 
 use crate::affinity::Method;
 use crate::clock;
+use crate::exchange::cut::Cut;
 use crate::pool::Seconds;
 use crate::refusal::Refusal;
 use crate::registry::Snapshot;
@@ -40,6 +41,7 @@ pub(crate) struct Metrics {
     registry: Registry,
     pub(crate) connections: IntGauge,
     worker_connections: IntGaugeVec,
+    accept_errors: IntCounterVec,
     requests: Requests,
     servers: Servers,
     health: Health,
@@ -54,6 +56,7 @@ struct Requests {
     total: IntCounterVec,
     duration: HistogramVec,
     refusals: IntCounterVec,
+    cut: IntCounterVec,
     retries: IntCounterVec,
     redispatches: IntCounterVec,
     sticky: IntCounterVec,
@@ -97,6 +100,11 @@ impl Metrics {
                 "worker_connections",
                 "The same, by the thread that serves them.",
                 &["worker"],
+            )?,
+            accept_errors: families.counters(
+                "accept_errors_total",
+                "Times that no connection could be accepted.",
+                &["reason"],
             )?,
             requests: families.requests()?,
             servers: families.servers()?,
@@ -165,6 +173,16 @@ impl Metrics {
             .refusals
             .with_label_values(&[refusal.label()])
             .inc();
+    }
+
+    /// An answer began and did not end.
+    pub(crate) fn cut(&self, cut: Cut) {
+        self.requests.cut.with_label_values(&[cut.label()]).inc();
+    }
+
+    /// No connection could be accepted. `reason` is one of a few words.
+    pub(crate) fn accept_failed(&self, reason: &'static str) {
+        self.accept_errors.with_label_values(&[reason]).inc();
     }
 
     /// One request was answered by a server or by a refusal.
@@ -255,6 +273,11 @@ impl Families<'_> {
             refusals: self.counters(
                 "refusals_total",
                 "Requests the proxy answered itself.",
+                &["reason"],
+            )?,
+            cut: self.counters(
+                "answers_cut_total",
+                "Answers that began and did not end.",
                 &["reason"],
             )?,
             retries: self.counters(

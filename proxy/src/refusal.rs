@@ -14,10 +14,14 @@ pub enum Refusal {
     HeadTooLarge,
     HeadTimeout,
     BodyTimeout,
+    BodyTooSlow,
     BodyTooLarge,
     /// No route for this host and path.
     NoRoute,
     TooManyConnections,
+    /// From one address.
+    TooManyOfClient,
+    TooManyFields,
     /// An HTTP/2 client cancels requests faster than they end.
     TooManyStreams,
     /// More Engine.IO sessions begin than the upstream's rates allow.
@@ -76,6 +80,11 @@ impl Refusal {
                 "body_timeout",
                 "the request body did not arrive in time",
             ),
+            Self::BodyTooSlow => (
+                408,
+                "body_too_slow",
+                "the request body is sent more slowly than body_rate_min",
+            ),
             Self::BodyTooLarge => (
                 413,
                 "body_too_large",
@@ -85,6 +94,16 @@ impl Refusal {
                 431,
                 "head_too_large",
                 "the request head is larger than head_bytes_max",
+            ),
+            Self::TooManyFields => (
+                431,
+                "too_many_fields",
+                "the request head has more than head_fields_max fields",
+            ),
+            Self::TooManyOfClient => (
+                429,
+                "too_many_of_client",
+                "connections_per_client_max is reached",
             ),
             Self::NoRoute => (404, "no_route", "no route for this host and path"),
             Self::TooManyConnections => (503, "too_many_connections", "connections_max is reached"),
@@ -112,6 +131,7 @@ impl Refusal {
             404 => "Not Found",
             408 => "Request Timeout",
             413 => "Content Too Large",
+            429 => "Too Many Requests",
             431 => "Request Header Fields Too Large",
             502 => "Bad Gateway",
             503 => "Service Unavailable",
@@ -152,7 +172,7 @@ impl Refusal {
     #[must_use]
     pub fn retry_after_seconds(self) -> Option<u64> {
         match self {
-            Self::TooManyConnections | Self::TooManyStreams => Some(1),
+            Self::TooManyConnections | Self::TooManyOfClient | Self::TooManyStreams => Some(1),
             Self::HandshakeLimited {
                 retry_after_seconds,
             } => Some(retry_after_seconds),

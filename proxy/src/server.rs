@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 
 use crate::admin;
 use crate::clock::Clock;
-use crate::edge::TURNED_AWAY_MAX;
+use crate::edge::{Crowd, TURNED_AWAY_MAX};
 use crate::lifecycle::{self, Life};
 use crate::listen;
 use crate::metrics::Metrics;
@@ -89,6 +89,7 @@ async fn prepare(settings: Settings, life: Life) -> anyhow::Result<Context> {
         metrics: Metrics::new().context("cannot register metrics")?,
         tls,
         clock: Clock::start(),
+        crowd: Crowd::default(),
         turned_away: Semaphore::new(TURNED_AWAY_MAX),
     });
     tokio::spawn(resolver::keep_fresh(
@@ -117,9 +118,10 @@ fn listening(bound: &Bound, runtime: &Runtime, context: &Context) -> anyhow::Res
             address = listening.admin.map(tracing::field::display),
             "admin listening"
         );
+        let shared = Arc::clone(&context.shared);
         let context = Arc::new(context.clone());
         let serve = move |stream| admin::serve(stream, Arc::clone(&context));
-        tokio::spawn(listen::accept_admin(listener, serve));
+        tokio::spawn(listen::accept_admin(listener, shared, serve));
     }
     Ok(listening)
 }

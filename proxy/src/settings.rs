@@ -64,10 +64,25 @@ impl Listen {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     pub head_bytes_max: usize,
+    pub head_fields_max: usize,
     pub head_timeout: Duration,
     pub client_keepalive_timeout: Duration,
+    /// Requests that one connection may carry.
+    pub client_keepalive_requests: u32,
     pub body_bytes_max: u64,
+    /// How long a client may pause inside a body that it sends.
+    pub body_timeout: Duration,
+    /// How long a client may take nothing of an answer.
+    pub send_timeout: Duration,
+    /// Bytes per second that a client has to send of a body; 0 is no limit.
+    pub body_rate_min: u64,
+    /// Bytes per second that a client has to take of an answer; 0 is no limit.
+    pub send_rate_min: u64,
+    /// How much waiting for a client is measured at a time.
+    pub rate_window: Duration,
     pub connections_max: usize,
+    /// Of one address; 0 is no limit.
+    pub connections_per_client_max: usize,
     pub tls_handshake_timeout: Duration,
     /// Clients may speak HTTP/2.
     pub http2: bool,

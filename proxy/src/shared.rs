@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
+use crate::edge::Crowd;
 use crate::lifecycle::Life;
 use crate::metrics::Metrics;
 use crate::registry::Registry;
@@ -16,6 +17,7 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     pub(crate) tls: Tls,
     pub(crate) clock: Clock,
+    pub(crate) crowd: Crowd,
     /// A place for each client that is being told that there is none.
     pub(crate) turned_away: Semaphore,
 }

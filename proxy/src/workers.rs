@@ -131,7 +131,8 @@ fn work(runtime: Runtime, listeners: Vec<Listener>, worker: Arc<Worker>, context
                 is_tls: listener.is_tls(),
             };
             let serve = move |socket, peer, open| edge.clone().serve(socket, peer, open);
-            tokio::spawn(listener.accept(context.life.clone(), serve));
+            let shared = Arc::clone(&context.shared);
+            tokio::spawn(listener.accept(context.life.clone(), shared, serve));
         }
         drop(context);
         tokio::select! {

@@ -1,6 +1,6 @@
 //! A proxy that runs out of file descriptors: its trouble is its own, not the servers'.
 
-use berth_tests::{Proxy, Town, eventually, http, secs, within};
+use berth_tests::{Proxy, Town, eventually, http, now, secs, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -33,6 +33,50 @@ fn nobody_is_blamed(page: &str) {
     assert_eq!(checks("failed"), None, "{page}");
     let ejections = http::metric(page, "berth_upstream_server_ejections_total", &[]);
     assert_eq!(ejections, None, "{page}");
+}
+
+#[tokio::test]
+async fn without_descriptors_accepting_pauses_and_goes_on() {
+    let plan = Proxy::round_robin()
+        .launched_by(LAUNCHER)
+        .server_line("threads = 1");
+    let town = Town::with_backends(1).proxy(plan).start().await;
+    let (proxy, address) = (town.proxy(), town.proxy().address());
+    let mut talker = town.visitor().await;
+    talker.join("lobby").await;
+    let began = now();
+
+    let mut flood = Vec::new();
+    for _ in 0..FLOOD {
+        flood.push(TcpStream::connect(&address).await.expect("a connection"));
+    }
+    let program = proxy.program();
+    program.says("cannot accept connections", secs(20)).await;
+    for number in 0..20 {
+        talker.say("lobby", &format!("still here {number}")).await;
+    }
+    drop(flood);
+    http::answers(&proxy.url("/api/instance"), 200, secs(20)).await;
+    eventually("it says that it is over", secs(20), async || {
+        http::get(&proxy.url("/api/instance")).await;
+        program
+            .logged("connections can be accepted again")
+            .then_some(())
+    })
+    .await;
+    assert_eq!(program.times_logged("cannot accept connections"), 1);
+
+    // It did not spin: each failure is followed by a pause.
+    let failures = proxy
+        .metric("berth_accept_errors_total", &[("reason", "no_descriptors")])
+        .await;
+    let failures = failures.expect("failures were counted");
+    let pauses = began.elapsed().as_secs_f64() / 0.1;
+    assert!(
+        (1.0..=pauses + 1.0).contains(&failures),
+        "{failures} in {pauses} pauses"
+    );
+    talker.say("lobby", "and nothing happened").await;
 }
 
 #[tokio::test]

@@ -6,7 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::quantity::{Bytes, PerMinute, quote};
+use super::quantity::{Bytes, BytesPerSecond, PerMinute, quote};
+use crate::head::FIELDS_MAX;
 
 /// A quantity that always has a value.
 pub(super) struct Key<T> {
@@ -67,6 +68,32 @@ pub(super) const HEAD_TIMEOUT: Key<Duration> = key(
 );
 pub(super) const CLIENT_KEEPALIVE_TIMEOUT: Key<Duration> =
     key("keepalive_timeout", Duration::from_secs(75), SECOND, DAY);
+/// Browsers send about 20. The most is what a head's place on the stack holds.
+pub(super) const HEAD_FIELDS_MAX: Key<usize> = key("head_fields_max", 100, 16, FIELDS_MAX);
+pub(super) const CLIENT_KEEPALIVE_REQUESTS: Key<u32> = key("keepalive_requests", 1000, 1, u32::MAX);
+pub(super) const BODY_TIMEOUT: Key<Duration> =
+    key("body_timeout", Duration::from_secs(60), SECOND, HOUR);
+pub(super) const SEND_TIMEOUT: Key<Duration> =
+    key("send_timeout", Duration::from_secs(60), SECOND, HOUR);
+/// A twentieth of the slowest mobile network; a client of these must send 14 KiB a minute.
+pub(super) const BODY_RATE_MIN: Key<BytesPerSecond> = key(
+    "body_rate_min",
+    BytesPerSecond(240),
+    BytesPerSecond(0),
+    BytesPerSecond(MIB),
+);
+pub(super) const SEND_RATE_MIN: Key<BytesPerSecond> = key(
+    "send_rate_min",
+    BytesPerSecond(240),
+    BytesPerSecond(0),
+    BytesPerSecond(MIB),
+);
+/// As long as the pauses that the timeouts allow, so that a client is not cut for one of those.
+pub(super) const RATE_WINDOW: Key<Duration> =
+    key("rate_window", Duration::from_secs(60), SECOND, HOUR);
+/// Off: behind one address there may be a whole company.
+pub(super) const CONNECTIONS_PER_CLIENT_MAX: Key<usize> =
+    key("connections_per_client_max", 0, 0, 4_194_304);
 /// A polling POST carries one Engine.IO payload, and Socket.IO's own limit for it is 1 MB.
 pub(super) const BODY_BYTES_MAX: Key<Bytes> =
     key("body_bytes_max", Bytes(MIB), Bytes(KIB), Bytes(MIB * MIB));
@@ -211,7 +238,7 @@ const LATER: [(&str, &[&str]); 7] = [
 /// nginx's and others' words, and ours.
 const SYNONYMS: [(&str, &str); 32] = [
     ("cert", "certificate"),
-    ("client_body_timeout", "read_timeout"),
+    ("client_body_timeout", "body_timeout"),
     ("client_header_timeout", "head_timeout"),
     ("client_max_body_size", "body_bytes_max"),
     ("http2_max_concurrent_streams", "http2_streams_max"),

@@ -38,10 +38,18 @@ pub(super) fn server(file: &mut Table<'_>, folder: Option<&Path>) -> Server {
         threads: threads(&mut table),
         limits: Limits {
             head_bytes_max: table.quantity(&keys::HEAD_BYTES_MAX).in_memory(),
+            head_fields_max: table.quantity(&keys::HEAD_FIELDS_MAX),
             head_timeout: table.quantity(&keys::HEAD_TIMEOUT),
             client_keepalive_timeout: table.quantity(&keys::CLIENT_KEEPALIVE_TIMEOUT),
+            client_keepalive_requests: table.quantity(&keys::CLIENT_KEEPALIVE_REQUESTS),
             body_bytes_max: table.quantity(&keys::BODY_BYTES_MAX).0,
+            body_timeout: table.quantity(&keys::BODY_TIMEOUT),
+            send_timeout: table.quantity(&keys::SEND_TIMEOUT),
+            body_rate_min: table.quantity(&keys::BODY_RATE_MIN).0,
+            send_rate_min: table.quantity(&keys::SEND_RATE_MIN).0,
+            rate_window: table.quantity(&keys::RATE_WINDOW),
             connections_max: table.quantity(&keys::CONNECTIONS_MAX),
+            connections_per_client_max: table.quantity(&keys::CONNECTIONS_PER_CLIENT_MAX),
             tls_handshake_timeout: table.quantity(&keys::TLS_HANDSHAKE_TIMEOUT),
             http2: table
                 .get("http2")

@@ -70,6 +70,27 @@ impl Quantity for Bytes {
     }
 }
 
+/// How fast something has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct BytesPerSecond(pub(super) u64);
+
+impl Quantity for BytesPerSecond {
+    const EXAMPLE: &'static str = "a rate such as \"240B/s\" or \"1KiB/s\"";
+
+    fn read(value: &DeValue<'_>) -> Result<Self, String> {
+        let wrong = || format!("{} is no rate; write {}", describe(value), Self::EXAMPLE);
+        let size = value.as_str().and_then(|text| text.strip_suffix("/s"));
+        let size = DeValue::String(size.ok_or_else(wrong)?.into());
+        Bytes::read(&size)
+            .map(|size| Self(size.0))
+            .map_err(|_| wrong())
+    }
+
+    fn write(self) -> String {
+        format!("{}/s", Bytes(self.0).write())
+    }
+}
+
 /// How often something may happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct PerMinute(pub(super) u64);

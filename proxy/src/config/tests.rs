@@ -442,8 +442,10 @@ fn a_key_with_a_line_break_stays_on_its_line() {
         "upstream.a.servers = ['a:1']\nserver.\"a\\nb\" = 1",
         &[
             "2:8: server.\"a\\nb\": is an unknown key; the keys here are listen, tls, trusted_proxies, \
-           drain_timeout, pid_file, threads, head_bytes_max, head_timeout, keepalive_timeout, \
-           body_bytes_max, connections_max, tls_handshake_timeout, http2, http2_streams_max",
+           drain_timeout, pid_file, threads, head_bytes_max, head_fields_max, head_timeout, \
+           keepalive_timeout, keepalive_requests, body_bytes_max, body_timeout, send_timeout, \
+           body_rate_min, send_rate_min, rate_window, connections_max, connections_per_client_max, \
+           tls_handshake_timeout, http2, http2_streams_max",
         ],
     );
 }

@@ -149,7 +149,9 @@ impl Exchange<'_> {
                     Parsed::Interim { head, end } => {
                         bytes.advance(end);
                         // HTTP/1.0 does not know them (RFC 9110 §15.2).
-                        if self.order.asked.is_http11 && !say(client, &head).await {
+                        if self.order.asked.is_http11
+                            && !say(client, &head, self.order.patience).await
+                        {
                             return Err(Failed::ClientLeft);
                         }
                         continue;

@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use super::framing::Framing;
+use super::pace::{Pace, Patience};
 use crate::scratch;
 
 /// Reads of one body before others get their turn.
@@ -34,6 +35,10 @@ pub(crate) enum Fault {
     SenderStalled,
     /// The receiver took nothing for too long.
     ReceiverStalled,
+    /// The sender sends, but too slowly.
+    SenderSlow,
+    /// The receiver takes, but too slowly.
+    ReceiverSlow,
 }
 
 /// What one body may take.
@@ -41,10 +46,8 @@ pub(crate) enum Fault {
 pub(crate) struct Allowance {
     /// Content of a chunked body, in bytes.
     pub(crate) content_bytes_max: u64,
-    /// Between two reads.
-    pub(crate) sender_timeout: Duration,
-    /// Between two writes.
-    pub(crate) receiver_timeout: Duration,
+    pub(crate) sender: Patience,
+    pub(crate) receiver: Patience,
 }
 
 /// What was passed on so far, kept for the case that it has to be passed on again.
@@ -98,6 +101,8 @@ pub(crate) struct Flow {
     /// The receiver is waited for, not the sender.
     is_blocked: bool,
     moved_at: Instant,
+    sender_pace: Pace,
+    receiver_pace: Pace,
 }
 
 impl Flow {
@@ -112,6 +117,8 @@ impl Flow {
             bytes: 0,
             is_blocked: false,
             moved_at: now,
+            sender_pace: Pace::default(),
+            receiver_pace: Pace::default(),
         }
     }
 
@@ -124,12 +131,16 @@ impl Flow {
     /// When the side that is waited for has had its time.
     #[must_use]
     pub(crate) fn deadline(&self) -> Instant {
-        self.moved_at
-            + if self.is_blocked {
-                self.allowance.receiver_timeout
-            } else {
-                self.allowance.sender_timeout
-            }
+        let (patience, pace) = self.waited_for();
+        self.moved_at + pace.left(patience).min(patience.timeout)
+    }
+
+    fn waited_for(&self) -> (&Patience, &Pace) {
+        if self.is_blocked {
+            (&self.allowance.receiver, &self.receiver_pace)
+        } else {
+            (&self.allowance.sender, &self.sender_pace)
+        }
     }
 
     #[must_use]
@@ -151,10 +162,27 @@ impl Flow {
     /// What it means that the deadline has passed.
     #[must_use]
     pub(crate) fn stalled(&self) -> Fault {
+        let (patience, _) = self.waited_for();
+        let is_silent = self.moved_at + patience.timeout <= Instant::now();
+        match (self.is_blocked, is_silent) {
+            (true, true) => Fault::ReceiverStalled,
+            (true, false) => Fault::ReceiverSlow,
+            (false, true) => Fault::SenderStalled,
+            (false, false) => Fault::SenderSlow,
+        }
+    }
+
+    /// The side that was waited for has moved so many bytes.
+    fn count(&mut self, bytes: usize) {
+        let now = Instant::now();
+        let waited = now.saturating_duration_since(self.moved_at);
+        self.moved_at = now;
         if self.is_blocked {
-            Fault::ReceiverStalled
+            self.receiver_pace
+                .count(&self.allowance.receiver, waited, bytes);
         } else {
-            Fault::SenderStalled
+            self.sender_pace
+                .count(&self.allowance.sender, waited, bytes);
         }
     }
 
@@ -196,7 +224,6 @@ impl Flow {
             }
             self.is_blocked = false;
             let is_ended = ready!(self.poll_move(context, from, to))?;
-            self.restart_clock(Instant::now());
             if is_ended {
                 return Poll::Ready(if self.framing.may_end() {
                     self.framing = Framing::NONE;
@@ -225,6 +252,7 @@ impl Flow {
             let mut buffer = ReadBuf::new(scratch);
             ready!(Pin::new(from).poll_read(context, &mut buffer)).map_err(|_| Fault::Sender)?;
             let read = buffer.filled_mut();
+            self.count(read.len());
             if read.is_empty() {
                 return Poll::Ready(Ok(true));
             }
@@ -239,6 +267,8 @@ impl Flow {
             };
             self.spill
                 .extend_from_slice(kept.get(written..).unwrap_or_default());
+            self.receiver_pace
+                .count(&self.allowance.receiver, Duration::ZERO, written);
             Poll::Ready(Ok(false))
         })
     }
@@ -254,7 +284,7 @@ impl Flow {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.spill.advance(written);
-            self.restart_clock(Instant::now());
+            self.count(written);
         }
         self.spill = BytesMut::new();
         Poll::Ready(Ok(()))

@@ -42,7 +42,7 @@ pub fn view<'r, 'b>(
     is_whole: bool,
 ) -> Result<Head<'r, 'b>, Refusal> {
     if fields.len() > FIELDS_MAX {
-        return Err(Refusal::HeadTooLarge);
+        return Err(Refusal::TooManyFields);
     }
     if request.method == Method::CONNECT {
         return Err(Refusal::BadRequest("CONNECT is not served"));
@@ -138,6 +138,6 @@ mod tests {
             assert_eq!(refusal.status(), 400, "{method} {uri} {fields:?}");
         }
         let many = vec![("x", "y"); FIELDS_MAX + 1];
-        assert_eq!(refused("GET", "https://a/", &many), Refusal::HeadTooLarge);
+        assert_eq!(refused("GET", "https://a/", &many), Refusal::TooManyFields);
     }
 }

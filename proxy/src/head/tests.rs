@@ -180,7 +180,10 @@ fn too_many_fields_are_too_large() {
     lines.resize(FIELDS_MAX + 1, "X: y");
     check(&lines, "ok");
     lines.push("X: y");
-    check(&lines, "431 the request head is larger than head_bytes_max");
+    check(
+        &lines,
+        "431 the request head has more than head_fields_max fields",
+    );
 }
 
 #[test]

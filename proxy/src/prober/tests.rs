@@ -29,6 +29,7 @@ fn shared(server: &str) -> Arc<Shared> {
         metrics: Metrics::new().unwrap(),
         tls: crate::tls::Tls::new(&[]).unwrap(),
         clock: Clock::start(),
+        crowd: crate::edge::Crowd::default(),
         turned_away: Semaphore::new(1),
     })
 }

@@ -3,6 +3,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use super::super::chunked::{Chunked, Keep};
 use super::super::flow::{Allowance, Memory};
 use super::super::framing::Framing;
+use super::super::pace::Patience;
 use super::*;
 
 /// The four ends: the client's own, the proxy's to it, the proxy's to the server, the server's own.
@@ -34,8 +35,8 @@ fn flow(framing: Framing) -> Flow {
         framing,
         Allowance {
             content_bytes_max: 1000,
-            sender_timeout: SENDER_TIMEOUT,
-            receiver_timeout: RECEIVER_TIMEOUT,
+            sender: Patience::of_pauses(SENDER_TIMEOUT),
+            receiver: Patience::of_pauses(RECEIVER_TIMEOUT),
         },
         Instant::now(),
     )
@@ -106,6 +107,115 @@ async fn every_byte_gives_a_slow_client_more_time() {
     assert_eq!(after, SENDER_TIMEOUT * 5 + READ_TIMEOUT);
     assert!(asking.is_sent());
     drop(dribble);
+}
+
+/// Of the side that is too slow, 10 bytes per second in windows of 20 s.
+fn at_a_rate(timeout: Duration) -> Patience {
+    Patience::of_rate(timeout, 10, Duration::from_secs(20))
+}
+
+/// Sends a body in pieces of so many bytes a second, and tells when that was no longer good enough.
+async fn upload(first: usize, bytes_per_second: usize) -> (Option<Fault>, Duration) {
+    let mut ends = ends(4096);
+    let mut client = std::mem::replace(&mut ends.client, duplex(1).0);
+    let dribble = tokio::spawn(async move {
+        client.write_all(&vec![0; first]).await.unwrap();
+        loop {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            if client.write_all(&vec![0; bytes_per_second]).await.is_err() {
+                return;
+            }
+        }
+    });
+    let drain = std::mem::replace(&mut ends.server, duplex(1).0);
+    let (mut drain, _quiet) = tokio::io::split(drain);
+    let drained =
+        tokio::spawn(async move { tokio::io::copy(&mut drain, &mut tokio::io::sink()).await });
+    let allowance = Allowance {
+        content_bytes_max: u64::MAX,
+        sender: at_a_rate(SENDER_TIMEOUT),
+        receiver: Patience::of_pauses(RECEIVER_TIMEOUT),
+    };
+    let body = Flow::new(Framing::Length(2000), allowance, Instant::now());
+    let mut asking = Asking::new(body, READ_TIMEOUT, Alarm::default(), Instant::now());
+    asking.begin(Instant::now());
+    let (heard, after) = hear(&mut asking, &mut ends).await;
+    dribble.abort();
+    drained.abort();
+    match heard {
+        Err(Silence::Body(fault)) => (Some(fault), after),
+        _ => (None, after),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_comes_too_slowly_is_ended_however_steadily() {
+    let window = Duration::from_secs(20);
+    assert_eq!(upload(0, 9).await, (Some(Fault::SenderSlow), window));
+    // What was quick once is no excuse, and what is quick enough goes on to its end.
+    assert_eq!(upload(1000, 9).await, (Some(Fault::SenderSlow), 2 * window));
+    assert_eq!(upload(0, 11).await.0, None);
+}
+
+/// Takes an answer of which the pipe holds 16 bytes in so many bytes a second.
+async fn download(bytes_per_second: usize) -> (Result<(), Fault>, Duration) {
+    let mut ends = ends(16);
+    let mut client = std::mem::replace(&mut ends.client, duplex(1).0);
+    let taken = tokio::spawn(async move {
+        let mut room = vec![0; bytes_per_second];
+        while client.read_exact(&mut room).await.is_ok() {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    });
+    let mut server = std::mem::replace(&mut ends.server, duplex(1).0);
+    let said = tokio::spawn(async move { server.write_all(&[0; 2000]).await.map(|()| server) });
+    let allowance = Allowance {
+        content_bytes_max: u64::MAX,
+        sender: Patience::of_pauses(SENDER_TIMEOUT),
+        receiver: at_a_rate(RECEIVER_TIMEOUT),
+    };
+    let mut answer = Flow::new(Framing::Length(2000), allowance, Instant::now());
+    let begin = Instant::now();
+    let mut asking = asking(Framing::NONE);
+    let delivered = asking
+        .deliver(&mut ends.to_client, &mut ends.to_server, &mut answer)
+        .await;
+    taken.abort();
+    said.abort();
+    (delivered, begin.elapsed())
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_taken_too_slowly_is_cut_however_steadily() {
+    let (delivered, after) = download(5).await;
+    assert_eq!(delivered, Err(Fault::ReceiverSlow));
+    assert!(after <= Duration::from_secs(21), "{after:?}");
+    assert_eq!(download(12).await.0, Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_server_is_not_the_clients_slowness() {
+    let mut ends = ends(16);
+    let mut server = std::mem::replace(&mut ends.server, duplex(1).0);
+    let dribble = tokio::spawn(async move {
+        for _ in 0..60 {
+            server.write_all(b"x").await.unwrap();
+            tokio::time::sleep(SENDER_TIMEOUT / 2).await;
+        }
+        server
+    });
+    let mut client = std::mem::replace(&mut ends.client, duplex(1).0);
+    let taken = tokio::spawn(async move { client.read_exact(&mut [0; 60]).await.map(|_| client) });
+    let allowance = Allowance {
+        content_bytes_max: u64::MAX,
+        sender: Patience::of_pauses(SENDER_TIMEOUT),
+        receiver: at_a_rate(RECEIVER_TIMEOUT),
+    };
+    let mut answer = Flow::new(Framing::Length(60), allowance, Instant::now());
+    let mut asking = asking(Framing::NONE);
+    let delivered = asking.deliver(&mut ends.to_client, &mut ends.to_server, &mut answer);
+    assert_eq!(delivered.await, Ok(()));
+    drop((dribble, taken));
 }
 
 #[tokio::test(start_paused = true)]

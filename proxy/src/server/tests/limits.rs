@@ -2,10 +2,16 @@
 
 use std::time::Duration;
 
-use super::cluster::{Does, PATIENCE, Proxy, Server, handshake, settings};
+use super::cluster::{Client, Does, PATIENCE, Proxy, Server, handshake, settings};
 use crate::clock::Stopwatch;
 use crate::heartbeat;
-use crate::settings::IdleTimeout;
+use crate::settings::{IdleTimeout, Settings};
+
+const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+fn refusals(reason: &str, count: usize) -> String {
+    format!("berth_refusals_total{{reason=\"{reason}\"}} {count}")
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_says_how_long_the_websockets_of_its_sessions_may_be_silent() {
@@ -68,4 +74,155 @@ async fn messages_of_websockets_are_counted() {
         let line = format!("{name}{{direction=\"{direction}\",upstream=\"app\"}} 2");
         proxy.wait_for_metric(&line).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_with_too_many_fields_is_refused() {
+    let server = Server::start(Does::Echo).await;
+    let mut settings = settings(&[&server.address]);
+    settings.limits.head_fields_max = 20;
+    let proxy = Proxy::start(settings).await;
+    assert_eq!(proxy.get(&"X: y\r\n".repeat(19)).await.status, 200);
+    assert_eq!(proxy.get(&"X: y\r\n".repeat(20)).await.status, 431);
+    let beyond_any = "X: y\r\n".repeat(crate::head::FIELDS_MAX);
+    assert_eq!(proxy.get(&beyond_any).await.status, 431);
+    proxy.wait_for_metric(&refusals("too_many_fields", 2)).await;
+    assert_eq!(server.seen(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_carries_so_many_requests() {
+    let server = Server::start(Does::Echo).await;
+    let mut settings = settings(&[&server.address]);
+    settings.limits.client_keepalive_requests = 3;
+    let proxy = Proxy::start(settings).await;
+    let mut client = proxy.connect().await;
+    for connection in [None, None, Some("close")] {
+        client.send(GET).await;
+        let answer = client.answer().await;
+        assert_eq!(
+            (answer.status, answer.field("Connection")),
+            (200, connection)
+        );
+    }
+    assert_eq!(client.read_to_end().await, b"");
+    assert_eq!(proxy.get("").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_address_has_so_many_places_and_others_have_theirs() {
+    let server = Server::start(Does::Echo).await;
+    let mut settings = settings(&[&server.address]);
+    settings.limits.connections_per_client_max = 2;
+    let proxy = Proxy::start(settings).await;
+    let mut inside = Vec::new();
+    for _ in 0..2 {
+        let (client, answer) = proxy.handshake("").await;
+        assert_eq!(answer.status, 101);
+        inside.push(client);
+    }
+    let mut third = proxy.connect().await;
+    let answer = third.answer().await;
+    assert_eq!(
+        (answer.status, answer.field("Retry-After")),
+        (429, Some("1"))
+    );
+    proxy
+        .wait_for_metric(&refusals("too_many_of_client", 1))
+        .await;
+    let elsewhere = tokio::net::TcpSocket::new_v4().unwrap();
+    elsewhere.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let mut elsewhere = Client(elsewhere.connect(proxy.address).await.unwrap());
+    elsewhere.send(GET).await;
+    assert_eq!(elsewhere.answer().await.status, 200);
+
+    inside.pop();
+    let back = async { while proxy.get("").await.status != 200 {} };
+    tokio::time::timeout(PATIENCE, back).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trusted_hop_has_as_many_connections_as_it_likes() {
+    let server = Server::start(Does::Echo).await;
+    let mut settings = settings(&[&server.address]);
+    settings.limits.connections_per_client_max = 1;
+    settings.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    let proxy = Proxy::start(settings).await;
+    let mut inside = Vec::new();
+    for _ in 0..3 {
+        let (client, answer) = proxy.handshake("").await;
+        assert_eq!(answer.status, 101);
+        inside.push(client);
+    }
+}
+
+const HALF_A_POST: &str = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nab";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_stops_sending_is_told_and_let_go() {
+    let server = Server::start(Does::Echo).await;
+    let mut settings = settings(&[&server.address]);
+    settings.limits.body_timeout = Duration::from_millis(100);
+    let proxy = Proxy::start(settings).await;
+    let mut client = proxy.connect().await;
+    client.send(HALF_A_POST).await;
+    assert_eq!(client.answer().await.status, 408);
+    proxy.wait_for_metric(&refusals("body_timeout", 1)).await;
+    assert_eq!(proxy.get("").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_sends_too_slowly_is_told_and_let_go() {
+    let server = Server::start(Does::Echo).await;
+    let mut settings = settings(&[&server.address]);
+    settings.limits.rate_window = Duration::from_secs(1);
+    let proxy = Proxy::start(settings).await;
+    let mut client = proxy.connect().await;
+    client.send(HALF_A_POST).await;
+    assert_eq!(client.answer().await.status, 408);
+    proxy.wait_for_metric(&refusals("body_too_slow", 1)).await;
+    assert_eq!(proxy.get("").await.status, 200);
+}
+
+/// A client asks for more than the kernel's buffers hold and takes nothing.
+#[track_caller]
+fn check_cut(change: impl FnOnce(&mut Settings), reason: &'static str) -> impl Future<Output = ()> {
+    let mut settings = settings(&[]);
+    change(&mut settings);
+    async move {
+        let server = Server::start(Does::Echo).await;
+        settings.upstreams[0].servers = vec![super::cluster::server(&server.address)];
+        settings.limits.body_bytes_max = 1 << 30;
+        let proxy = Proxy::start(settings).await;
+        let mut client = proxy.connect().await;
+        let body = vec![b'x'; 32 << 20];
+        let head = format!(
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        client.send(&head).await;
+        tokio::io::AsyncWriteExt::write_all(&mut client.0, &body)
+            .await
+            .unwrap();
+        let line = format!("berth_answers_cut_total{{reason=\"{reason}\"}} 1");
+        proxy.wait_for_metric(&line).await;
+        assert_eq!(proxy.get("").await.status, 200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_nobody_takes_is_cut() {
+    let change = |settings: &mut Settings| {
+        settings.limits.send_timeout = Duration::from_millis(200);
+    };
+    check_cut(change, "send_timeout").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_taken_too_slowly_is_cut() {
+    let change = |settings: &mut Settings| {
+        settings.limits.send_rate_min = 1 << 40;
+        settings.limits.rate_window = Duration::from_secs(1);
+    };
+    check_cut(change, "send_rate").await;
 }
