@@ -375,3 +375,6 @@ fn refusal_of(fault: Fault) -> Refusal {
         | Fault::ReceiverSlow => Refusal::BadRequest("malformed chunks"),
     }
 }
+
+#[cfg(test)]
+mod fuzz;

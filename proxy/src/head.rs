@@ -239,4 +239,6 @@ pub(crate) fn parse_length(digits: &[u8]) -> Option<u64> {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;

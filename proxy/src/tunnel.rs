@@ -302,4 +302,6 @@ fn access<'a>(
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;
