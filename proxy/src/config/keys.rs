@@ -72,9 +72,9 @@ pub(super) const CLIENT_KEEPALIVE_TIMEOUT: Key<Duration> =
 pub(super) const HEAD_FIELDS_MAX: Key<usize> = key("head_fields_max", 100, 16, FIELDS_MAX);
 pub(super) const CLIENT_KEEPALIVE_REQUESTS: Key<u32> = key("keepalive_requests", 1000, 1, u32::MAX);
 pub(super) const BODY_TIMEOUT: Key<Duration> =
-    key("body_timeout", Duration::from_secs(60), SECOND, HOUR);
+    key("body_timeout", Duration::from_secs(60), SECOND, DAY);
 pub(super) const SEND_TIMEOUT: Key<Duration> =
-    key("send_timeout", Duration::from_secs(60), SECOND, HOUR);
+    key("send_timeout", Duration::from_secs(60), SECOND, DAY);
 /// A twentieth of the slowest mobile network; a client of these must send 14 KiB a minute.
 pub(super) const BODY_RATE_MIN: Key<BytesPerSecond> = key(
     "body_rate_min",

@@ -55,6 +55,16 @@ const STREAMS: Kind = Kind {
     default: 128,
 };
 
+/// Requests on one connection of a client. Without any Berth would answer nobody.
+const REQUESTS: Kind = Kind {
+    read: |directive| {
+        let count: u64 = directive.only()?.parse().ok()?;
+        Some(count.clamp(1, u64::from(u32::MAX)))
+    },
+    write: |count| count.to_string(),
+    default: 1000,
+};
+
 fn millis(text: &str) -> Option<u64> {
     u64::try_from(time(text)?.min(TIME_MAX).as_millis()).ok()
 }
@@ -64,7 +74,10 @@ pub(super) fn of_server(scopes: &[Scope<'_>], draft: &mut Draft, notes: &mut Not
     let rows = [
         ("head_bytes_max", "large_client_header_buffers", HEAD),
         ("head_timeout", "client_header_timeout", time_of(60)),
+        ("body_timeout", "client_body_timeout", time_of(60)),
+        ("send_timeout", "send_timeout", time_of(60)),
         ("keepalive_timeout", "keepalive_timeout", time_of(75)),
+        ("keepalive_requests", "keepalive_requests", REQUESTS),
         ("body_bytes_max", "client_max_body_size", BODY),
         ("http2_streams_max", "http2_max_concurrent_streams", STREAMS),
     ];

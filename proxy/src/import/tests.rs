@@ -287,9 +287,12 @@ fn the_cookie_is_nginxs() {
 fn timeouts_hold_for_answers_and_websockets() {
     check(
         "",
-        "proxy_read_timeout 2m; proxy_connect_timeout 500ms; proxy_next_upstream off; client_max_body_size 0; client_header_timeout 10;",
+        "proxy_read_timeout 2m; proxy_connect_timeout 500ms; proxy_next_upstream off; client_max_body_size 0; client_header_timeout 10; send_timeout 2h; client_body_timeout 90; keepalive_requests 5000;",
         &[
             "head_timeout = \"10s\"",
+            "body_timeout = \"90s\"",
+            "send_timeout = \"2h\"",
+            "keepalive_requests = 5000",
             "body_bytes_max = \"1024GiB\"",
             "connect_timeout = \"500ms\"",
             "read_timeout = \"2m\"",

@@ -5,7 +5,7 @@
 use super::note::Weight;
 
 /// Read by `site` and `upstream`, which tell themselves what they could not keep.
-pub(super) const TRANSLATED: [&str; 30] = [
+pub(super) const TRANSLATED: [&str; 33] = [
     "http",
     "server",
     "upstream",
@@ -23,7 +23,10 @@ pub(super) const TRANSLATED: [&str; 30] = [
     "proxy_next_upstream_timeout",
     "client_max_body_size",
     "client_header_timeout",
+    "client_body_timeout",
+    "send_timeout",
     "keepalive_timeout",
+    "keepalive_requests",
     "large_client_header_buffers",
     "http2",
     "http2_max_concurrent_streams",
@@ -130,11 +133,8 @@ const HARMLESS: [Row; 10] = [
     ),
     (
         &[
-            "send_timeout",
-            "client_body_timeout",
             "lingering_*",
             "reset_timedout_connection",
-            "keepalive_requests",
             "keepalive_time",
             "keepalive_disable",
             "server_tokens",
@@ -210,7 +210,7 @@ const CHANGES: [Row; 13] = [
             "limit_rate*",
             "proxy_limit_rate",
         ],
-        "rates are not limited in this version; server.connections_max is the only bound",
+        "Berth limits handshakes (handshakes in the upstream) and connections (server.connections_max, connections_per_client_max), but no other rate",
     ),
     (
         &[
