@@ -15,6 +15,7 @@ mod descriptors;
 mod doctor;
 mod engine;
 mod failover;
+mod frames;
 mod guide;
 mod harness;
 mod http2;
