@@ -137,7 +137,8 @@ pub(crate) async fn run(
             });
         }
         End::Cut => {}
-        End::Closed if exchange.asking.is_sent() => {
+        // Bytes that nobody reads would reset the connection and take the answer with them: whoever said more lingers.
+        End::Closed if exchange.asking.is_sent() && exchange.asking.body.beyond.is_empty() => {
             if let Err(error) = client.shutdown().await {
                 tracing::debug!(%error, "the client left before the end of its answer");
             }

@@ -280,3 +280,25 @@ async fn what_a_server_says_too_much_reaches_nobody() {
     }
     task.abort();
 }
+
+#[tokio::test]
+async fn a_client_that_says_too_much_gets_its_whole_answer() {
+    const BODY_BYTES: usize = 2 << 20;
+    let port = Port::reserve();
+    let listener = TcpListener::bind(port.address()).await.unwrap();
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.read_u8().await.unwrap();
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {BODY_BYTES}\r\n\r\n");
+        let answer = [head.as_bytes(), &vec![b'x'; BODY_BYTES]].concat();
+        stream.write_all(&answer).await.unwrap();
+        let _end = stream.read_to_end(&mut Vec::new()).await;
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let address = format!("{{ address = \"{}\" }}", port.address());
+    let proxy = RunningProxy::before(Proxy::round_robin(), folder.path(), &[address]).await;
+    let got = all_of(&proxy.address(), &format!("{NEXT}{}", POISON.repeat(2000))).await;
+    assert!(got.len() > BODY_BYTES, "only {} bytes", got.len());
+    assert_eq!(final_statuses(&got), [200]);
+    server.abort();
+}
