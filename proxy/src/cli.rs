@@ -2,7 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage or a bad file (trying again cannot help).
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use berth_proxy::config;
 use berth_proxy::descriptors;
 use berth_proxy::import;
+use berth_proxy::logging;
 use berth_proxy::server::{self, Control, Source};
 use berth_proxy::settings::Settings;
 use berth_proxy::tls;
@@ -160,7 +161,7 @@ impl Cli {
             Verb::Run => {
                 let file = file()?;
                 let settings = load(&file, "nothing was started")?;
-                start_logging(&self.log_level, self.log_format)?;
+                let _gathering = start_logging(&self.log_level, self.log_format)?;
                 run(&file, settings)
             }
             Verb::Check => check(&file()?),
@@ -299,21 +300,13 @@ fn tell(notes: &[import::Note]) {
     }
 }
 
-fn start_logging(level: &str, format: LogFormat) -> Result<(), Failure> {
+fn start_logging(level: &str, format: LogFormat) -> Result<Option<logging::Gathering>, Failure> {
     let filter = EnvFilter::try_new(level).map_err(|error| {
         Failure::usage(format!(
             "berth-proxy: --log-level {level:?}: {error}; write info"
         ))
     })?;
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_target(false)
-        .with_ansi(io::stdout().is_terminal());
-    let started = match format {
-        LogFormat::Text => lines.try_init(),
-        LogFormat::Json => lines.json().flatten_event(true).try_init(),
-    };
-    Ok(started.map_err(anyhow::Error::from_boxed)?)
+    Ok(logging::start(filter, format == LogFormat::Json)?)
 }
 
 fn say(text: &str) -> Result<(), Failure> {

@@ -3,8 +3,14 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use tracing_subscriber::EnvFilter;
+
 use crate::refusal::Refusal;
 use crate::tunnel::Ended;
+
+mod lines;
+
+pub use lines::Gathering;
 
 /// What is known about a request when it ends.
 #[derive(Clone, Debug)]
@@ -20,21 +26,25 @@ pub(crate) struct Access<'a> {
     pub(crate) duration: Duration,
 }
 
-/// Sends everything that is logged to stdout: for people, or as JSON for machines.
+/// Sends everything that is logged to standard output: for people, or as JSON for machines. What this returns has to be
+/// kept until the end of the program.
 ///
 /// # Errors
-/// When the process already logs somewhere.
-pub fn start(directives: &str, is_json: bool) -> anyhow::Result<()> {
-    let filter = tracing_subscriber::EnvFilter::try_new(directives)?;
+/// When the process already logs somewhere, or the system has no thread left.
+pub fn start(filter: EnvFilter, is_json: bool) -> anyhow::Result<Option<Gathering>> {
+    let (lines, gathering) = lines::to_stdout()?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_target(false);
+        .with_target(false)
+        .with_ansi(gathering.is_none())
+        .with_writer(lines);
     let started = if is_json {
         builder.json().flatten_event(true).try_init()
     } else {
         builder.try_init()
     };
-    started.map_err(|error| anyhow::anyhow!("cannot start logging: {error}"))
+    started.map_err(|error| anyhow::anyhow!("cannot start logging: {error}"))?;
+    Ok(gathering)
 }
 
 /// A request was answered; `why` is there if it was not by a server's whole answer.
