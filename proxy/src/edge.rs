@@ -19,12 +19,12 @@ use crate::alarm::Alarm;
 use crate::client::{Client, Peer, Scheme, canonical};
 use crate::clock::Stopwatch;
 use crate::exchange::answer::Asked;
-use crate::exchange::{self, Line, Order, Patience};
+use crate::exchange::{Line, Order, Patience};
 use crate::h2;
-use crate::head::read::{Bounds, Came, read, read_some};
+use crate::head::read::{Bounds, read_some};
 use crate::head::{self, Body, Head, write};
 use crate::headers::{FORWARDED_FOR, FORWARDED_PROTO, Fields, Forwarded};
-use crate::lifecycle::{Awaited, Open, Phase};
+use crate::lifecycle::{Open, Phase};
 use crate::logging;
 use crate::refusal::Refusal;
 use crate::registry::Snapshot;
@@ -32,12 +32,14 @@ use crate::request::Request;
 use crate::shared::{Context, Shared};
 use crate::socket::Socket;
 use crate::tls::Failed;
-use crate::tunnel::{self, Upgrade, handshake};
+use crate::tunnel::{Upgrade, handshake};
 use crate::workers::Worker;
 
 mod guest;
+mod visit;
 
 pub(crate) use guest::{Crowd, Guest};
+use visit::Visit;
 
 /// How long a client that was refused may take to read why.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -64,17 +66,29 @@ enum Step {
 
 impl Edge {
     /// Serves one connection to its end. `peer` is `None` on a Unix socket.
-    pub(crate) async fn serve(self, mut socket: Socket, peer: Option<IpAddr>, open: Open) {
+    pub(crate) async fn serve(self, socket: Socket, peer: Option<IpAddr>, open: Open) {
+        // Boxed, so that the connection does not keep the space of its beginning.
+        if let Some(visit) = Box::pin(self.begin(socket, peer, open)).await {
+            visit.converse().await;
+        }
+    }
+
+    /// Lets a client in. `None`: it was served otherwise, or not at all.
+    async fn begin(
+        self,
+        mut socket: Socket,
+        peer: Option<IpAddr>,
+        open: Open,
+    ) -> Option<Box<Visit>> {
         let guest = match Guest::admit(&self.context, &self.worker, peer, &open) {
             Ok(guest) => guest,
-            Err(refusal) => return self.turn_away(socket, peer, refusal).await,
+            Err(refusal) => {
+                self.turn_away(socket, peer, refusal).await;
+                return None;
+            }
         };
         if self.is_tls {
-            // Boxed, so that the connection does not keep the space of its beginning.
-            match Box::pin(self.shake_hands(socket, peer)).await {
-                Some(encrypted) => socket = encrypted,
-                None => return,
-            }
+            socket = self.shake_hands(socket, peer).await?;
         }
         let peer = Peer {
             ip: peer,
@@ -85,62 +99,15 @@ impl Edge {
             },
         };
         if socket.is_h2() {
-            return Box::pin(h2::serve(self, guest, peer, socket, BytesMut::new())).await;
+            h2::serve(self, guest, peer, socket, BytesMut::new()).await;
+            return None;
         }
         let line = Line {
             socket,
             bytes: BytesMut::new(),
             alarm: Alarm::default(),
         };
-        self.converse(line, peer, guest).await;
-    }
-
-    /// Takes one request after the other.
-    async fn converse(self, mut line: Line, peer: Peer, guest: Guest) {
-        let mut draining = self.context.life.awaited(Phase::Draining);
-        let mut closing = self.context.life.awaited(Phase::Closing);
-        let mut served = 0;
-        loop {
-            let bounds = self.bounds(served == 0);
-            let came = tokio::select! {
-                biased;
-                came = read(&mut line.socket, &mut line.bytes, bounds, &mut line.alarm) => came,
-                () = &mut draining => self.read_last_head(&mut line, bounds, &mut closing).await,
-            };
-            let end = match came {
-                Came::Head(end) => end,
-                Came::Nothing => return,
-                Came::Refused(refusal) => return self.refuse(line.socket, peer.ip, refusal).await,
-            };
-            // Taken only now: the wait for the head may have lasted over a reload.
-            let snapshot = self.context.shared.registry.current();
-            if served == 0 && snapshot.limits.http2 && line.bytes.starts_with(h2::PREFACE) {
-                let Line { socket, bytes, .. } = line;
-                return Box::pin(h2::serve(self, guest, peer, socket, bytes)).await;
-            }
-            served += 1;
-            match decide(&snapshot, peer, &mut line.bytes, end) {
-                Step::Exchange(mut order) => {
-                    order.is_kept &= served < snapshot.limits.client_keepalive_requests;
-                    line.bytes = line.bytes.split_off(end);
-                    let exchanged = exchange::run(line, order, &self.context, &self.worker);
-                    let kept = tokio::select! {
-                        kept = Box::pin(exchanged) => kept,
-                        () = &mut closing => None,
-                    };
-                    match kept {
-                        Some(kept) => line = kept,
-                        None => return,
-                    }
-                }
-                Step::Tunnel(upgrade) => {
-                    // A task of its own, so that this one and its larger state end here.
-                    tokio::spawn(tunnel::run(line.socket, upgrade, self.context, guest));
-                    return;
-                }
-                Step::Refuse(refusal) => return self.refuse(line.socket, peer.ip, refusal).await,
-            }
-        }
+        Some(Box::new(Visit::new(self, line, peer, guest)))
     }
 
     /// The client's connection once it is encrypted. Whoever does not get that far is counted, and told if possible.
@@ -174,17 +141,6 @@ impl Edge {
             self.refuse(socket, peer, Refusal::PlainHttp).await;
         }
         None
-    }
-
-    /// The proxy drains. An idle connection ends; one that is inside a head may finish it.
-    async fn read_last_head(&self, line: &mut Line, bounds: Bounds, closing: &mut Awaited) -> Came {
-        if line.bytes.is_empty() {
-            return Came::Nothing;
-        }
-        tokio::select! {
-            came = read(&mut line.socket, &mut line.bytes, bounds, &mut line.alarm) => came,
-            () = closing => Came::Nothing,
-        }
     }
 
     fn bounds(&self, is_first: bool) -> Bounds {
@@ -227,19 +183,19 @@ pub(crate) fn note(shared: &Shared, peer: Option<IpAddr>, refusal: Refusal) {
     logging::refused(&client, refusal);
 }
 
-pub(crate) async fn say(socket: Socket, refusal: Refusal) {
-    linger(socket, &refusal.to_bytes(None)).await;
+pub(crate) async fn say(mut socket: Socket, refusal: Refusal) {
+    linger(&mut socket, &refusal.to_bytes(None)).await;
 }
 
 /// Says the last words and closes, patiently enough that the client can read them: closing with unread bytes would
 /// reset the connection and take the words with it.
-pub(crate) async fn linger(mut socket: Socket, words: &[u8]) {
+pub(crate) async fn linger(socket: &mut Socket, words: &[u8]) {
     let lingering = async {
         socket.write_all(words).await?;
         socket.shutdown().await?;
         let (mut rest, mut total) = (BytesMut::new(), 0);
         while total < LINGER_BYTES_MAX {
-            match read_some(&mut socket, &mut rest).await? {
+            match read_some(socket, &mut rest).await? {
                 0 => break,
                 count => total += count,
             }

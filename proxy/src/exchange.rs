@@ -114,28 +114,24 @@ pub(crate) struct Line {
     pub(crate) alarm: Alarm,
 }
 
-/// Carries out one request, behind whose head the line stands. The line comes back if it may go on.
+/// Carries out one request, behind whose head the line stands. Tells whether the line may go on; it has ended otherwise.
 pub(crate) async fn run(
-    line: Line,
+    line: &mut Line,
     order: Box<Order>,
     context: &Context,
     worker: &Worker,
-) -> Option<Line> {
+) -> bool {
     let Line {
-        socket: mut client,
-        bytes: in_hand,
+        socket: client,
+        bytes,
         alarm,
     } = line;
-    let mut exchange = Exchange::new(order, alarm, context, worker);
-    let end = exchange.carry_out(&mut client, in_hand).await;
+    let mut exchange = Exchange::new(order, std::mem::take(alarm), context, worker);
+    let end = exchange.carry_out(client, std::mem::take(bytes)).await;
+    *bytes = std::mem::take(&mut exchange.asking.body.beyond);
+    *alarm = std::mem::take(&mut exchange.asking.alarm);
     match end {
-        End::Kept => {
-            return Some(Line {
-                socket: client,
-                bytes: std::mem::take(&mut exchange.asking.body.beyond),
-                alarm: std::mem::take(&mut exchange.asking.alarm),
-            });
-        }
+        End::Kept => return true,
         End::Cut => {}
         // Bytes that nobody reads would reset the connection and take the answer with them: whoever said more lingers.
         End::Closed if exchange.asking.is_sent() && exchange.asking.body.beyond.is_empty() => {
@@ -145,7 +141,7 @@ pub(crate) async fn run(
         }
         End::Closed => {
             drop(exchange);
-            edge::linger(client, &[]).await;
+            Box::pin(edge::linger(client, &[])).await;
         }
         End::Refused(refusal) => {
             context.shared.metrics.refused(refusal);
@@ -153,10 +149,10 @@ pub(crate) async fn run(
             exchange.status = Some(refusal.status());
             let words = refusal.to_bytes(exchange.order.origin.as_deref());
             drop(exchange);
-            edge::linger(client, &words).await;
+            Box::pin(edge::linger(client, &words)).await;
         }
     }
-    None
+    false
 }
 
 impl<'c> Exchange<'c> {

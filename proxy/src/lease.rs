@@ -39,6 +39,11 @@ impl Lease {
     }
 
     #[must_use]
+    pub(crate) fn upstream(&self) -> &Arc<Upstream> {
+        &self.upstream
+    }
+
+    #[must_use]
     pub(crate) fn index(&self) -> usize {
         self.index
     }

@@ -270,11 +270,10 @@ impl Tries {
         }
     }
 
-    /// The WebSocket that the current try opened died early, by the server's side.
-    pub(crate) fn died_early(&mut self, shared: &Shared) {
-        if let Some(lease) = &mut self.lease {
-            lease.died_early(shared.clock.seconds(), &shared.metrics);
-        }
+    /// The use of the server that answered, for as long as it is used.
+    #[must_use]
+    pub(crate) fn into_lease(self) -> Option<Lease> {
+        self.lease
     }
 
     /// The `Set-Cookie` that binds the client to the current server, unless it is bound to it already by the key that

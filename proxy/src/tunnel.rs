@@ -5,22 +5,26 @@
 //! followed by a smuggled request); **a failed try goes to the next server** while nothing was answered.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::BytesMut;
 use tokio::io::AsyncWriteExt;
 
 use crate::affinity::sid::{Complaint, Reading, Stage};
+use crate::client::Client;
 use crate::clock::Stopwatch;
 use crate::dial::dial;
 use crate::edge::Guest;
 use crate::heartbeat;
+use crate::lease::Lease;
+use crate::lifecycle::{Awaited, Phase};
 use crate::logging::{self, Access};
 use crate::outcome::Outcome;
 use crate::prober::jittered;
 use crate::refusal::Refusal;
 use crate::request::{Request, Tries};
 use crate::settings::IdleTimeout;
-use crate::shared::Context;
+use crate::shared::{Context, Shared};
 use crate::socket::Socket;
 
 mod ended;
@@ -61,18 +65,14 @@ pub(crate) async fn run(
     match opened {
         Ok((server, answer)) if answer.status == 101 => {
             Box::pin(switched(&mut client, &upgrade, &tries, &answer)).await;
-            let from_client = std::mem::take(&mut upgrade.rest);
-            upgrade.head = Vec::new();
             let bounds = bounds(&upgrade.request, &tries);
-            let relay = Relay::new((client, server), from_client, answer.rest, bounds);
-            let story = Story {
-                upgrade,
-                tries,
-                context,
-                _guest: guest,
+            let Some(story) = Story::begin(&mut upgrade, tries, &context, guest) else {
+                return;
             };
+            let relay = Relay::new((client, server), upgrade.rest, answer.rest, bounds);
+            let closing = context.life.awaited(Phase::Closing);
             // The relay's task is smaller than this one, and there may be very many of them.
-            tokio::spawn(tunnel(Box::new(relay), Box::new(story)));
+            tokio::spawn(tunnel(Box::new(relay), Box::new(story), closing));
         }
         Ok((server, answer)) => {
             Box::pin(declined(
@@ -161,56 +161,71 @@ fn bounds(request: &Request, tries: &Tries) -> Bounds {
     }
 }
 
-/// What there is to tell when a tunnel ends.
+/// What there is to tell when a tunnel ends. There may be very many, so nothing of the handshake stays that the log
+/// does not name.
 struct Story {
-    upgrade: Box<Upgrade>,
-    tries: Tries,
-    context: Context,
+    lease: Lease,
+    shared: Arc<Shared>,
+    client: Client,
+    host: Box<str>,
+    target: Box<str>,
+    tries: u32,
+    began: Stopwatch,
     _guest: Guest,
 }
 
-async fn tunnel(mut relay: Box<Relay>, mut story: Box<Story>) {
-    let Story {
-        upgrade,
-        context,
-        tries,
-        ..
-    } = &mut *story;
-    let upstream = &upgrade.request.upstream;
-    context
-        .shared
-        .metrics
-        .answered(&upstream.name, 101, "GET", "websocket");
-    context.shared.metrics.websocket_opened(&upstream.name);
-    if let Reading::Handshake { revision, .. } = upgrade.request.sid {
-        let metrics = &context.shared.metrics;
-        metrics.session_began(&upstream.name, revision, "websocket");
-    }
-    let opened = Stopwatch::start();
-    let learn = |silence| tries.learn_silence(silence);
-    let ended = relay.run(&mut context.life, learn).await;
-    drop(relay);
-    let early_close = upstream.websocket_early_close.unwrap_or_default();
-    if ended.server_dropped_it() && opened.elapsed() < early_close {
-        tries.died_early(&context.shared);
-    }
-    story.tell(&ended);
-}
-
 impl Story {
+    /// `None`: no server was taken, which no 101 comes from.
+    fn begin(upgrade: &mut Upgrade, tries: Tries, context: &Context, guest: Guest) -> Option<Self> {
+        let (request, shared) = (&upgrade.request, &context.shared);
+        let (name, metrics) = (&*request.upstream.name, &shared.metrics);
+        metrics.answered(name, 101, "GET", "websocket");
+        metrics.websocket_opened(name);
+        if let Reading::Handshake { revision, .. } = request.sid {
+            metrics.session_began(name, revision, "websocket");
+        }
+        Some(Self {
+            client: request.client,
+            began: request.began,
+            shared: Arc::clone(shared),
+            host: std::mem::take(&mut upgrade.host).into(),
+            target: std::mem::take(&mut upgrade.target).into(),
+            tries: tries.count_of_tries(),
+            lease: tries.into_lease()?,
+            _guest: guest,
+        })
+    }
+
     fn tell(&self, ended: &Ended) {
-        let Upgrade {
-            request,
-            host,
-            target,
-            ..
-        } = &*self.upgrade;
-        let metrics = &self.context.shared.metrics;
-        metrics.websocket_closed(&request.upstream.name, ended, request.began.elapsed());
-        let client = request.client.address_text();
-        let access = access(request, &client, (host, target), &self.tries);
+        let (upstream, duration) = (&*self.lease.upstream().name, self.began.elapsed());
+        self.shared
+            .metrics
+            .websocket_closed(upstream, ended, duration);
+        let access = Access {
+            client: &self.client.address_text(),
+            method: "GET",
+            host: Cow::Borrowed(&self.host),
+            target: Cow::Borrowed(&self.target),
+            upstream,
+            server: &self.lease.server().name,
+            tries: self.tries,
+            duration,
+        };
         logging::tunnel(&access, ended);
     }
+}
+
+async fn tunnel(mut relay: Box<Relay>, mut story: Box<Story>, closing: Awaited) {
+    let opened = Stopwatch::start();
+    let learn = |silence| story.lease.server().state.silence.heard(silence);
+    let ended = relay.run(closing, learn).await;
+    drop(relay);
+    let early_close = story.lease.upstream().websocket_early_close;
+    if ended.server_dropped_it() && opened.elapsed() < early_close.unwrap_or_default() {
+        let Story { lease, shared, .. } = &mut *story;
+        lease.died_early(shared.clock.seconds(), &shared.metrics);
+    }
+    story.tell(&ended);
 }
 
 /// The server answered something else than 101: the client gets that answer, and the connection ends with it.

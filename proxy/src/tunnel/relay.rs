@@ -17,7 +17,7 @@ use super::ended::{Ended, Leaving, Reason, Side, Traffic};
 use super::flow::{self, Fault, Flow};
 use super::frames::Frames;
 use crate::heartbeat::{self, First};
-use crate::lifecycle::{Life, Phase};
+use crate::lifecycle::Awaited;
 use crate::socket::Socket;
 
 /// How long a client may take to answer the goodbye.
@@ -107,17 +107,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         relay
     }
 
-    /// Relays until the end. `learn` is told the silence that the server's first words allow.
-    pub(crate) async fn run(&mut self, life: &mut Life, learn: impl Fn(Duration)) -> Ended {
+    /// Relays until the end, or until `closing`. `learn` is told the silence that the server's first words allow.
+    pub(crate) async fn run(&mut self, mut closing: Awaited, learn: impl Fn(Duration)) -> Ended {
         if let Some(silence) = listen(&mut self.first_words, &self.down.spill) {
             self.allow(silence, &learn);
         }
         let timer = sleep(self.idle_timeout);
         tokio::pin!(timer);
-        let closing = life.reached(Phase::Closing);
-        tokio::pin!(closing);
         let reason = poll_fn(|context| {
-            if self.leaving != Some(Leaving::Stopped) && closing.as_mut().poll(context).is_ready() {
+            if self.leaving != Some(Leaving::Stopped)
+                && Pin::new(&mut closing).poll(context).is_ready()
+            {
                 self.leaving = Some(Leaving::Stopped);
                 timer.as_mut().reset(Instant::now() + GOODBYE_TIMEOUT);
             }

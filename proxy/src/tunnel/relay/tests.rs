@@ -3,7 +3,7 @@ use std::cell::Cell;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 use super::*;
-use crate::lifecycle::{Reaper, life};
+use crate::lifecycle::{Phase, Reaper, life};
 
 const BOUNDS: Bounds = Bounds {
     idle_timeout: Duration::from_secs(90),
@@ -32,7 +32,7 @@ fn start(
 ) {
     let (client, to_client) = duplex(bytes);
     let (server, to_server) = duplex(bytes);
-    let (mut life, reaper) = life();
+    let (life, reaper) = life();
     let from_server = BytesMut::from(from_server);
     let mut relay = Relay::new((to_client, to_server), BytesMut::new(), from_server, bounds);
     let ends = Ends {
@@ -43,7 +43,9 @@ fn start(
     let run = async move {
         let (began, learned) = (Instant::now(), Cell::new(None));
         let ended = relay
-            .run(&mut life, |silence| learned.set(Some(silence)))
+            .run(life.awaited(Phase::Closing), |silence| {
+                learned.set(Some(silence))
+            })
             .await;
         (ended, learned.get(), began.elapsed())
     };
