@@ -69,10 +69,13 @@ pub(crate) async fn run(
             let Some(story) = Story::begin(&mut upgrade, tries, &context, guest) else {
                 return;
             };
-            let relay = Relay::new((client, server), upgrade.rest, answer.rest, bounds);
-            let closing = context.life.awaited(Phase::Closing);
+            let tunnel = Tunnel {
+                relay: Relay::new((client, server), upgrade.rest, answer.rest, bounds),
+                closing: context.life.awaited(Phase::Closing),
+                story,
+            };
             // The relay's task is smaller than this one, and there may be very many of them.
-            tokio::spawn(tunnel(Box::new(relay), Box::new(story), closing));
+            tokio::spawn(Box::new(tunnel).last());
         }
         Ok((server, answer)) => {
             Box::pin(declined(
@@ -215,17 +218,33 @@ impl Story {
     }
 }
 
-async fn tunnel(mut relay: Box<Relay>, mut story: Box<Story>, closing: Awaited) {
-    let opened = Stopwatch::start();
-    let learn = |silence| story.lease.server().state.silence.heard(silence);
-    let ended = relay.run(closing, learn).await;
-    drop(relay);
-    let early_close = story.lease.upstream().websocket_early_close;
-    if ended.server_dropped_it() && opened.elapsed() < early_close.unwrap_or_default() {
-        let Story { lease, shared, .. } = &mut *story;
-        lease.died_early(shared.clock.seconds(), &shared.metrics);
+/// Everything that an open tunnel holds, in one place: what a task holds beside it is space that nobody uses.
+struct Tunnel {
+    relay: Relay,
+    closing: Awaited,
+    story: Story,
+}
+
+impl Tunnel {
+    async fn last(mut self: Box<Self>) {
+        let opened = Stopwatch::start();
+        let Self {
+            relay,
+            closing,
+            story,
+        } = &mut *self;
+        let silence = &story.lease.server().state.silence;
+        let ended = relay.run(closing, |told| silence.heard(told)).await;
+        let early_close = story.lease.upstream().websocket_early_close;
+        if ended.server_dropped_it() && opened.elapsed() < early_close.unwrap_or_default() {
+            let Story { lease, shared, .. } = story;
+            lease.died_early(shared.clock.seconds(), &shared.metrics);
+        }
+        let Self { relay, story, .. } = *self;
+        // The client sees the end before anybody reads of it.
+        drop(relay);
+        story.tell(&ended);
     }
-    story.tell(&ended);
 }
 
 /// The server answered something else than 101: the client gets that answer, and the connection ends with it.

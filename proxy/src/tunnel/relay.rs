@@ -108,7 +108,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
     }
 
     /// Relays until the end, or until `closing`. `learn` is told the silence that the server's first words allow.
-    pub(crate) async fn run(&mut self, mut closing: Awaited, learn: impl Fn(Duration)) -> Ended {
+    pub(crate) async fn run(&mut self, closing: &mut Awaited, learn: impl Fn(Duration)) -> Ended {
         if let Some(silence) = listen(&mut self.first_words, &self.down.spill) {
             self.allow(silence, &learn);
         }
@@ -116,7 +116,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         tokio::pin!(timer);
         let reason = poll_fn(|context| {
             if self.leaving != Some(Leaving::Stopped)
-                && Pin::new(&mut closing).poll(context).is_ready()
+                && Pin::new(&mut *closing).poll(context).is_ready()
             {
                 self.leaving = Some(Leaving::Stopped);
                 timer.as_mut().reset(Instant::now() + GOODBYE_TIMEOUT);

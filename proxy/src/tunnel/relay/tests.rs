@@ -43,7 +43,7 @@ fn start(
     let run = async move {
         let (began, learned) = (Instant::now(), Cell::new(None));
         let ended = relay
-            .run(life.awaited(Phase::Closing), |silence| {
+            .run(&mut life.awaited(Phase::Closing), |silence| {
                 learned.set(Some(silence))
             })
             .await;
