@@ -28,7 +28,7 @@ pub struct Settings {
     /// How long a stop waits for open requests and tunnels.
     pub drain_timeout: Duration,
     pub limits: Limits,
-    /// Pingora worker threads.
+    /// Threads that serve clients, each with a runtime of its own.
     pub threads: usize,
     pub upstreams: Vec<Upstream>,
     /// Judged by the best match, not by order: see `route`.

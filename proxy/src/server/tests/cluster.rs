@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
@@ -304,10 +304,14 @@ impl Server {
         server
     }
 
-    /// An address where nobody listens.
+    /// An address where nobody listens, and nobody will: it is bound to the end of the tests.
     pub(super) async fn dead() -> String {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        listener.local_addr().unwrap().to_string()
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        Box::leak(Box::new(socket))
+            .local_addr()
+            .unwrap()
+            .to_string()
     }
 
     /// Lets a server that waits close its connection.
