@@ -297,7 +297,7 @@ async fn a_client_that_says_too_much_gets_its_whole_answer() {
     let folder = tempfile::tempdir().unwrap();
     let address = format!("{{ address = \"{}\" }}", port.address());
     let proxy = RunningProxy::before(Proxy::round_robin(), folder.path(), &[address]).await;
-    let got = all_of(&proxy.address(), &format!("{NEXT}{}", POISON.repeat(2000))).await;
+    let got = all_of(&proxy.address(), &format!("{NEXT}{}", POISON.repeat(400))).await;
     assert!(got.len() > BODY_BYTES, "only {} bytes", got.len());
     assert_eq!(final_statuses(&got), [200]);
     server.abort();
