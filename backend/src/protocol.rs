@@ -129,6 +129,8 @@ pub struct Welcome<'a> {
     pub instance_id: &'a str,
     pub server_time: String,
     pub limits: WelcomeLimits,
+    /// Every event that this server answers. An event that it does not know gets no ack at all, so clients ask here first.
+    pub events: [&'static str; Event::ALL.len()],
 }
 
 #[derive(Debug, Serialize)]

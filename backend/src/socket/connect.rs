@@ -117,6 +117,7 @@ pub(super) async fn connected(app: Arc<App>, socket: SocketRef<Adapter>) {
             max_content: app.limits.content_bytes_max,
             rate_per_sec: app.limits.messages_per_second_max,
         },
+        events: Event::ALL.map(Event::as_str),
     };
     if let Err(error) = socket.emit(protocol::WELCOME, &welcome) {
         tracing::debug!(user = sender.id, %error, "left before it was welcomed");

@@ -42,6 +42,10 @@ async fn welcome_says_who_and_where() {
         welcome["limits"],
         json!({"maxContent": 16384, "ratePerSec": 1000})
     );
+    let events = welcome["events"].as_array().unwrap();
+    for event in ["joinRoom", "leaveRoom", "sendMessage", "getHistory"] {
+        assert!(events.iter().any(|one| one == event), "{event}");
+    }
     assert!(welcome["serverTime"].as_str().unwrap().ends_with('Z'));
     assert!(welcome["userId"].as_str().unwrap().starts_with("guest-"));
 }
