@@ -33,6 +33,7 @@ mod proxy;
 mod reading;
 pub mod recorder;
 mod services;
+mod stack;
 mod town;
 mod wire;
 
@@ -50,4 +51,5 @@ pub use proxy::{Proxy, RunningProxy};
 pub use reading::{Read, Reader};
 pub use recorder::Recorder;
 pub use services::{Mongo, Redis};
+pub use stack::Stack;
 pub use town::{SESSION_SECRET, Town, TownPlan};

@@ -16,14 +16,19 @@ use crate::eventually::eventually;
 /// How much of a log a failing test prints.
 const LOG_LINES_SHOWN: usize = 150;
 
-/// One of the workspace's programs, beside the running test in `target/<profile>/`.
+/// One of the workspace's programs, beside the running one in `target/<profile>/`.
 ///
 /// # Panics
 /// When it was not built: cargo builds no binaries of other packages for a test.
 #[must_use]
 pub fn binary(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("the running test");
-    let profile = test.ancestors().nth(2).expect("target/<profile>/deps/test");
+    let running = std::env::current_exe().expect("the running program");
+    let beside = running.parent().expect("target/<profile>/program");
+    // Tests run one folder deeper.
+    let profile = match beside.file_name() {
+        Some(folder) if folder == "deps" => beside.parent().expect("target/<profile>/deps/test"),
+        _ => beside,
+    };
     let path = profile.join(name);
     assert!(
         path.is_file(),

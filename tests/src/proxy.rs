@@ -354,6 +354,23 @@ impl RunningProxy {
         self.program.as_ref().expect("the proxy is running")
     }
 
+    /// SIGKILL.
+    ///
+    /// # Panics
+    /// When it is not running.
+    pub fn kill(&mut self) {
+        self.program.take().expect("the proxy is running").kill();
+    }
+
+    /// Starts it again on the same ports, with the same file.
+    ///
+    /// # Panics
+    /// When it runs already, ends or stays silent.
+    pub async fn start_again(&mut self) {
+        assert!(self.program.is_none(), "the proxy runs already");
+        self.launch().await;
+    }
+
     /// Sends a signal and waits for the end; answers the exit code and what it logged.
     ///
     /// # Panics

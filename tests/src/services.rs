@@ -90,6 +90,15 @@ impl Redis {
         program.ended(secs(10)).await;
     }
 
+    /// The running process.
+    ///
+    /// # Panics
+    /// When it is not running.
+    #[must_use]
+    pub fn program(&self) -> &Program {
+        self.program.as_ref().expect("redis is running")
+    }
+
     /// Says a command and returns the raw answer, without the last line end.
     ///
     /// # Panics
@@ -175,6 +184,16 @@ impl Mongo {
         })
         .await;
         own.program = Some(program);
+    }
+
+    /// The running process.
+    ///
+    /// # Panics
+    /// When it is not ours or not running.
+    #[must_use]
+    pub fn program(&self) -> &Program {
+        let program = self.own.as_ref().and_then(|own| own.program.as_ref());
+        program.expect("a MongoDB of our own is running")
     }
 
     /// # Panics

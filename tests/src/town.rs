@@ -224,6 +224,13 @@ impl Town {
 
     /// # Panics
     /// When the plan had no MongoDB.
+    #[must_use]
+    pub fn mongo(&self) -> &Mongo {
+        self.mongo.as_ref().expect("a town with MongoDB")
+    }
+
+    /// # Panics
+    /// When the plan had no MongoDB.
     pub fn mongo_mut(&mut self) -> &mut Mongo {
         self.mongo.as_mut().expect("a town with MongoDB")
     }

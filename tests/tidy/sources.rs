@@ -9,13 +9,14 @@ use berth_tests::repository;
 const LINES_MAX: usize = 400;
 
 /// The packages, and the folders of sources in each.
-const FOLDERS: [&str; 9] = [
+const FOLDERS: [&str; 10] = [
     "adapter/src",
     "backend/src",
     "bench/src",
     "bench/tests",
     "proxy/src",
     "stack/src",
+    "tests/chatcheck",
     "tests/src",
     "tests/e2e",
     "tests/tidy",

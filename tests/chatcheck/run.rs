@@ -1,0 +1,283 @@
+//! Runs one row: starts the system, lets clients talk, does the fault, waits until everything has arrived, and has it judged.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use berth_tests::now;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use crate::client::Transport;
+use crate::client::life::{Habits, Life, Phase, Post, World};
+use crate::client::mind::{Character, Standing};
+use crate::history::{self, History};
+use crate::judge::{Verdict, judge};
+use crate::ledger;
+use crate::record::{Kind, Line, RoomId};
+use crate::rooms::Rooms;
+use crate::rows::{Crowd, Row, Size};
+use crate::site::{Pair, Site};
+
+const GATHER_TIMEOUT: Duration = Duration::from_secs(120);
+const POLL: Duration = Duration::from_millis(100);
+/// Nothing new came for this long: it is over.
+const QUIET: Duration = Duration::from_secs(1);
+/// New connections a second while everybody gathers.
+const DIALS_PER_SECOND: f64 = 400.0;
+/// Persons with several connections have this many.
+const TWINS: usize = 3;
+
+/// How all rows are run.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    pub(crate) seed: u64,
+    pub(crate) is_long: bool,
+    pub(crate) clients: Option<usize>,
+    /// Where the histories go.
+    pub(crate) folder: PathBuf,
+}
+
+/// A row that was run.
+pub(crate) struct Outcome {
+    pub(crate) row: &'static str,
+    pub(crate) pair: Pair,
+    pub(crate) seconds: f64,
+    pub(crate) history: Vec<Line>,
+    pub(crate) path: PathBuf,
+    pub(crate) verdict: Verdict,
+}
+
+struct Gathering {
+    phase: watch::Sender<Phase>,
+    posts: Vec<(Kind, Post)>,
+    clients: JoinSet<()>,
+}
+
+/// # Panics
+/// When the system cannot be started, or a fault cannot be done or undone.
+pub(crate) async fn run(row: &Row, pair: Pair, size: Size, options: &Options) -> Outcome {
+    let start = now();
+    let size = Size {
+        clients: options.clients.unwrap_or(size.clients),
+        ..size
+    };
+    let mut site = Site::start(pair, size.clients, &[]).await;
+    let path = options
+        .folder
+        .join(format!("{}-{}.jsonl", row.name, pair.as_str()));
+    let history = Arc::new(History::create(&path).expect("a file for the history"));
+    let names = Rooms::of(&format!("{}-{:x}", row.name, options.seed));
+    let http = http();
+    let mut gathering = gather(row, &site, size, options, (&names, &history, &http));
+    until("all clients are in", GATHER_TIMEOUT, async || {
+        gathering.is_level(&[])
+    })
+    .await;
+    gathering.phase.send_replace(Phase::Talk);
+    sleep(size.before).await;
+    row.fault.inject(&mut site, size.dose, &history).await;
+    gathering.phase.send_replace(Phase::Settle);
+    history.fault("everybody is silent");
+    settle(&gathering, &site, size, (&names, &http)).await;
+    gathering.phase.send_replace(Phase::Over);
+    while gathering.clients.join_next().await.is_some() {}
+    ledger::read(&site, &http, &names, rooms(size), &history).await;
+    history.close().expect("the history is written");
+    drop(site);
+    let seconds = start.elapsed().as_secs_f64();
+    let history = history::read(&path).expect("the history is read");
+    let verdict = judge(&history);
+    Outcome {
+        row: row.name,
+        pair,
+        seconds,
+        history,
+        path,
+        verdict,
+    }
+}
+
+/// Judges a history that is already there.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn judge_again(path: &Path) -> std::io::Result<(Vec<Line>, Verdict)> {
+    let history = history::read(path)?;
+    let verdict = judge(&history);
+    Ok((history, verdict))
+}
+
+fn rooms(size: Size) -> RoomId {
+    RoomId::try_from(size.rooms).expect("a sane number of rooms")
+}
+
+/// Polls wait long, so it has no timeout of its own.
+fn http() -> reqwest::Client {
+    let builder = reqwest::Client::builder().no_proxy();
+    let builder = builder.connect_timeout(Duration::from_secs(5));
+    builder.build().expect("an HTTP client")
+}
+
+fn gather(
+    row: &Row,
+    site: &Site,
+    size: Size,
+    options: &Options,
+    (names, history, http): (&Rooms, &Arc<History>, &reqwest::Client),
+) -> Gathering {
+    let (phase, watched) = watch::channel(Phase::Gather);
+    let world = World {
+        names: names.clone(),
+        history: Arc::clone(history),
+        phase: watched,
+        http: http.clone(),
+    };
+    let mut dice = StdRng::seed_from_u64(options.seed);
+    let mut inboxes = BTreeMap::new();
+    let mut senders = Vec::new();
+    for client in 0..size.clients {
+        let (sender, inbox) = mpsc::channel(256);
+        senders.push(sender);
+        inboxes.insert(client, inbox);
+    }
+    let mut posts = Vec::new();
+    let mut clients = JoinSet::new();
+    for client in 0..size.clients {
+        let mut habits = habits(row, site, size, options, client);
+        habits.seed = dice.random();
+        if row.crowd == Crowd::Doubling {
+            habits.twins = twins(client, size.clients)
+                .map(|twin| senders[twin].clone())
+                .collect();
+            habits.twin_says = inboxes.remove(&client);
+        }
+        let post = Post::default();
+        posts.push((habits.character.kind, Arc::clone(&post)));
+        clients.spawn(Life::new(habits, world.clone(), post).live());
+    }
+    Gathering {
+        phase,
+        posts,
+        clients,
+    }
+}
+
+/// The other connections of the same person.
+fn twins(client: usize, clients: usize) -> impl Iterator<Item = usize> {
+    let first = client - client % TWINS;
+    (first..(first + TWINS).min(clients)).filter(move |twin| *twin != client)
+}
+
+fn habits(row: &Row, site: &Site, size: Size, options: &Options, client: usize) -> Habits {
+    let person = match row.crowd {
+        Crowd::Doubling => client / TWINS,
+        Crowd::Mixed | Crowd::Flaky | Crowd::Slow => client,
+    };
+    let appetite = row.crowd.appetite(client);
+    let is_plain = appetite == crate::client::life::Appetite::Hungry;
+    let is_vanilla = client % 8 == 5 && row.crowd != Crowd::Doubling && is_plain;
+    let is_polling = client % 10 == 9 && is_plain && size.clients < 1_000;
+    let number = u32::try_from(client).expect("a sane number of clients");
+    let rooms = rooms(size);
+    let person_number = u32::try_from(person).expect("a sane number of clients");
+    let own = (rooms > 1).then(|| 1 + person_number % (rooms - 1));
+    #[allow(clippy::cast_precision_loss, reason = "a few thousand clients")]
+    let says_every = Duration::from_secs_f64(size.clients as f64 / size.rate);
+    #[allow(clippy::cast_precision_loss, reason = "a few thousand clients")]
+    let first_dial = Duration::from_secs_f64(client as f64 / DIALS_PER_SECOND);
+    Habits {
+        character: Character {
+            id: number,
+            kind: if is_vanilla {
+                Kind::Vanilla
+            } else {
+                Kind::Good
+            },
+            rooms: [0].into_iter().chain(own).collect(),
+            window: if client.is_multiple_of(3) { 8 } else { 1 },
+            content_bytes: size.content_bytes,
+        },
+        transport: if is_polling {
+            Transport::Polling
+        } else {
+            Transport::WebSocket
+        },
+        address: site.address(client),
+        device: format!("chatcheck-{:016x}-{person}", options.seed),
+        says_every: Some(says_every),
+        cuts: row.crowd.cuts(options.is_long),
+        appetite,
+        wanders: client % 9 == 4
+            && row.crowd == Crowd::Mixed
+            && !is_vanilla
+            && size.clients < 1_000,
+        doubles: 0.3,
+        twins: Vec::new(),
+        twin_says: None,
+        first_dial,
+        seed: 0,
+    }
+}
+
+impl Gathering {
+    /// Whether every client is where it should be: the recovering ones have everything up to these tails, and the vanilla
+    /// ones, as far as they hear anything, the newest.
+    fn is_level(&self, tails: &[u64]) -> bool {
+        self.posts.iter().all(|(kind, post)| {
+            let standing = post.lock().unwrap_or_else(PoisonError::into_inner);
+            is_level(*kind, &standing, tails)
+        })
+    }
+}
+
+fn is_level(kind: Kind, standing: &Standing, tails: &[u64]) -> bool {
+    let has = |(room, cursor): &(RoomId, Option<u64>)| {
+        let tail = tails.get(*room as usize).copied().unwrap_or(0);
+        match (kind, cursor) {
+            (Kind::Good, cursor) => cursor.is_some_and(|cursor| cursor >= tail),
+            (Kind::Vanilla, cursor) => cursor.is_none_or(|cursor| cursor >= tail),
+        }
+    };
+    standing.is_up && standing.is_level && standing.unacked == 0 && standing.cursors.iter().all(has)
+}
+
+/// Waits until everybody has everything and the logs have stopped growing. What is missing at the deadline the judge will find.
+async fn settle(
+    gathering: &Gathering,
+    site: &Site,
+    size: Size,
+    (names, http): (&Rooms, &reqwest::Client),
+) {
+    let mut known: Vec<u64> = Vec::new();
+    let mut quiet_since = now();
+    let deadline = now() + size.settle;
+    while now() < deadline {
+        let mut tails = Vec::new();
+        for room in 0..rooms(size) {
+            let name = names.name(room);
+            let asked = ledger::tail(site, http, &name);
+            match tokio::time::timeout(Duration::from_secs(5), asked).await {
+                Ok(Some(tail)) => tails.push(tail),
+                Ok(None) | Err(_) => break,
+            }
+        }
+        let is_whole = tails.len() == size.rooms;
+        if !is_whole || tails != known || !gathering.is_level(&tails) {
+            quiet_since = now();
+            known = tails;
+        } else if quiet_since.elapsed() > QUIET {
+            return;
+        }
+        sleep(POLL).await;
+    }
+}
+
+/// Waits for a condition; without it the row makes no sense.
+async fn until(what: &str, deadline: Duration, mut condition: impl AsyncFnMut() -> bool) {
+    berth_tests::eventually(what, deadline, async || condition().await.then_some(())).await;
+}
