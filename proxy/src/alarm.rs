@@ -8,13 +8,20 @@ use std::task::{Context, Poll};
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// Not set until somebody waits.
+/// Not set until somebody waits. Must stay in one task: it is the first one that waited that is woken.
 #[derive(Debug, Default)]
 pub struct Alarm(Option<Pin<Box<Sleep>>>);
 
 impl Alarm {
     /// Ready when `deadline` has passed; another one may be given with every call.
     pub fn poll(&mut self, context: &mut Context<'_>, deadline: Instant) -> Poll<()> {
+        if let Some(timer) = &self.0
+            && timer.deadline() <= deadline
+            && !timer.is_elapsed()
+        {
+            // It was polled when it was set, and will wake us.
+            return Poll::Pending;
+        }
         let timer = self
             .0
             .get_or_insert_with(|| Box::pin(sleep_until(deadline)));

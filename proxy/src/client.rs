@@ -3,7 +3,7 @@
 //! Owns: the client's address and scheme, and what the next hop is told about them. Does not own which peers are
 //! trusted (`settings`). Invariant: **a header from a peer that is not trusted never changes who the client is**.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
@@ -104,10 +104,23 @@ impl Client {
                 let [.., a, b, c, d] = ip.octets();
                 format!("::{a}.{b}.{c}.{d}")
             }
+            Some(IpAddr::V4(ip)) => dotted(ip),
             Some(ip) => ip.to_string(),
             None => "unix:".to_owned(),
         }
     }
+}
+
+/// As `to_string`, which takes some 1300 instructions, a tenth of what a request costs.
+fn dotted(ip: Ipv4Addr) -> String {
+    let mut text = String::with_capacity("255.255.255.255".len());
+    for octet in ip.octets() {
+        if !text.is_empty() {
+            text.push('.');
+        }
+        text.push_str(itoa::Buffer::new().format(octet));
+    }
+    text
 }
 
 /// What `ip_hash` reads of a client.
@@ -345,5 +358,17 @@ mod tests {
         assert_eq!(scheme("8.8.8.8", Some(b"http")), Scheme::Https);
         assert_eq!(scheme("10.0.0.1", None), Scheme::Https);
         assert_eq!(scheme("10.0.0.1", Some(b"http")), Scheme::Http);
+    }
+
+    #[test]
+    fn an_address_is_written_as_the_standard_library_does() {
+        for octet in 0..=255_u8 {
+            for ip in [
+                Ipv4Addr::new(octet, 0, 255, octet.wrapping_mul(7)),
+                Ipv4Addr::new(1, octet, 99, 100),
+            ] {
+                assert_eq!(dotted(ip), ip.to_string());
+            }
+        }
     }
 }

@@ -35,17 +35,22 @@ impl Clock {
 
 /// A point in time to measure from.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Stopwatch(Instant);
+pub(crate) struct Stopwatch(tokio::time::Instant);
 
 impl Stopwatch {
     #[must_use]
     pub(crate) fn start() -> Self {
-        Self(instant())
+        Self(tokio::time::Instant::now())
+    }
+
+    #[must_use]
+    pub(crate) fn at(&self) -> tokio::time::Instant {
+        self.0
     }
 
     #[must_use]
     pub(crate) fn elapsed(&self) -> Duration {
-        instant().saturating_duration_since(self.0)
+        self.0.elapsed()
     }
 }
 

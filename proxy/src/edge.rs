@@ -6,6 +6,7 @@
 //! Invariant: **nothing is decided about a request before its whole head was read and found unambiguous**.
 
 use std::net::IpAddr;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use crate::alarm::Alarm;
 use crate::client::{Client, Peer, Scheme, canonical};
 use crate::clock::Stopwatch;
 use crate::exchange::answer::Asked;
-use crate::exchange::{Line, Order, Patience};
+use crate::exchange::{Line, Order, Patience, Places};
 use crate::h2;
 use crate::head::read::{Bounds, read_some};
 use crate::head::{self, Body, Head, write};
@@ -114,7 +115,7 @@ impl Edge {
     async fn shake_hands(&self, socket: Socket, peer: Option<IpAddr>) -> Option<Socket> {
         let Shared { tls, metrics, .. } = &*self.context.shared;
         let snapshot = self.context.shared.registry.current();
-        let mut life = self.context.life.clone();
+        let life = &self.context.life;
         let accepted = tokio::select! {
             accepted = tls.accept(socket, &snapshot.limits) => accepted,
             () = life.reached(Phase::Closing) => return None,
@@ -144,7 +145,7 @@ impl Edge {
     }
 
     fn bounds(&self, is_first: bool) -> Bounds {
-        let limits = &self.context.shared.registry.current().limits;
+        let limits = &self.context.shared.registry.peek().limits;
         let idle_timeout = if is_first {
             limits.head_timeout
         } else {
@@ -222,7 +223,13 @@ fn decide(snapshot: &Snapshot, peer: Peer, bytes: &mut BytesMut, end: usize) -> 
         Err(refusal) => return Step::Refuse(refusal),
     };
     if !head.is_websocket() {
-        return Step::Exchange(Box::new(order(snapshot, &head, request)));
+        let mut order = Box::new(order(snapshot, &head, head_bytes, request));
+        order.text = if bytes.len() == end {
+            std::mem::take(bytes)
+        } else {
+            bytes.split_to(end)
+        };
+        return Step::Exchange(order);
     }
     if head.body != Body::None {
         return Step::Refuse(Refusal::BadRequest("a WebSocket handshake with a body"));
@@ -244,7 +251,7 @@ fn decide(snapshot: &Snapshot, peer: Peer, bytes: &mut BytesMut, end: usize) -> 
 }
 
 /// A request as the exchange carries it out.
-fn order(snapshot: &Snapshot, head: &Head<'_, '_>, request: Request) -> Order {
+fn order(snapshot: &Snapshot, head: &Head<'_, '_>, head_bytes: &[u8], request: Request) -> Order {
     let is_handshake = matches!(
         request.sid,
         Reading::Handshake {
@@ -254,7 +261,7 @@ fn order(snapshot: &Snapshot, head: &Head<'_, '_>, request: Request) -> Order {
     );
     // A compressed answer could not be read.
     let without = is_handshake.then_some("Accept-Encoding");
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let place = |part: &[u8]| place(part, head_bytes);
     Order {
         head: write::for_server(
             head,
@@ -270,12 +277,21 @@ fn order(snapshot: &Snapshot, head: &Head<'_, '_>, request: Request) -> Order {
         },
         is_kept: head.is_kept(),
         patience: Patience::new(&snapshot.limits),
-        method: head.method.to_owned(),
-        host: text(head.host),
-        target: head.target.to_owned(),
-        origin: head.fields.first_of("Origin").map(text),
+        places: Places {
+            method: place(head.method.as_bytes()),
+            host: place(head.host),
+            target: place(head.target.as_bytes()),
+            origin: head.fields.first_of("Origin").map(place),
+        },
+        text: BytesMut::new(),
         request,
     }
+}
+
+/// Where a part of `whole` lies in it.
+fn place(part: &[u8], whole: &[u8]) -> Range<usize> {
+    let start = part.as_ptr().addr().saturating_sub(whole.as_ptr().addr());
+    start..start + part.len()
 }
 
 /// Who asks for what.

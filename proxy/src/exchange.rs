@@ -6,10 +6,11 @@
 //! have seen goes to another one only if it is safe to repeat**; **an answer that began is ended or cut, never mended**.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use bytes::BytesMut;
 use tokio::io::AsyncWriteExt;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use crate::affinity::sid::{Complaint, Stage};
 use crate::alarm::Alarm;
@@ -24,7 +25,7 @@ use crate::refusal::Refusal;
 use crate::request::{Request, Tries};
 use crate::settings::{IdleTimeout, Limits};
 use crate::shared::Context;
-use crate::socket::Socket;
+use crate::socket::{Socket, write_within};
 use crate::workers::Worker;
 
 pub(crate) mod answer;
@@ -76,10 +77,30 @@ pub(crate) struct Order {
     pub(crate) patience: Patience,
     /// The client wants to go on with its connection.
     pub(crate) is_kept: bool,
-    pub(crate) method: String,
-    pub(crate) host: String,
-    pub(crate) target: String,
-    pub(crate) origin: Option<String>,
+    /// Where in `text` the log finds what was asked for.
+    pub(crate) places: Places,
+    /// The head as it came.
+    pub(crate) text: BytesMut,
+}
+
+/// Parts of a head's text.
+#[derive(Clone, Debug)]
+pub(crate) struct Places {
+    pub(crate) method: Range<usize>,
+    pub(crate) host: Range<usize>,
+    pub(crate) target: Range<usize>,
+    pub(crate) origin: Option<Range<usize>>,
+}
+
+impl Order {
+    fn method(&self) -> Cow<'_, str> {
+        self.part(&self.places.method)
+    }
+
+    /// Fields may hold any bytes; what is no text is shown as such.
+    fn part(&self, place: &Range<usize>) -> Cow<'_, str> {
+        String::from_utf8_lossy(self.text.get(place.clone()).unwrap_or_default())
+    }
 }
 
 /// How a request ended for its client.
@@ -103,6 +124,8 @@ struct Exchange<'c> {
     bytes_sent: u64,
     refusal: Option<Refusal>,
     cut: Option<Cut>,
+    /// When the whole answer had left.
+    ended: Option<Instant>,
 }
 
 /// A client's connection, between two requests or inside one.
@@ -147,7 +170,10 @@ pub(crate) async fn run(
             context.shared.metrics.refused(refusal);
             exchange.refusal = Some(refusal);
             exchange.status = Some(refusal.status());
-            let words = refusal.to_bytes(exchange.order.origin.as_deref());
+            let origin = exchange.order.places.origin.as_ref();
+            let origin = origin.map(|place| exchange.order.part(place));
+            let words = refusal.to_bytes(origin.as_deref());
+            drop(origin);
             drop(exchange);
             Box::pin(edge::linger(client, &words)).await;
         }
@@ -163,7 +189,7 @@ impl<'c> Exchange<'c> {
             sender: order.patience.sends,
             receiver: pace::Patience::of_pauses(upstream.write_timeout),
         };
-        let now = Instant::now();
+        let now = order.request.began.at();
         let body = Flow::new(Framing::of_request(order.body), allowance, now);
         Self {
             asking: Asking::new(body, upstream.read_timeout, alarm, now),
@@ -175,6 +201,7 @@ impl<'c> Exchange<'c> {
             bytes_sent: 0,
             refusal: None,
             cut: None,
+            ended: None,
         }
     }
 
@@ -201,13 +228,13 @@ impl<'c> Exchange<'c> {
         };
         let Answered {
             mut connection,
-            server,
             answer,
-            ..
+            rest,
         } = answered;
         let goes_on =
             self.order.is_kept && answer.is_measured && self.context.life.phase() == Phase::Running;
         self.status = Some(answer.status);
+        let begun = rest.get(..begun).unwrap_or_default();
         let words = self.first_words(answer.head, goes_on, begun);
         if !say(client, &words, self.order.patience).await {
             return End::Cut;
@@ -225,9 +252,14 @@ impl<'c> Exchange<'c> {
         self.bytes_sent = body.bytes;
         self.hear(answer.status, &body);
         let is_sent = self.asking.is_sent();
-        if answer.is_kept && is_sent && body.beyond.is_empty() {
+        self.ended = Some(Instant::now());
+        if answer.is_kept
+            && is_sent
+            && body.beyond.is_empty()
+            && let (Some(server), Some(now)) = (self.tries.server(), self.ended)
+        {
             let upstream = &self.order.request.upstream;
-            self.worker.kept.put(upstream, &server, connection);
+            self.worker.kept.put(upstream, server, connection, now);
         }
         if goes_on && is_sent {
             End::Kept
@@ -270,22 +302,25 @@ impl<'c> Exchange<'c> {
         body
     }
 
-    /// What goes with the head: as much of the body as came with it, or all of it if it has to be known first.
+    /// How much of `answered.rest` goes with the head: as much of the body as came with it, or all of it if it has to
+    /// be known first.
     async fn begin_body(
         &mut self,
         client: &mut Socket,
         answered: &mut Answered,
         body: &mut Flow,
-    ) -> Result<Vec<u8>, End> {
+    ) -> Result<usize, End> {
         if answered.answer.is_held {
-            return self.hold(client, answered, body).await;
+            let held = Box::pin(self.hold(client, answered, body)).await?;
+            answered.rest = BytesMut::from(&*held);
+            return Ok(held.len());
         }
-        let begun = body.admit(&mut answered.rest).map(<[u8]>::to_vec);
+        let begun = body.admit(&mut answered.rest).map(<[u8]>::len);
         begun.map_err(|_| End::Refused(Outcome::InvalidAnswer.refusal()))
     }
 
     /// The head for the client, and what goes with it in one write.
-    fn first_words(&self, mut words: Vec<u8>, goes_on: bool, begun: Vec<u8>) -> Vec<u8> {
+    fn first_words(&self, mut words: Vec<u8>, goes_on: bool, begun: &[u8]) -> Vec<u8> {
         if let Some(cookie) = self.tries.set_cookie(&self.order.request) {
             push_field(&mut words, "Set-Cookie", cookie.as_bytes());
         }
@@ -295,7 +330,7 @@ impl<'c> Exchange<'c> {
             (false, _) => push_field(&mut words, "Connection", b"close"),
         }
         words.extend_from_slice(b"\r\n");
-        words.extend_from_slice(&begun);
+        words.extend_from_slice(begun);
         words
     }
 }
@@ -304,32 +339,32 @@ impl Drop for Exchange<'_> {
     /// Says how it went.
     fn drop(&mut self) {
         let Order {
-            request,
-            method,
-            host,
-            target,
-            ..
+            request, places, ..
         } = &*self.order;
         // nginx's word for a client that did not wait.
         let status = self.status.unwrap_or(499);
-        let duration = request.began.elapsed();
-        let metrics = &self.context.shared.metrics;
-        metrics.answered(&request.upstream.name, status, method, "http");
-        metrics.took(&request.upstream.name, duration);
-        let client = request.client.address_text();
+        let ended = self.ended.unwrap_or_else(Instant::now);
+        let duration = ended.saturating_duration_since(request.began.at());
+        let (metrics, counted) = (&self.context.shared.metrics, request.upstream.counted());
+        let method = self.order.method();
+        metrics.answered(counted, status, &method, "http");
+        metrics.took(counted, duration);
+        if let Some(cut) = self.cut {
+            metrics.cut(cut);
+        }
+        if !logging::shows_requests() {
+            return;
+        }
         let access = Access {
-            client: &client,
-            method,
-            host: Cow::Borrowed(host),
-            target: Cow::Borrowed(target),
+            client: &request.forwarded.real_ip,
+            method: &method,
+            host: self.order.part(&places.host),
+            target: self.order.part(&places.target),
             upstream: &request.upstream.name,
             server: self.tries.server_name(),
             tries: self.tries.count_of_tries(),
             duration,
         };
-        if let Some(cut) = self.cut {
-            metrics.cut(cut);
-        }
         let why = self.refusal.map(Refusal::why).or(self.cut.map(Cut::why));
         let bytes_sent = usize::try_from(self.bytes_sent).unwrap_or(usize::MAX);
         logging::request(&access, status, bytes_sent, why);
@@ -345,17 +380,12 @@ fn is_opening(request: &Request, status: u16) -> bool {
 
 /// Writes to the client, and tells whether it took it.
 async fn say(client: &mut Socket, words: &[u8], patience: Patience) -> bool {
-    let said = async {
-        client.write_all(words).await?;
-        client.flush().await
-    };
-    match timeout(patience.takes.timeout, said).await {
-        Ok(Ok(())) => true,
-        Ok(Err(error)) => {
+    match write_within(client, words, patience.takes.timeout).await {
+        Ok(()) => true,
+        Err(error) => {
             tracing::debug!(%error, "the client left before its answer");
             false
         }
-        Err(_) => false,
     }
 }
 

@@ -99,7 +99,7 @@ struct Visit {
 pub(crate) async fn serve(edge: Edge, guest: Guest, peer: Peer, socket: Socket, before: BytesMut) {
     let limits = &edge.context.shared.registry.current().limits;
     let (first, later) = (limits.head_timeout, limits.client_keepalive_timeout);
-    let mut life = edge.context.life.clone();
+    let life = edge.context.life.clone();
     let visit = Arc::new(Visit {
         edge,
         peer,
@@ -168,7 +168,7 @@ impl HttpServerApp for Visit {
         };
         let carried = Carried(Arc::clone(&errand));
         session.req_header_mut().extensions_mut().insert(carried);
-        let mut life = self.edge.context.life.clone();
+        let life = &self.edge.context.life;
         tokio::select! {
             _ = self.edge.worker.carrier.0.process_new_http(session, shutdown) => {}
             () = errand.stalled() => {}

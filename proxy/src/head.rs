@@ -76,11 +76,8 @@ impl Head<'_, '_> {
 /// sends it, and parsers disagree about it).
 pub fn find_end(bytes: &[u8]) -> Result<Option<usize>, Refusal> {
     let mut line_start = 0;
-    while let Some(length) = bytes
-        .get(line_start..)
-        .and_then(|rest| rest.iter().position(|byte| *byte == b'\n'))
-    {
-        let feed = line_start + length;
+    for feed in memchr::memchr_iter(b'\n', bytes) {
+        let length = feed - line_start;
         if length == 0 || bytes.get(feed - 1) != Some(&b'\r') {
             return Err(Refusal::BadRequest("a line ends without a carriage return"));
         }

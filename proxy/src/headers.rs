@@ -40,8 +40,8 @@ impl Fields for HeaderMap {
 pub struct Forwarded {
     /// `$remote_addr`.
     pub real_ip: String,
-    /// `$proxy_add_x_forwarded_for`: what came, and the client.
-    pub forwarded_for: Vec<u8>,
+    /// What came in `X-Forwarded-For`, each value with a comma behind it.
+    pub hops: Vec<u8>,
     pub proto: &'static str,
 }
 
@@ -49,17 +49,33 @@ impl Forwarded {
     #[must_use]
     pub fn of<F: Fields + ?Sized>(client: &Client, fields: &F) -> Self {
         let real_ip = client.address_text();
-        let mut forwarded_for = Vec::with_capacity(real_ip.len());
+        let mut hops = Vec::new();
         for value in fields.all(FORWARDED_FOR) {
-            forwarded_for.extend_from_slice(value);
-            forwarded_for.extend_from_slice(b", ");
+            hops.extend_from_slice(value);
+            hops.extend_from_slice(b", ");
         }
-        forwarded_for.extend_from_slice(real_ip.as_bytes());
         Self {
             real_ip,
-            forwarded_for,
+            hops,
             proto: client.scheme.as_str(),
         }
+    }
+
+    /// `$proxy_add_x_forwarded_for`: what came, and the client.
+    #[must_use]
+    pub fn forwarded_for(&self) -> Vec<u8> {
+        [&*self.hops, self.real_ip.as_bytes()].concat()
+    }
+
+    /// Appends the three fields to a head that is being written.
+    pub fn push(&self, head: &mut Vec<u8>) {
+        push_field(head, REAL_IP, self.real_ip.as_bytes());
+        if self.hops.is_empty() {
+            push_field(head, FORWARDED_FOR, self.real_ip.as_bytes());
+        } else {
+            push_field(head, FORWARDED_FOR, &self.forwarded_for());
+        }
+        push_field(head, FORWARDED_PROTO, self.proto.as_bytes());
     }
 }
 
@@ -105,6 +121,12 @@ impl<'f, F: Fields + ?Sized> Ending<'f, F> {
             request,
             has_nominees: named.any(|token| !is_usual(token)),
         }
+    }
+
+    /// Whether `Connection` has to be asked about each field.
+    #[must_use]
+    pub fn has_nominees(&self) -> bool {
+        self.has_nominees
     }
 
     #[must_use]
@@ -186,7 +208,7 @@ mod tests {
             field("X-Forwarded-For", "2.2.2.2"),
         ];
         let forwarded = Forwarded::of(&client, &fields[..]);
-        assert_eq!(forwarded.forwarded_for, b"1.1.1.1, 2.2.2.2, 203.0.113.7");
+        assert_eq!(forwarded.forwarded_for(), b"1.1.1.1, 2.2.2.2, 203.0.113.7");
         assert_eq!(forwarded.real_ip, "203.0.113.7");
     }
 

@@ -4,10 +4,13 @@
 //! process**. Does not know what is open, only how many hold an `Open`.
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::futures::OwnedNotified;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 
 use crate::server::Command;
@@ -26,10 +29,53 @@ pub(crate) enum Phase {
     Ended,
 }
 
+/// The phase, and a bell for each of the later ones that rings when it begins.
+#[derive(Debug)]
+struct Stages {
+    phase: AtomicU8,
+    draining: Arc<Notify>,
+    closing: Arc<Notify>,
+    ended: Arc<Notify>,
+}
+
+impl Stages {
+    /// Every request asks, so this is one read of something that hardly ever changes.
+    fn phase(&self) -> Phase {
+        match self.phase.load(Ordering::SeqCst) {
+            0 => Phase::Running,
+            1 => Phase::Draining,
+            2 => Phase::Closing,
+            _ => Phase::Ended,
+        }
+    }
+
+    /// `None`: it is the phase that everything begins in.
+    fn bell(&self, phase: Phase) -> Option<&Arc<Notify>> {
+        match phase {
+            Phase::Running => None,
+            Phase::Draining => Some(&self.draining),
+            Phase::Closing => Some(&self.closing),
+            Phase::Ended => Some(&self.ended),
+        }
+    }
+
+    /// Moves on; whoever waits for a phase that is skipped hears its bell, too.
+    fn enter(&self, phase: Phase) {
+        self.phase.store(phase as u8, Ordering::SeqCst);
+        for reached in [Phase::Draining, Phase::Closing, Phase::Ended] {
+            if reached <= phase
+                && let Some(bell) = self.bell(reached)
+            {
+                bell.notify_waiters();
+            }
+        }
+    }
+}
+
 /// Seen by everything that must end some day.
 #[derive(Clone, Debug)]
 pub(crate) struct Life {
-    phase: watch::Receiver<Phase>,
+    stages: Arc<Stages>,
     open: mpsc::WeakSender<()>,
 }
 
@@ -40,12 +86,13 @@ pub(crate) struct Open {
     _open: Option<mpsc::Sender<()>>,
 }
 
-/// Ready when its phase is reached or passed. Looking again costs one atomic read, where to ask the channel takes a
-/// lock that all connections share. Must stay in one task.
+/// Ready when its phase is reached or passed. Looking again costs one atomic read, where to ask the bell takes a lock
+/// that all connections share. Must stay in one task.
 pub(crate) struct Awaited {
+    stages: Arc<Stages>,
+    /// `None`: there is nothing to wait for.
+    bell: Option<Pin<Box<OwnedNotified>>>,
     phase: Phase,
-    seen: watch::Receiver<Phase>,
-    reached: Pin<Box<dyn Future<Output = ()> + Send>>,
     is_waiting: bool,
 }
 
@@ -54,21 +101,25 @@ impl Future for Awaited {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
-        if this.is_waiting && !this.seen.has_changed().unwrap_or(true) {
-            return Poll::Pending;
-        }
-        if *this.seen.borrow_and_update() >= this.phase {
+        // The bell was taken before this look, so it rings for whatever begins behind it.
+        if this.stages.phase() >= this.phase {
             return Poll::Ready(());
         }
+        if this.is_waiting {
+            return Poll::Pending;
+        }
         this.is_waiting = true;
-        this.reached.as_mut().poll(context)
+        match &mut this.bell {
+            Some(bell) => bell.as_mut().poll(context),
+            None => Poll::Ready(()),
+        }
     }
 }
 
 /// The other end: moves the phase on and waits.
 #[derive(Debug)]
 pub(crate) struct Reaper {
-    phase: watch::Sender<Phase>,
+    stages: Arc<Stages>,
     /// Keeps the channel until the stop begins.
     not_yet: mpsc::Sender<()>,
     open: mpsc::Receiver<()>,
@@ -76,16 +127,21 @@ pub(crate) struct Reaper {
 
 #[must_use]
 pub(crate) fn life() -> (Life, Reaper) {
-    let (phase, seen) = watch::channel(Phase::Running);
+    let stages = Arc::new(Stages {
+        phase: AtomicU8::new(Phase::Running as u8),
+        draining: Arc::default(),
+        closing: Arc::default(),
+        ended: Arc::default(),
+    });
     let (open, gone) = mpsc::channel(1);
     let life = Life {
-        phase: seen,
+        stages: Arc::clone(&stages),
         open: open.downgrade(),
     };
     (
         life,
         Reaper {
-            phase,
+            stages,
             not_yet: open,
             open: gone,
         },
@@ -95,25 +151,28 @@ pub(crate) fn life() -> (Life, Reaper) {
 impl Life {
     #[must_use]
     pub(crate) fn phase(&self) -> Phase {
-        *self.phase.borrow()
+        self.stages.phase()
     }
 
     /// Returns when the phase is reached or passed.
-    pub(crate) async fn reached(&mut self, phase: Phase) {
-        if self.phase.wait_for(|now| *now >= phase).await.is_err() {
-            // The reaper is gone, which only the end of the runtime can bring about.
-            std::future::pending::<()>().await;
+    pub(crate) async fn reached(&self, phase: Phase) {
+        let Some(bell) = self.stages.bell(phase) else {
+            return;
+        };
+        let rung = bell.notified();
+        if self.phase() < phase {
+            rung.await;
         }
     }
 
     /// The same as a value of its own, for whoever waits for other things besides and is woken by them often.
     #[must_use]
     pub(crate) fn awaited(&self, phase: Phase) -> Awaited {
-        let mut life = self.clone();
+        let bell = self.stages.bell(phase).map(Arc::clone);
         Awaited {
+            stages: Arc::clone(&self.stages),
+            bell: bell.map(|bell| Box::pin(bell.notified_owned())),
             phase,
-            seen: self.phase.clone(),
-            reached: Box::pin(async move { life.reached(phase).await }),
             is_waiting: false,
         }
     }
@@ -135,23 +194,23 @@ impl Reaper {
         commands: &mut mpsc::Receiver<Command>,
     ) {
         let Self {
-            phase,
+            stages,
             not_yet,
             mut open,
         } = self;
         drop(not_yet);
-        Self::end(&phase, &mut open, first, drain_timeout, commands).await;
-        phase.send_replace(Phase::Ended);
+        Self::end(&stages, &mut open, first, drain_timeout, commands).await;
+        stages.enter(Phase::Ended);
     }
 
     async fn end(
-        phase: &watch::Sender<Phase>,
+        stages: &Stages,
         open: &mut mpsc::Receiver<()>,
         first: Command,
         drain_timeout: Duration,
         commands: &mut mpsc::Receiver<Command>,
     ) {
-        phase.send_replace(Phase::Draining);
+        stages.enter(Phase::Draining);
         if first == Command::Drain {
             tracing::info!(
                 drain_timeout_seconds = drain_timeout.as_secs_f64(),
@@ -163,7 +222,7 @@ impl Reaper {
                 () = wait_impatient(commands) => tracing::info!("asked again, closing what is open"),
             }
         }
-        phase.send_replace(Phase::Closing);
+        stages.enter(Phase::Closing);
         if timeout(CLOSING_TIMEOUT, wait_gone(open)).await.is_err() {
             tracing::warn!("some connections did not close in time and were cut");
         }
@@ -192,7 +251,7 @@ mod tests {
     async fn reap(first: Command, open: usize, again: bool) -> Duration {
         let (life, reaper) = life();
         let held: Vec<_> = (0..open).map(|_| life.open()).collect();
-        let mut closing = life.clone();
+        let closing = life.clone();
         let (sender, mut commands) = mpsc::channel(1);
         if again {
             sender.send(Command::Drain).await.unwrap();
@@ -220,9 +279,9 @@ mod tests {
         for _ in 0..2 {
             assert!(!poll(&mut draining).await && !poll(&mut closing).await);
         }
-        reaper.phase.send_replace(Phase::Draining);
+        reaper.stages.enter(Phase::Draining);
         assert!(poll(&mut draining).await && !poll(&mut closing).await);
-        reaper.phase.send_replace(Phase::Ended);
+        reaper.stages.enter(Phase::Ended);
         assert!(poll(&mut draining).await && poll(&mut closing).await);
         assert!(poll(&mut life.awaited(Phase::Closing)).await);
     }

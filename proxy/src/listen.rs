@@ -107,7 +107,7 @@ impl Listener {
     /// Gives every connection to `serve`, in a task of its own, until the proxy drains.
     pub(crate) async fn accept<F>(
         self,
-        mut life: Life,
+        life: Life,
         shared: Arc<Shared>,
         serve: impl Fn(Socket, Option<IpAddr>, Open) -> F,
     ) where

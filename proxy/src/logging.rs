@@ -47,6 +47,11 @@ pub fn start(filter: EnvFilter, is_json: bool) -> anyhow::Result<Option<Gatherin
     Ok(gathering)
 }
 
+/// Whether access lines are wanted at all, so that nobody gathers facts for nothing.
+pub(crate) fn shows_requests() -> bool {
+    tracing::enabled!(tracing::Level::INFO)
+}
+
 /// A request was answered; `why` is there if it was not by a server's whole answer.
 pub(crate) fn request(
     access: &Access<'_>,

@@ -6,11 +6,12 @@
 use std::time::Duration;
 
 use prometheus::{
-    Encoder as _, Gauge, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
+    Encoder as _, Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
 use crate::affinity::Method;
+use crate::choose::Affinity;
 use crate::clock;
 use crate::exchange::cut::Cut;
 use crate::pool::Seconds;
@@ -19,11 +20,14 @@ use crate::registry::Snapshot;
 use crate::tunnel::Ended;
 
 mod health;
+mod known;
 mod servers;
 mod socketio;
 mod tls;
 
 use health::Health;
+pub(crate) use known::Known;
+use known::method_label;
 use servers::Servers;
 use socketio::SocketIo;
 use tls::Tls;
@@ -160,12 +164,28 @@ impl Metrics {
             .observe(duration.as_secs_f64());
     }
 
-    /// How a sticky method found a request's server; `result` is one of a few words.
-    pub(crate) fn stuck(&self, upstream: &str, method: Method, result: &'static str) {
-        self.requests
-            .sticky
-            .with_label_values(&[upstream, method.label(), result])
-            .inc();
+    /// How a sticky method found a request's server.
+    pub(crate) fn stuck(
+        &self,
+        (upstream, known): (&str, &Known),
+        method: Method,
+        affinity: Affinity,
+    ) {
+        let find = || self.sticky(upstream, method, affinity.label());
+        match known.stuck(method, affinity, find) {
+            Some(counter) => counter.inc(),
+            None => find().inc(),
+        }
+    }
+
+    /// The server that a sticky method named cannot serve, and the session is nowhere else.
+    pub(crate) fn session_gone(&self, upstream: &str) {
+        self.sticky(upstream, Method::Sid, "gone").inc();
+    }
+
+    fn sticky(&self, upstream: &str, method: Method, result: &'static str) -> IntCounter {
+        let labels = [upstream, method.label(), result];
+        self.requests.sticky.with_label_values(&labels)
     }
 
     pub(crate) fn refused(&self, refusal: Refusal) {
@@ -185,25 +205,32 @@ impl Metrics {
         self.accept_errors.with_label_values(&[reason]).inc();
     }
 
-    /// One request was answered by a server or by a refusal.
+    /// One request to an upstream was answered by a server or by a refusal. WebSockets are requests that were switched.
     pub(crate) fn answered(
         &self,
-        upstream: &str,
+        (upstream, known): (&str, &Known),
         status: u16,
         method: &str,
         transport: &'static str,
     ) {
-        let status = status.to_string();
-        self.requests
-            .total
-            .with_label_values(&[upstream, status.as_str(), method_label(method), transport])
-            .inc();
+        let find = || {
+            let status = status.to_string();
+            let labels = [upstream, status.as_str(), method_label(method), transport];
+            self.requests.total.with_label_values(&labels)
+        };
+        let counter = match transport {
+            "http" => known.answered(status, method, find),
+            _ => None,
+        };
+        match counter {
+            Some(counter) => counter.inc(),
+            None => find().inc(),
+        }
     }
 
-    pub(crate) fn took(&self, upstream: &str, duration: Duration) {
-        self.requests
-            .duration
-            .with_label_values(&[upstream])
+    pub(crate) fn took(&self, (upstream, known): (&str, &Known), duration: Duration) {
+        known
+            .duration(|| self.requests.duration.with_label_values(&[upstream]))
             .observe(duration.as_secs_f64());
     }
 
@@ -378,16 +405,4 @@ impl Families<'_> {
         let options = HistogramOpts::new(format!("berth_{name}"), help).buckets(buckets.to_vec());
         self.register(HistogramVec::new(options, &["upstream"])?)
     }
-}
-
-/// A client can invent methods; a label cannot.
-fn method_label(method: &str) -> &str {
-    const KNOWN: [&str; 8] = [
-        "GET", "POST", "OPTIONS", "HEAD", "PUT", "DELETE", "PATCH", "TRACE",
-    ];
-    KNOWN
-        .iter()
-        .copied()
-        .find(|known| *known == method)
-        .unwrap_or("other")
 }

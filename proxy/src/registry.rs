@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use ipnet::IpNet;
 use tokio::sync::watch;
 
@@ -22,6 +22,7 @@ use crate::handshakes::Rate;
 use crate::hash_key::HashKey;
 use crate::health::check::Verdict;
 use crate::health::slow_start;
+use crate::metrics::Known;
 use crate::pool::{Endpoint, Pool, Seconds, Server, State};
 use crate::route::Routes;
 use crate::settings::{
@@ -74,6 +75,15 @@ pub(crate) struct Upstream {
     pub(crate) health_check: Option<Arc<HealthCheck>>,
     /// `None`: any number of Engine.IO sessions may begin.
     pub(crate) handshakes: Option<Handshakes>,
+    known: Known,
+}
+
+impl Upstream {
+    /// What its requests are counted by.
+    #[must_use]
+    pub(crate) fn counted(&self) -> (&str, &Known) {
+        (&self.name, &self.known)
+    }
 }
 
 /// The snapshot and what it was built from.
@@ -108,6 +118,13 @@ impl Registry {
     #[must_use]
     pub(crate) fn current(&self) -> Arc<Snapshot> {
         self.current.load_full()
+    }
+
+    /// The same for a look that ends before anything is waited for: it counts no owner, which threads would have to
+    /// agree on.
+    #[must_use]
+    pub(crate) fn peek(&self) -> Guard<Arc<Snapshot>> {
+        self.current.load()
     }
 
     #[must_use]
@@ -297,6 +314,7 @@ fn build_upstream(
             upstream.handshakes,
             before.and_then(|before| before.handshakes),
         ),
+        known: Known::default(),
     }
 }
 

@@ -176,7 +176,7 @@ impl Tries {
                 Err(self.last.map_or(Refusal::BadGateway, Outcome::refusal))
             }
             Err(NoServer::SessionGone) => {
-                shared.metrics.stuck(&upstream.name, Method::Sid, "gone");
+                shared.metrics.session_gone(&upstream.name);
                 Err(Refusal::SessionGone)
             }
             Err(NoServer::Limited(wait)) => Err(handshake::refuse(request, wait, shared)),
@@ -194,9 +194,7 @@ impl Tries {
         let method = choice.method.or_else(|| request.method());
         let affinity = method.map(|method| (method, choice.affinity));
         if let Some((method, affinity)) = affinity.filter(|_| affinity != self.affinity) {
-            shared
-                .metrics
-                .stuck(&upstream.name, method, affinity.label());
+            shared.metrics.stuck(upstream.counted(), method, affinity);
         }
         self.affinity = affinity;
         let is_failing_open = &upstream.pool.is_failing_open;
@@ -218,6 +216,11 @@ impl Tries {
     #[must_use]
     pub(crate) fn tag(&self) -> Option<&str> {
         self.server.as_ref().map(|server| &*server.tag)
+    }
+
+    #[must_use]
+    pub(crate) fn server(&self) -> Option<&Arc<Server>> {
+        self.server.as_ref()
     }
 
     /// The last server that was tried.

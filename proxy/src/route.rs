@@ -32,14 +32,13 @@ impl Routes {
     /// The upstream for a `Host` value (port and case do not matter) and a path.
     #[must_use]
     pub fn find(&self, host: &[u8], path: &[u8]) -> Option<usize> {
-        let host = host_name(host);
         self.ranked
             .iter()
             .find(|route| {
                 let host_matches = route
                     .host
                     .as_deref()
-                    .is_none_or(|wanted| host.eq_ignore_ascii_case(wanted.as_bytes()));
+                    .is_none_or(|wanted| host_name(host).eq_ignore_ascii_case(wanted.as_bytes()));
                 host_matches && path.starts_with(route.path.as_bytes())
             })
             .map(|route| route.upstream)

@@ -2,12 +2,15 @@
 //!
 //! Invariant: **an idle `Socket` holds no buffer** of ours (rustls keeps one of 4 KiB per TLS connection).
 
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::time::timeout;
 
 mod tls;
 
@@ -46,6 +49,83 @@ impl Socket {
             Self::Tls(_) => return false,
         };
         read.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+}
+
+/// Writes everything and flushes, within `limit`. What the system takes at once, as it nearly always does, starts no
+/// timer.
+///
+/// # Errors
+/// The socket's, or `TimedOut`.
+pub(crate) async fn write_within(
+    socket: &mut Socket,
+    bytes: &[u8],
+    limit: Duration,
+) -> io::Result<()> {
+    let at_once = poll_fn(|context| Poll::Ready(write_at_once(context, socket, bytes)));
+    let Some(written) = at_once.await? else {
+        return Ok(());
+    };
+    let rest = bytes.get(written..).unwrap_or_default();
+    let slowly = async {
+        socket.write_all(rest).await?;
+        socket.flush().await
+    };
+    // Boxed, as it is rare: whoever writes need not have room for it.
+    Box::pin(timeout(limit, slowly)).await?
+}
+
+/// How many bytes were taken; `None`: all of them, and they have left.
+fn write_at_once(
+    context: &mut Context<'_>,
+    socket: &mut Socket,
+    bytes: &[u8],
+) -> io::Result<Option<usize>> {
+    let written = match Pin::new(&mut *socket).poll_write(context, bytes) {
+        Poll::Ready(written) => written?,
+        Poll::Pending => 0,
+    };
+    if written < bytes.len() {
+        return Ok(Some(written));
+    }
+    match Pin::new(socket).poll_flush(context) {
+        Poll::Ready(flushed) => flushed.map(|()| None),
+        Poll::Pending => Ok(Some(written)),
+    }
+}
+
+/// What can be known about a stream without reading it. Only saves work: whoever knows nothing may say so.
+pub(crate) trait Attentive {
+    /// Nothing has come since a read found nothing, and that read's task will be woken when something does.
+    fn is_silent(&self) -> bool {
+        false
+    }
+
+    /// Ready when a read may find something; else the task is woken then.
+    fn poll_readable(&self, _context: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
+}
+
+impl Attentive for Socket {
+    fn is_silent(&self) -> bool {
+        // The answer is known without the system; asked for a success, the runtime goes on believing what it knows.
+        let known = match self {
+            Self::Tcp(stream) => stream.try_io(Interest::READABLE, || Ok(())),
+            Self::Unix(stream) => stream.try_io(Interest::READABLE, || Ok(())),
+            // It may hold what was read and not asked for yet.
+            Self::Tls(_) => return false,
+        };
+        known.is_err()
+    }
+
+    fn poll_readable(&self, context: &mut Context<'_>) -> Poll<()> {
+        // An error shows in the read that follows.
+        match self {
+            Self::Tcp(stream) => stream.poll_read_ready(context).map(|_| ()),
+            Self::Unix(stream) => stream.poll_read_ready(context).map(|_| ()),
+            Self::Tls(_) => Poll::Ready(()),
+        }
     }
 }
 
@@ -107,5 +187,57 @@ impl AsyncWrite for Socket {
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(context),
             Self::Tls(stream) => Pin::new(&mut **stream).poll_shutdown(context),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+    use tokio::io::AsyncReadExt;
+
+    fn pair() -> (Socket, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        (Socket::Unix(ours), theirs)
+    }
+
+    async fn read(socket: &mut Socket) -> io::Result<usize> {
+        socket.read(&mut [0; 8]).await
+    }
+
+    #[tokio::test]
+    async fn a_socket_is_silent_from_a_read_in_vain_until_something_comes() {
+        let (mut socket, mut peer) = pair();
+        let in_vain = poll_fn(|context| Poll::Ready(socket.poll_readable(context).is_pending()));
+        assert!(in_vain.await);
+        assert!(socket.is_silent());
+        peer.write_all(b"x").await.unwrap();
+        poll_fn(|context| socket.poll_readable(context)).await;
+        assert!(!socket.is_silent());
+        assert_eq!(read(&mut socket).await.unwrap(), 1);
+        assert!(socket.is_silent());
+        drop(peer);
+        poll_fn(|context| socket.poll_readable(context)).await;
+        assert!(!socket.is_silent());
+        assert_eq!(read(&mut socket).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_the_system_does_not_take_at_once_follows_in_time_or_not_at_all() {
+        let (mut socket, _peer) = pair();
+        let bytes = vec![7; 4 * 1024 * 1024];
+        let late = write_within(&mut socket, &bytes, Duration::from_millis(10)).await;
+        assert_eq!(late.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        let (mut socket, mut peer) = pair();
+        let reading = tokio::spawn(async move {
+            let mut all = Vec::new();
+            peer.read_to_end(&mut all).await.unwrap();
+            all
+        });
+        write_within(&mut socket, &bytes, Duration::from_secs(60))
+            .await
+            .unwrap();
+        drop(socket);
+        assert!(reading.await.unwrap() == bytes);
     }
 }

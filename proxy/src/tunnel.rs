@@ -182,7 +182,7 @@ impl Story {
     fn begin(upgrade: &mut Upgrade, tries: Tries, context: &Context, guest: Guest) -> Option<Self> {
         let (request, shared) = (&upgrade.request, &context.shared);
         let (name, metrics) = (&*request.upstream.name, &shared.metrics);
-        metrics.answered(name, 101, "GET", "websocket");
+        metrics.answered(request.upstream.counted(), 101, "GET", "websocket");
         metrics.websocket_opened(name);
         if let Reading::Handshake { revision, .. } = request.sid {
             metrics.session_began(name, revision, "websocket");
@@ -311,20 +311,18 @@ fn finish(
     context
         .shared
         .metrics
-        .answered(&request.upstream.name, status, "GET", "websocket");
-    let client = request.client.address_text();
-    let access = access(request, &client, (&upgrade.host, &upgrade.target), tries);
+        .answered(request.upstream.counted(), status, "GET", "websocket");
+    let access = access(request, (&upgrade.host, &upgrade.target), tries);
     logging::request(&access, status, bytes_sent, refusal.map(Refusal::why));
 }
 
 fn access<'a>(
     request: &'a Request,
-    client: &'a str,
     (host, target): (&'a str, &'a str),
     tries: &'a Tries,
 ) -> Access<'a> {
     Access {
-        client,
+        client: &request.forwarded.real_ip,
         method: "GET",
         host: Cow::Borrowed(host),
         target: Cow::Borrowed(target),

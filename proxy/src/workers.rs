@@ -123,7 +123,7 @@ async fn bind_all(settings: &Settings, is_shared: bool) -> anyhow::Result<Vec<Li
 
 fn work(runtime: Runtime, listeners: Vec<Listener>, worker: Arc<Worker>, context: Context) {
     runtime.block_on(async {
-        let mut life = context.life.clone();
+        let life = context.life.clone();
         for listener in listeners {
             let edge = Edge {
                 context: context.clone(),

@@ -80,7 +80,7 @@ impl Visit {
             Came::Refused(refusal) => return Next::Refuse(refusal),
         };
         // Taken only now: the wait for the head may have lasted over a reload.
-        let snapshot = self.edge.context.shared.registry.current();
+        let snapshot = self.edge.context.shared.registry.peek();
         let bytes = &mut self.line.bytes;
         if self.served == 0 && snapshot.limits.http2 && bytes.starts_with(h2::PREFACE) {
             return Next::Http2;
@@ -89,7 +89,6 @@ impl Visit {
         match decide(&snapshot, self.peer, bytes, end) {
             Step::Exchange(mut order) => {
                 order.is_kept &= self.served < snapshot.limits.client_keepalive_requests;
-                *bytes = bytes.split_off(end);
                 drop(snapshot);
                 if Box::pin(self.exchange(order)).await {
                     Next::Request
@@ -133,13 +132,13 @@ impl Visit {
         let Edge {
             context, worker, ..
         } = &self.edge;
-        let mut life = context.life.clone();
         // Only who sees the drain asks for what comes behind it.
         let closing = async {
             (&mut self.draining).await;
-            life.reached(Phase::Closing).await;
+            context.life.reached(Phase::Closing).await;
         };
         tokio::select! {
+            biased;
             is_kept = exchange::run(&mut self.line, order, context, worker) => is_kept,
             () = closing => false,
         }

@@ -9,7 +9,7 @@ use super::chunked::{Chunked, Keep};
 use super::framing::Framing;
 use crate::affinity::sid::ANSWER_BYTES_MAX;
 use crate::head::{FIELDS_MAX, parse_length};
-use crate::headers::{Fields, has_token, push_field};
+use crate::headers::{Ending, Fields, has_token, push_field};
 
 /// A larger head is no answer; nginx takes 4 or 8 KiB by default, servers with many cookies need more.
 pub(crate) const HEAD_BYTES_MAX: usize = 64 * 1024;
@@ -48,7 +48,7 @@ pub(crate) enum Parsed {
         end: usize,
     },
     Final {
-        answer: Box<Answer>,
+        answer: Answer,
         end: usize,
     },
 }
@@ -108,21 +108,21 @@ pub(crate) fn parse(bytes: &[u8], asked: Asked) -> Result<Parsed, Invalid> {
         Framing::Chunked(_) if is_held => Framing::Chunked(Chunked::new(Keep::Content)),
         framing => framing,
     };
-    let answer = Box::new(Answer {
+    let answer = Answer {
         status,
         head,
         framing,
         is_held,
         is_measured,
         is_kept,
-    });
+    };
     Ok(Parsed::Final { answer, end })
 }
 
 fn status_line(status: u16, reason: &str) -> Vec<u8> {
     let mut head = Vec::with_capacity(512);
     head.extend_from_slice(b"HTTP/1.1 ");
-    head.extend_from_slice(status.to_string().as_bytes());
+    head.extend_from_slice(itoa::Buffer::new().format(status).as_bytes());
     head.push(b' ');
     head.extend_from_slice(reason.as_bytes());
     head.extend_from_slice(b"\r\n");
@@ -137,13 +137,17 @@ fn copy_fields(head: &mut Vec<u8>, fields: &[Header<'_>], without_length: bool) 
         "Transfer-Encoding",
         "Upgrade",
     ];
+    let has_nominees = Ending::of(fields).has_nominees();
     // Of a server, only what is about the connection may be named to end here.
     for field in fields {
         let is = |name: &str| field.name.eq_ignore_ascii_case(name);
         let is_length = is("Content-Length");
         let ends = ENDS.iter().any(|end| is(end))
             || (without_length && is_length)
-            || (!is_length && !is("Set-Cookie") && has_token(fields, "Connection", field.name));
+            || (has_nominees
+                && !is_length
+                && !is("Set-Cookie")
+                && has_token(fields, "Connection", field.name));
         if !ends {
             push_field(head, field.name, field.value);
         }

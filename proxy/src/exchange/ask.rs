@@ -1,11 +1,9 @@
 //! Asks servers, one after the other, until one has answered with a head.
 
 use std::io;
-use std::sync::Arc;
 
 use bytes::{Buf, BytesMut};
-use tokio::io::AsyncWriteExt;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use super::answer::{self, Answer, Parsed};
 use super::kept::Connection;
@@ -14,15 +12,13 @@ use super::{Exchange, refusal_of, say};
 use crate::dial::dial;
 use crate::headers::push_field;
 use crate::outcome::{Outcome, is_idempotent};
-use crate::pool::Server;
 use crate::refusal::Refusal;
-use crate::socket::Socket;
+use crate::socket::{Socket, write_within};
 
 /// An answer whose head has come.
 pub(super) struct Answered {
     pub(super) connection: Connection,
-    pub(super) server: Arc<Server>,
-    pub(super) answer: Box<Answer>,
+    pub(super) answer: Answer,
     /// What came behind the head.
     pub(super) rest: BytesMut,
 }
@@ -37,50 +33,52 @@ pub(super) enum Failed {
 impl Exchange<'_> {
     /// Asks servers until one answers.
     pub(super) async fn ask_around(&mut self, client: &mut Socket) -> Result<Answered, Failed> {
-        let shared = Arc::clone(&self.context.shared);
+        let shared = &*self.context.shared;
         loop {
-            let lease = self
-                .tries
-                .next(&self.order.request, &shared)
+            self.tries
+                .next(&self.order.request, shared)
                 .map_err(Failed::Request)?;
-            let server = Arc::clone(lease.server());
-            let failed = match self.ask(client, &server).await {
+            let failed = match self.ask(client).await {
                 Ok(answered) => {
-                    self.tries.settle(Outcome::Answered, &shared);
+                    self.tries.settle(Outcome::Answered, shared);
                     return Ok(answered);
                 }
                 Err(failed) => failed,
             };
             let Failed::Try(outcome, error) = &failed else {
-                self.tries.settle(Outcome::ClientGone, &shared);
+                self.tries.settle(Outcome::ClientGone, shared);
                 return Err(failed);
             };
-            self.tries.settle(*outcome, &shared);
+            self.tries.settle(*outcome, shared);
+            let method = self.order.method();
             tracing::warn!(
                 upstream = &*self.order.request.upstream.name,
-                server = &*server.name,
-                method = self.order.method,
+                server = self.tries.server_name(),
+                method = &*method,
                 why = outcome.label(),
                 error = error.as_ref().map(tracing::field::display),
                 "try failed"
             );
             let is_whole = self.asking.body.memory.all().is_some();
-            if !outcome.may_try_next(is_whole && is_idempotent(&self.order.method)) {
+            if !outcome.may_try_next(is_whole && is_idempotent(&method)) {
                 return Err(failed);
             }
         }
     }
 
-    /// Asks one server, on a connection that was kept or on a new one.
-    async fn ask(&mut self, client: &mut Socket, server: &Arc<Server>) -> Result<Answered, Failed> {
-        let upstream = Arc::clone(&self.order.request.upstream);
+    /// Asks the server that was chosen, on a connection that was kept or on a new one.
+    async fn ask(&mut self, client: &mut Socket) -> Result<Answered, Failed> {
+        let upstream = &self.order.request.upstream;
+        let Some(server) = self.tries.server() else {
+            return Err(Failed::Request(Refusal::NoServer));
+        };
         let came_at = self.asking.since();
-        let kept = self.worker.kept.take(&upstream, server, came_at);
+        let kept = self.worker.kept.take(upstream, server, came_at);
         let was_kept = kept.is_some();
         let mut connection = match kept {
             Some(connection) => connection,
             None => Connection {
-                socket: dial(&server.endpoint, upstream.connect_timeout)
+                socket: Box::pin(dial(&server.endpoint, upstream.connect_timeout))
                     .await
                     .map_err(|(outcome, error)| Failed::Try(outcome, error))?,
                 uses: 0,
@@ -88,18 +86,24 @@ impl Exchange<'_> {
         };
         connection.uses += 1;
         let is_last_use = connection.uses >= upstream.keepalive_requests;
-        let words = self.words(is_last_use);
+        let write_timeout = upstream.write_timeout;
         // No time has passed since the request came, if it goes to its first server and need not wait for it.
         let is_at_once = was_kept && self.tries.count_of_tries() == 1;
         let now = if is_at_once { came_at } else { Instant::now() };
         self.asking.begin(now);
-        match timeout(upstream.write_timeout, connection.socket.write_all(&words)).await {
-            Ok(Ok(())) => {}
+        let head_bytes = self.order.head.len();
+        let words = self.words(is_last_use);
+        let written = write_within(&mut connection.socket, words, write_timeout).await;
+        // The next server gets the same head.
+        self.order.head.truncate(head_bytes);
+        match written {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                return Err(Failed::Try(Outcome::Timeout, None));
+            }
             // It may have said why before it closed.
-            Ok(Err(_)) => self.asking.cut(),
-            Err(_) => return Err(Failed::Try(Outcome::Timeout, None)),
+            Err(_) => self.asking.cut(),
         }
-        drop(words);
         let mut rest = BytesMut::new();
         match self
             .hear_head(client, &mut connection.socket, &mut rest)
@@ -107,7 +111,6 @@ impl Exchange<'_> {
         {
             Ok(answer) => Ok(Answered {
                 connection,
-                server: Arc::clone(server),
                 answer,
                 rest,
             }),
@@ -118,16 +121,14 @@ impl Exchange<'_> {
         }
     }
 
-    /// Head and as much of the body as was passed on before.
-    fn words(&self, is_last_use: bool) -> Vec<u8> {
-        let body = self.asking.body.memory.all().unwrap_or_default();
-        let mut words = Vec::with_capacity(self.order.head.len() + body.len() + 32);
-        words.extend_from_slice(&self.order.head);
+    /// Completes the head for one server, and adds as much of the body as was passed on before.
+    fn words(&mut self, is_last_use: bool) -> &[u8] {
+        let words = &mut self.order.head;
         if is_last_use {
-            push_field(&mut words, "Connection", b"close");
+            push_field(words, "Connection", b"close");
         }
         words.extend_from_slice(b"\r\n");
-        words.extend_from_slice(body);
+        words.extend_from_slice(self.asking.body.memory.all().unwrap_or_default());
         words
     }
 
@@ -137,7 +138,7 @@ impl Exchange<'_> {
         client: &mut Socket,
         server: &mut Socket,
         bytes: &mut BytesMut,
-    ) -> Result<Box<Answer>, Failed> {
+    ) -> Result<Answer, Failed> {
         let invalid = || Failed::Try(Outcome::InvalidAnswer, None);
         loop {
             if !bytes.is_empty() {

@@ -3,7 +3,7 @@
 //! Owns which one is taken and which one goes. Each worker has its own, so that a connection never leaves the thread
 //! on which it is polled.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ struct Idle {
 
 /// By the upstream's name, the longest idle first.
 #[derive(Debug, Default)]
-pub(crate) struct Kept(Mutex<HashMap<Arc<str>, Vec<Idle>>>);
+pub(crate) struct Kept(Mutex<BTreeMap<Arc<str>, Vec<Idle>>>);
 
 impl Kept {
     /// The connection to this server that was used last, if it still stands.
@@ -59,20 +59,32 @@ impl Kept {
     }
 
     /// Keeps a connection, unless the upstream keeps none; the one that was idle longest makes room.
-    pub(crate) fn put(&self, upstream: &Upstream, server: &Server, connection: Connection) {
+    pub(crate) fn put(
+        &self,
+        upstream: &Upstream,
+        server: &Server,
+        connection: Connection,
+        now: Instant,
+    ) {
         let is_worn = connection.uses >= upstream.keepalive_requests;
-        if upstream.keepalive == 0 || is_worn || !connection.socket.is_quiet() {
+        if upstream.keepalive == 0 || is_worn {
             return;
         }
         let mut all = self.all();
-        let idle = all.entry(Arc::clone(&upstream.name)).or_default();
+        if !all.contains_key(&upstream.name) {
+            // Not `entry`, which would count one more owner of the name each time.
+            all.insert(Arc::clone(&upstream.name), Vec::new());
+        }
+        let Some(idle) = all.get_mut(&upstream.name) else {
+            return;
+        };
         if idle.len() >= upstream.keepalive {
             idle.remove(0);
         }
         idle.push(Idle {
             state: Arc::clone(&server.state),
             connection,
-            until: Instant::now() + upstream.keepalive_timeout,
+            until: now + upstream.keepalive_timeout,
         });
     }
 
@@ -88,7 +100,7 @@ impl Kept {
         }
     }
 
-    fn all(&self) -> MutexGuard<'_, HashMap<Arc<str>, Vec<Idle>>> {
+    fn all(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Vec<Idle>>> {
         // Whole at any moment; a panic elsewhere cannot leave it half done.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -170,12 +170,19 @@ impl Asking {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         poll_fn(|context| {
-            self.poll(context, client, server)?;
+            let is_sent = self.stage == Stage::Sent;
+            if !is_sent {
+                self.poll(context, client, server)?;
+            }
             match poll_read_some(context, server, bytes) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(Silence::Ended(None))),
                 Poll::Ready(Ok(_)) => return Poll::Ready(Ok(())),
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(Silence::Ended(Some(error)))),
                 Poll::Pending => {}
+            }
+            // Only behind the server, which most of the time has the news.
+            if is_sent {
+                self.poll(context, client, server)?;
             }
             let deadline = self.deadline();
             ready!(self.alarm.poll(context, deadline));

@@ -118,7 +118,7 @@ impl ProxyHttp for Forward {
         let request = &passage.errand()?.request;
         let forwarded = &request.forwarded;
         head.insert_header(REAL_IP, forwarded.real_ip.as_str())?;
-        head.insert_header(FORWARDED_FOR, forwarded.forwarded_for.as_slice())?;
+        head.insert_header(FORWARDED_FOR, forwarded.forwarded_for().as_slice())?;
         head.insert_header(FORWARDED_PROTO, forwarded.proto)?;
         envelope::prepare(head, &request.sid)?;
         join_cookies(head)?;

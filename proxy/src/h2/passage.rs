@@ -125,11 +125,11 @@ impl Drop for Passage {
         // nginx's word for a client that did not wait.
         let status = self.status.or(refused).unwrap_or(499);
         let duration = request.began.elapsed();
-        metrics.answered(&request.upstream.name, status, &errand.method, "http");
-        metrics.took(&request.upstream.name, duration);
-        let client = request.client.address_text();
+        let counted = request.upstream.counted();
+        metrics.answered(counted, status, &errand.method, "http");
+        metrics.took(counted, duration);
         let access = Access {
-            client: &client,
+            client: &request.forwarded.real_ip,
             method: &errand.method,
             host: Cow::Borrowed(&errand.host),
             target: Cow::Borrowed(&errand.target),

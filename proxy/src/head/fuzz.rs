@@ -115,7 +115,7 @@ proptest! {
         prop_assert_eq!(&*request.headers, head.fields);
 
         // What a server gets is believed again, and means the same.
-        let forwarded = Forwarded { real_ip: "192.0.2.1".into(), forwarded_for: b"192.0.2.1".to_vec(), proto: "http" };
+        let forwarded = Forwarded { real_ip: "192.0.2.1".into(), hops: Vec::new(), proto: "http" };
         let mut written = for_server(&head, head.target, &forwarded, None);
         written.extend_from_slice(b"\r\n");
         prop_assert_eq!(find_end(&written).ok().flatten(), Some(written.len()));

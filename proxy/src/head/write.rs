@@ -46,13 +46,7 @@ pub fn for_server(
     if head.body == Body::Chunked {
         push_field(&mut bytes, "Transfer-Encoding", b"chunked");
     }
-    push_field(&mut bytes, headers::REAL_IP, forwarded.real_ip.as_bytes());
-    push_field(&mut bytes, headers::FORWARDED_FOR, &forwarded.forwarded_for);
-    push_field(
-        &mut bytes,
-        headers::FORWARDED_PROTO,
-        forwarded.proto.as_bytes(),
-    );
+    forwarded.push(&mut bytes);
     bytes
 }
 
@@ -62,15 +56,15 @@ fn push_length(bytes: &mut Vec<u8>, name: &str, body: Body) {
         Body::Length(length) => length,
         Body::None | Body::Chunked => 0,
     };
-    push_field(bytes, name, length.to_string().as_bytes());
+    push_field(bytes, name, itoa::Buffer::new().format(length).as_bytes());
 }
 
 /// Path and query of a target; a server that is no proxy may not know the absolute form (RFC 9112 §3.2.2).
 fn origin_form(target: &str) -> Cow<'_, str> {
-    let Some((_, rest)) = target
-        .split_once("://")
-        .filter(|_| !target.starts_with('/'))
-    else {
+    if target.starts_with('/') {
+        return Cow::Borrowed(target);
+    }
+    let Some((_, rest)) = target.split_once("://") else {
         return Cow::Borrowed(target);
     };
     match rest.find(['/', '?']).map(|at| rest.split_at(at)) {
@@ -90,7 +84,7 @@ mod tests {
         let head = crate::head::parse(request.as_bytes(), &mut room).unwrap();
         let forwarded = Forwarded {
             real_ip: "192.0.2.1".into(),
-            forwarded_for: b"192.0.2.1".to_vec(),
+            hops: Vec::new(),
             proto: "http",
         };
         String::from_utf8(for_server(&head, head.target, &forwarded, None)).unwrap()

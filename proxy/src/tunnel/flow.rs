@@ -8,6 +8,7 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::scratch;
+use crate::socket::Attentive;
 
 /// Reads of one direction before others get their turn.
 const READS_PER_TURN_MAX: usize = 8;
@@ -22,6 +23,8 @@ pub(super) struct Flow {
     pub(super) is_ended: bool,
     /// The receiver was told so.
     pub(super) is_shut: bool,
+    /// Nothing is held, and the last read found nothing: until the sender is heard there is nothing to do.
+    is_waiting: bool,
 }
 
 /// Which side broke, if one did.
@@ -38,6 +41,7 @@ impl Flow {
             spill,
             is_ended: false,
             is_shut: false,
+            is_waiting: false,
         }
     }
 }
@@ -45,14 +49,18 @@ impl Flow {
 /// Moves bytes of one direction until it has to wait or has ended.
 ///
 /// `look` sees every chunk; when it names a length, that much is the last of this direction, followed by the goodbye.
-pub(super) fn poll<S: AsyncRead + AsyncWrite + Unpin>(
+pub(super) fn poll<S: AsyncRead + AsyncWrite + Attentive + Unpin>(
     context: &mut Context<'_>,
     from: &mut S,
     to: &mut S,
     flow: &mut Flow,
     mut look: impl FnMut(&[u8]) -> Option<(usize, &'static [u8])>,
 ) -> Poll<Result<(), Fault>> {
-    for _ in 0..READS_PER_TURN_MAX {
+    if flow.is_waiting && flow.spill.is_empty() && !flow.is_ended && from.is_silent() {
+        return Poll::Pending;
+    }
+    flow.is_waiting = false;
+    for turn in 0..READS_PER_TURN_MAX {
         if ready!(poll_spill(context, to, flow)).is_err() {
             return Poll::Ready(Err(Fault::Receiver));
         }
@@ -68,10 +76,18 @@ pub(super) fn poll<S: AsyncRead + AsyncWrite + Unpin>(
             }
             return Poll::Ready(Ok(()));
         }
+        // Behind a read there is rarely more; to ask costs less than to read in vain.
+        if turn > 0 && from.poll_readable(context).is_pending() {
+            flow.is_waiting = true;
+            return Poll::Pending;
+        }
         let moved = scratch::lend(|scratch| {
             let mut buffer = ReadBuf::new(scratch);
             match Pin::new(&mut *from).poll_read(context, &mut buffer) {
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => {
+                    flow.is_waiting = true;
+                    return Poll::Pending;
+                }
                 Poll::Ready(Err(_)) => return Poll::Ready(Err(Fault::Sender)),
                 Poll::Ready(Ok(())) => {}
             }

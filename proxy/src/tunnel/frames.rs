@@ -82,6 +82,13 @@ impl Frames {
             self.left = self.left.saturating_sub(here as u64);
             return bytes.get(here..).unwrap_or_default();
         }
+        if self.header_len == 0 && bytes.len() >= self.header.len() {
+            // All of any header is there.
+            self.take_header(bytes, 2);
+            let rest = self.take_header(bytes, self.header_bytes());
+            self.begin();
+            return rest;
+        }
         let known = self.header_len;
         let wanted = usize::from(self.header_bytes().saturating_sub(known));
         let (more, rest) = bytes.split_at(wanted.min(bytes.len()));
@@ -94,6 +101,16 @@ impl Frames {
         if self.header_len == self.header_bytes() {
             self.begin();
         }
+        rest
+    }
+
+    /// The header begins with the first `count` of `bytes`, of which there are as many.
+    fn take_header<'b>(&mut self, bytes: &'b [u8], count: u8) -> &'b [u8] {
+        let (header, rest) = bytes.split_at(usize::from(count).min(bytes.len()));
+        for (slot, byte) in self.header.iter_mut().zip(header) {
+            *slot = *byte;
+        }
+        self.header_len = count;
         rest
     }
 

@@ -18,7 +18,7 @@ use super::flow::{self, Fault, Flow};
 use super::frames::Frames;
 use crate::heartbeat::{self, First};
 use crate::lifecycle::Awaited;
-use crate::socket::Socket;
+use crate::socket::{Attentive, Socket};
 
 /// How long a client may take to answer the goodbye.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -63,21 +63,49 @@ pub(crate) struct Relay<S = Socket> {
     ends_at: Option<Instant>,
 }
 
-/// The timer is moved only when it fires or when the end comes nearer, not with every message.
-fn poll_until(mut timer: Pin<&mut Sleep>, context: &mut Context<'_>, until: Instant) -> Poll<()> {
-    if until < timer.deadline() {
-        timer.as_mut().reset(until);
-    }
-    while timer.as_mut().poll(context).is_ready() {
-        if until <= Instant::now() {
-            return Poll::Ready(());
-        }
-        timer.as_mut().reset(until);
-    }
-    Poll::Pending
+/// Moved only when it fires or when the end comes nearer, and asked of the runtime only then, not with every message.
+struct Timer<'t> {
+    sleep: Pin<&'t mut Sleep>,
+    /// The runtime knows whom to wake.
+    is_armed: bool,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
+impl<'t> Timer<'t> {
+    fn new(sleep: Pin<&'t mut Sleep>) -> Self {
+        Self {
+            sleep,
+            is_armed: false,
+        }
+    }
+
+    fn set(&mut self, until: Instant) {
+        self.sleep.as_mut().reset(until);
+        self.is_armed = false;
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if self.is_armed && !self.sleep.is_elapsed() {
+            return Poll::Pending;
+        }
+        self.is_armed = true;
+        self.sleep.as_mut().poll(context)
+    }
+
+    fn poll_until(&mut self, context: &mut Context<'_>, until: Instant) -> Poll<()> {
+        if until < self.sleep.deadline() {
+            self.set(until);
+        }
+        while self.poll(context).is_ready() {
+            if until <= Instant::now() {
+                return Poll::Ready(());
+            }
+            self.set(until);
+        }
+        Poll::Pending
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Attentive + Unpin> Relay<S> {
     /// `from_client` and `from_server` are what each side sent before the relay begins.
     pub(crate) fn new(
         (client, server): (S, S),
@@ -112,16 +140,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         if let Some(silence) = listen(&mut self.first_words, &self.down.spill) {
             self.allow(silence, &learn);
         }
-        let timer = sleep(self.idle_timeout);
-        tokio::pin!(timer);
+        let sleep = sleep(self.idle_timeout);
+        tokio::pin!(sleep);
+        let mut timer = Timer::new(sleep);
         let reason = poll_fn(|context| {
             if self.leaving != Some(Leaving::Stopped)
                 && Pin::new(&mut *closing).poll(context).is_ready()
             {
                 self.leaving = Some(Leaving::Stopped);
-                timer.as_mut().reset(Instant::now() + GOODBYE_TIMEOUT);
+                timer.set(Instant::now() + GOODBYE_TIMEOUT);
             }
-            self.poll_to_end(context, timer.as_mut(), &learn)
+            self.poll_to_end(context, &mut timer, &learn)
         })
         .await;
         Ended {
@@ -162,7 +191,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
     fn poll_to_end(
         &mut self,
         context: &mut Context<'_>,
-        mut timer: Pin<&mut Sleep>,
+        timer: &mut Timer<'_>,
         learn: &impl Fn(Duration),
     ) -> Poll<Reason> {
         loop {
@@ -173,7 +202,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
             }
             if let Some(leaving) = self.leaving {
                 if leaving == Leaving::TooOld && self.has_said_goodbye && !had_said_goodbye {
-                    timer.as_mut().reset(Instant::now() + GOODBYE_TIMEOUT);
+                    timer.set(Instant::now() + GOODBYE_TIMEOUT);
                 }
                 return timer.poll(context).map(|()| leaving.reason());
             }
@@ -187,17 +216,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
             };
             let until = self.active_at + patience;
             let ends_at = self.ends_at.filter(|ends_at| *ends_at < until);
-            ready!(poll_until(
-                timer.as_mut(),
-                context,
-                ends_at.unwrap_or(until)
-            ));
+            ready!(timer.poll_until(context, ends_at.unwrap_or(until)));
             if ends_at.is_none() {
                 return Poll::Ready(self.first_end.unwrap_or(Reason::Idle));
             }
             // Once more around, to say so.
             self.leaving = Some(Leaving::TooOld);
-            timer.as_mut().reset(Instant::now() + LAST_FRAME_TIMEOUT);
+            timer.set(Instant::now() + LAST_FRAME_TIMEOUT);
         }
     }
 

@@ -275,3 +275,5 @@ async fn messages_are_counted_through_pipes_of_one_byte() {
     assert_eq!(heard, message.repeat(5));
     assert_eq!((ended.received.messages, ended.sent.messages), (5, 5));
 }
+
+impl Attentive for DuplexStream {}

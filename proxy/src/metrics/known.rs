@@ -1,0 +1,101 @@
+//! The numbers that every request touches, looked up once per upstream: to find a counter by its labels costs more than
+//! to count.
+//!
+//! Kept with the upstream and gone with it; the counters themselves are the registry's and stay.
+
+use std::sync::OnceLock;
+
+use prometheus::{Histogram, IntCounter};
+
+use crate::affinity::Method;
+use crate::choose::Affinity;
+
+/// What a label can be; a client can invent methods, a label cannot.
+const METHODS: [&str; 9] = [
+    "GET", "POST", "OPTIONS", "HEAD", "PUT", "DELETE", "PATCH", "TRACE", "other",
+];
+/// Statuses that are worth a place.
+const STATUSES: [u16; 16] = [
+    200, 204, 206, 301, 302, 304, 400, 401, 403, 404, 429, 499, 500, 502, 503, 504,
+];
+const STICKY_METHODS: [Method; 2] = [Method::Cookie, Method::Sid];
+const AFFINITIES: [Affinity; 4] = [
+    Affinity::New,
+    Affinity::Hit,
+    Affinity::Rebound,
+    Affinity::Invalid,
+];
+
+/// Of one upstream; filled as its requests come.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    duration: OnceLock<Histogram>,
+    answered: [[OnceLock<IntCounter>; STATUSES.len()]; METHODS.len()],
+    stuck: [[OnceLock<IntCounter>; AFFINITIES.len()]; STICKY_METHODS.len()],
+}
+
+impl Known {
+    pub(super) fn duration(&self, find: impl FnOnce() -> Histogram) -> &Histogram {
+        self.duration.get_or_init(find)
+    }
+
+    /// `None`: a status without a place.
+    pub(super) fn answered(
+        &self,
+        status: u16,
+        method: &str,
+        find: impl FnOnce() -> IntCounter,
+    ) -> Option<&IntCounter> {
+        let status = STATUSES.iter().position(|known| *known == status)?;
+        let counters = self.answered.get(index_of(method))?;
+        Some(counters.get(status)?.get_or_init(find))
+    }
+
+    pub(super) fn stuck(
+        &self,
+        method: Method,
+        affinity: Affinity,
+        find: impl FnOnce() -> IntCounter,
+    ) -> Option<&IntCounter> {
+        let method = STICKY_METHODS.iter().position(|known| *known == method)?;
+        let affinity = AFFINITIES.iter().position(|known| *known == affinity)?;
+        Some(self.stuck.get(method)?.get(affinity)?.get_or_init(find))
+    }
+}
+
+fn index_of(method: &str) -> usize {
+    let known = METHODS.iter().position(|known| *known == method);
+    known.unwrap_or(METHODS.len() - 1)
+}
+
+/// The label of a request's method.
+pub(super) fn method_label(method: &str) -> &'static str {
+    METHODS.get(index_of(method)).copied().unwrap_or("other")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Metrics;
+
+    #[test]
+    fn every_pair_of_labels_has_a_counter_of_its_own() {
+        let (metrics, known) = (Metrics::new().unwrap(), Known::default());
+        for (times, (status, method)) in [(200, "GET"), (404, "GET"), (200, "PUT"), (299, "BREW")]
+            .into_iter()
+            .enumerate()
+        {
+            for _ in 0..=times {
+                metrics.answered(("app", &known), status, method, "http");
+            }
+        }
+        let counted = |code: &str, method| {
+            let labels = ["app", code, method, "http"];
+            metrics.requests.total.with_label_values(&labels).get()
+        };
+        assert_eq!(counted("200", "GET"), 1);
+        assert_eq!(counted("404", "GET"), 2);
+        assert_eq!(counted("200", "PUT"), 3);
+        assert_eq!(counted("299", "other"), 4);
+    }
+}
