@@ -73,7 +73,7 @@ struct Waiting {
 impl Waiting {
     fn bytes(&self) -> usize {
         let draft = &self.draft;
-        DRAFT_OVERHEAD_BYTES + draft.content.len() + draft.client_msg_id.len() + draft.kind.len()
+        DRAFT_OVERHEAD_BYTES + draft.entry.bytes() + draft.client_msg_id.len()
     }
 }
 

@@ -3,6 +3,8 @@
 //! Core: takes facts, returns decisions. Never reads the clock, never does IO, never sees the configuration.
 
 pub mod admit;
+pub mod change;
+pub mod fold;
 pub mod limits;
 pub mod message;
 pub mod refusal;

@@ -187,10 +187,12 @@ pub(crate) fn refused(status: StatusCode, refusal: &Refusal) -> Response {
 pub(crate) fn status_of(code: Code) -> StatusCode {
     match code {
         Code::Unauthorized => StatusCode::UNAUTHORIZED,
-        Code::Forbidden | Code::NotMember => StatusCode::FORBIDDEN,
+        Code::Forbidden | Code::NotMember | Code::Muted | Code::Banned => StatusCode::FORBIDDEN,
+        Code::RoomNotFound => StatusCode::NOT_FOUND,
+        Code::Conflict => StatusCode::CONFLICT,
         Code::BadRequest => StatusCode::BAD_REQUEST,
         Code::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        Code::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        Code::RateLimited | Code::SlowMode => StatusCode::TOO_MANY_REQUESTS,
         Code::SessionStoreUnavailable | Code::Overloaded | Code::Unavailable => {
             StatusCode::SERVICE_UNAVAILABLE
         }

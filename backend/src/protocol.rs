@@ -3,6 +3,7 @@
 //! The only serde types on the wire. Reading turns a client's arguments into checked values or a refusal; it never panics, ignores
 //! unknown fields, and takes both forms of every event: positional and one object. It decides nothing about permission.
 
+mod entry;
 mod read;
 
 use serde::Serialize;
@@ -11,7 +12,10 @@ use crate::chat::message::Message;
 use crate::chat::refusal::Refusal;
 use crate::date::to_iso;
 
-pub use read::{Cursor, HistoryRequest, JoinRequest, LeaveRequest, SendRequest, arguments};
+pub use entry::{MessageBody, shown};
+pub use read::{
+    ChangeRequest, Cursor, HistoryRequest, JoinRequest, LeaveRequest, SendRequest, arguments,
+};
 
 /// What a client may ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,14 +24,22 @@ pub enum Event {
     LeaveRoom,
     SendMessage,
     GetHistory,
+    EditMessage,
+    DeleteMessage,
+    AddReaction,
+    RemoveReaction,
 }
 
 impl Event {
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 8] = [
         Self::JoinRoom,
         Self::LeaveRoom,
         Self::SendMessage,
         Self::GetHistory,
+        Self::EditMessage,
+        Self::DeleteMessage,
+        Self::AddReaction,
+        Self::RemoveReaction,
     ];
 
     /// The event's name on the wire; also its metric label.
@@ -38,13 +50,16 @@ impl Event {
             Self::LeaveRoom => "leaveRoom",
             Self::SendMessage => "sendMessage",
             Self::GetHistory => "getHistory",
+            Self::EditMessage => "editMessage",
+            Self::DeleteMessage => "deleteMessage",
+            Self::AddReaction => "addReaction",
+            Self::RemoveReaction => "removeReaction",
         }
     }
 }
 
-/// The names of the server's events.
+/// The names of the server's events; those of a room's entries are [`shown`]'s.
 pub const WELCOME: &str = "welcome";
-pub const MESSAGE: &str = "message";
 pub const ERROR: &str = "error";
 
 /// A positive ack: `ok: true` and the fields of its kind.
@@ -141,41 +156,7 @@ pub struct WelcomeLimits {
     pub rate_per_sec: u32,
 }
 
-/// `message`, and an element of every `messages` list.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct MessageBody<'a> {
-    id: String,
-    room_id: &'a str,
-    seq: u64,
-    kind: &'static str,
-    #[serde(rename = "type")]
-    content_type: &'a str,
-    content: &'a str,
-    sender_id: &'a str,
-    sender_name: &'a str,
-    timestamp: String,
-    client_msg_id: &'a str,
-}
-
-impl<'a> From<&'a Message> for MessageBody<'a> {
-    fn from(message: &'a Message) -> Self {
-        Self {
-            id: message.id.to_string(),
-            room_id: message.room.as_str(),
-            seq: message.seq,
-            kind: "message",
-            content_type: &message.kind,
-            content: &message.content,
-            sender_id: &message.sender.id,
-            sender_name: &message.sender.name,
-            timestamp: to_iso(message.timestamp_ms),
-            client_msg_id: &message.client_msg_id,
-        }
-    }
-}
-
-/// The ack of `sendMessage`.
+/// The ack of `sendMessage`, and of everything else that adds an entry to a room's log.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Sent<'a> {

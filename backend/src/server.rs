@@ -54,6 +54,7 @@ pub async fn serve(
     let (app, rooms) = App::new(Ingredients {
         instance: parts.instance,
         chat: settings.chat.clone(),
+        changes: settings.changes.clone(),
         append: append_limits(&settings.append),
         store: parts.store,
         sessions: parts.sessions,

@@ -4,6 +4,7 @@
 //! with the reasons, in `config/backend.toml`; a test keeps the two together. Core modules never see this type.
 
 mod assemble;
+mod changes;
 mod file;
 mod judge;
 mod print;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use crate::chat::limits::Limits;
 
 pub use assemble::{Overrides, assemble, load};
+pub use changes::Changes;
 pub use problem::{Problem, Problems};
 pub use secret::Secret;
 
@@ -28,6 +30,7 @@ pub struct Settings {
     pub server: Server,
     pub engine: Engine,
     pub chat: Chat,
+    pub changes: Changes,
     pub append: Append,
     pub store: Store,
     pub redis: Redis,
@@ -259,9 +262,9 @@ impl Default for Chat {
 }
 
 impl Chat {
-    /// What the core needs of this section.
+    /// What the core needs of this section and the next.
     #[must_use]
-    pub fn limits(&self) -> Limits {
+    pub fn limits(&self, changes: &Changes) -> Limits {
         Limits {
             content_bytes_max: self.content_bytes_max,
             messages_per_second_max: self.messages_per_second_max,
@@ -269,6 +272,9 @@ impl Chat {
             rooms_per_socket_max: self.rooms_per_socket_max,
             page_messages_max: self.page_messages_max,
             join_messages_default: self.join_messages_default,
+            edit_window: changes.edit_window,
+            reactions_per_message_max: changes.reactions_per_message_max,
+            emojis_per_message_max: changes.emojis_per_message_max,
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Owns what the handlers share and how a message reaches a room. What a client may do is decided in `chat`; what it sees is in `protocol`.
 
+mod change;
 mod connect;
 mod history;
 pub mod identity;
@@ -29,10 +30,10 @@ use crate::append::{AppendLimits, Appender, FanOut};
 use crate::chat::limits::Limits;
 use crate::chat::message::Message;
 use crate::metrics::Metrics;
-use crate::protocol::{self, MessageBody};
+use crate::protocol;
 use crate::session::Sessions;
 use crate::session::cookie::Secrets;
-use crate::settings::{Chat, Engine, Transports};
+use crate::settings::{Changes, Chat, Engine, Transports};
 use crate::store::Store;
 
 pub(crate) use history::{page, wanted};
@@ -62,6 +63,7 @@ pub struct App {
 pub struct Ingredients {
     pub instance: String,
     pub chat: Chat,
+    pub changes: Changes,
     pub append: AppendLimits,
     pub store: Arc<dyn Store>,
     pub sessions: Arc<dyn Sessions>,
@@ -88,7 +90,7 @@ impl App {
         );
         let app = Arc::new(Self {
             instance: from.instance,
-            limits: from.chat.limits(),
+            limits: from.chat.limits(&from.changes),
             chat: from.chat,
             read_timeout: from.append.timeout,
             store: from.store,
@@ -114,8 +116,8 @@ impl FanOut for Rooms {
     async fn fan_out(&self, message: &Message) {
         let Some(io) = self.io.get() else { return };
         let room = message.room.as_str().to_owned();
-        let body = MessageBody::from(message);
-        match io.within(room).emit(protocol::MESSAGE, &body).await {
+        let (event, body) = protocol::shown(message);
+        match io.within(room).emit(event, &body).await {
             Ok(()) => {}
             Err(BroadcastError::Socket(missed)) => {
                 // The others were served. A socket that closed meanwhile misses nothing: it recovers by its lastSeq.

@@ -22,8 +22,11 @@ mod worker;
 /// `BRTH` in the file's header (`PRAGMA application_id`): tells our files from those of other programs.
 const APPLICATION_ID: i64 = 0x4252_5448;
 
-/// The layout of every table Berth keeps (`PRAGMA user_version`). A file with a higher one is left alone.
-const SCHEMA_VERSION: i64 = 1;
+/// The layout of every table Berth keeps (`PRAGMA user_version`). A file with a higher one is left alone; one with a lower one is brought
+/// up to date by the schemas that it is opened with, and then left alone by older programs.
+///
+/// 1: messages, sessions. 2: the log has entries of several kinds.
+const SCHEMA_VERSION: i64 = 2;
 
 /// How long one statement waits for another process' lock: longer than any healthy commit, shorter than a sender's patience.
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -101,7 +104,7 @@ fn check_owner(connection: &Connection) -> Result<(), SqliteError> {
     match number("application_id")? {
         0 if tables == 0 => Ok(()),
         APPLICATION_ID => match number("user_version")? {
-            SCHEMA_VERSION => Ok(()),
+            1..=SCHEMA_VERSION => Ok(()),
             other => Err(SqliteError::Broken(format!(
                 "its layout has version {other}, this program knows version {SCHEMA_VERSION}; \
                  run the Berth that wrote it, or choose another file"

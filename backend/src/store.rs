@@ -18,6 +18,9 @@ pub mod sqlite;
 ///
 /// Guarantees, for each implementation and with any number of processes on the same data:
 /// - `append` gives each draft the next `seq` of its room: from 1, without gaps, each used once.
+/// - `n` counts the entries of kind message up to each entry.
+/// - Pages show a message as the changes up to the page's end have left it (`chat::fold`): the text of its last edit, its reactions; a
+///   deleted message's content is gone, from its edits as well, once its deletion is `Ok`.
 /// - A draft whose outcome is `Ok` survives the death of this process, and, for the durable stores, of the machine.
 /// - `(room, sender.id, client_msg_id)` is stored at most once. Appending it again answers the stored message with `duplicate: true`.
 /// - An outcome of `Err` means unknown: it may be stored. Appending the same draft again is always safe.
@@ -70,6 +73,8 @@ pub struct History {
     pub first_seq: u64,
     /// The newest seq, or 0 for an empty log.
     pub last_seq: u64,
+    /// How many messages the log has had up to there.
+    pub last_n: u64,
     /// There is more in the direction of the page.
     pub has_more: bool,
     /// Names this log; a wiped or restored store has another one, so that stale cursors are noticed.

@@ -4,7 +4,7 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::*;
-use crate::chat::message::Sender;
+use crate::chat::message::{Entry, Sender};
 use crate::store::memory::MemoryStore;
 use crate::store::{History, Page};
 
@@ -78,7 +78,7 @@ impl FanOut for Seen {
         self.0
             .lock()
             .unwrap()
-            .push((message.content.clone(), message.seq));
+            .push((message.entry.text().to_owned(), message.seq));
     }
 }
 
@@ -133,8 +133,11 @@ fn draft(content: &str, client_msg_id: &str) -> Draft {
             name: "U".to_owned(),
         },
         client_msg_id: client_msg_id.to_owned(),
-        kind: "text".to_owned(),
-        content: content.to_owned(),
+        entry: Entry::Message {
+            message_type: "text".to_owned(),
+            content: content.to_owned(),
+            reply_to: None,
+        },
         timestamp_ms: 0,
     }
 }

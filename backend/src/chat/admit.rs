@@ -4,18 +4,20 @@ use std::time::Instant;
 
 use uuid::Uuid;
 
-use super::limits::{CLIENT_MSG_ID_BYTES_MAX, KIND_BYTES_MAX, Limits, TokenBucket};
-use super::message::{BadText, Draft, Sender};
+use super::limits::{CLIENT_MSG_ID_BYTES_MAX, Limits, TYPE_BYTES_MAX, TokenBucket};
+use super::message::{BadText, Draft, Entry, Sender};
 use super::refusal::{Code, Refusal};
 
 /// The `type` of a message that names none.
-const KIND_DEFAULT: &str = "text";
+const TYPE_DEFAULT: &str = "text";
 
 /// What a client wants to say, well-formed but not admitted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wish {
     pub content: String,
-    pub kind: Option<String>,
+    pub message_type: Option<String>,
+    /// The seq that it answers.
+    pub reply_to: Option<u64>,
     pub client_msg_id: Option<String>,
 }
 
@@ -48,31 +50,46 @@ pub fn admit(
         ));
     }
     check_text("content", &wish.content, limits.content_bytes_max)?;
-    let kind = wish.kind.unwrap_or_else(|| KIND_DEFAULT.to_owned());
-    check_word("type", &kind, KIND_BYTES_MAX)?;
-    let client_msg_id = match wish.client_msg_id {
-        Some(id) => {
-            check_word("clientMsgId", &id, CLIENT_MSG_ID_BYTES_MAX)?;
-            id
-        }
-        // Protects our own retries; a client without ids cannot resend safely, and the documentation says so.
-        None => moment.id.to_string(),
+    let message_type = wish.message_type.unwrap_or_else(|| TYPE_DEFAULT.to_owned());
+    check_word("type", &message_type, TYPE_BYTES_MAX)?;
+    let client_msg_id = client_msg_id(wish.client_msg_id, moment)?;
+    take_token(limits, bucket, moment)?;
+    let entry = Entry::Message {
+        message_type,
+        content: wish.content,
+        reply_to: wish.reply_to,
     };
-    bucket.take(limits, moment.monotonic).map_err(|wait| {
-        let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
-        Refusal::new(Code::RateLimited, "too many messages").retry_after_ms(wait_ms)
-    })?;
     Ok(Draft {
         id: moment.id,
         sender: sender.clone(),
         client_msg_id,
-        kind,
-        content: wish.content,
+        entry,
         timestamp_ms: moment.unix_ms,
     })
 }
 
-fn check_text(field: &'static str, text: &str, bytes_max: usize) -> Result<(), BadText> {
+/// The client's own id for what it sends, else one of ours: that protects our own retries; a client without ids cannot resend safely, and
+/// the documentation says so.
+pub(super) fn client_msg_id(given: Option<String>, moment: Moment) -> Result<String, Refusal> {
+    let Some(id) = given else {
+        return Ok(moment.id.to_string());
+    };
+    check_word("clientMsgId", &id, CLIENT_MSG_ID_BYTES_MAX)?;
+    Ok(id)
+}
+
+pub(super) fn take_token(
+    limits: &Limits,
+    bucket: &mut TokenBucket,
+    moment: Moment,
+) -> Result<(), Refusal> {
+    bucket.take(limits, moment.monotonic).map_err(|wait| {
+        let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
+        Refusal::new(Code::RateLimited, "too many messages").retry_after_ms(wait_ms)
+    })
+}
+
+pub(super) fn check_text(field: &'static str, text: &str, bytes_max: usize) -> Result<(), BadText> {
     if text.is_empty() {
         return Err(BadText::Empty { field });
     }
@@ -82,7 +99,7 @@ fn check_text(field: &'static str, text: &str, bytes_max: usize) -> Result<(), B
     Ok(())
 }
 
-fn check_word(field: &'static str, text: &str, bytes_max: usize) -> Result<(), BadText> {
+pub(super) fn check_word(field: &'static str, text: &str, bytes_max: usize) -> Result<(), BadText> {
     check_text(field, text, bytes_max)?;
     if text.chars().any(char::is_control) {
         return Err(BadText::ControlCharacter { field });

@@ -7,10 +7,13 @@ use std::time::{Duration, Instant};
 use super::refusal::Refusal;
 
 /// Longest `type` of a message, in bytes. It is a word such as `text`, kept with every message.
-pub const KIND_BYTES_MAX: usize = 64;
+pub const TYPE_BYTES_MAX: usize = 64;
 
 /// Longest `clientMsgId`, in bytes. It becomes part of an index key; UUIDs and nanoids are far below.
 pub const CLIENT_MSG_ID_BYTES_MAX: usize = 128;
+
+/// Longest emoji of a reaction, in bytes: a family with skin tones has 41, and names such as `party_parrot` are fine as well.
+pub const EMOJI_BYTES_MAX: usize = 64;
 
 /// Longest display name, in bytes. It is stored with every message.
 pub const NAME_BYTES_MAX: usize = 64;
@@ -30,6 +33,12 @@ pub struct Limits {
     pub page_messages_max: u32,
     /// Messages in the answer to a join that does not say.
     pub join_messages_default: u32,
+    /// How long after it was sent a message may be edited.
+    pub edit_window: Duration,
+    /// Reactions that one message may have, over all users and emojis.
+    pub reactions_per_message_max: usize,
+    /// Different emojis that one message may have.
+    pub emojis_per_message_max: usize,
 }
 
 /// How many messages a page has for a client that asks for `wanted`.

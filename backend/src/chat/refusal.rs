@@ -14,23 +14,33 @@ pub enum Code {
     SessionStoreUnavailable,
     Forbidden,
     NotMember,
+    RoomNotFound,
+    Muted,
+    Banned,
     BadRequest,
     PayloadTooLarge,
+    Conflict,
     RateLimited,
+    SlowMode,
     Overloaded,
     Unavailable,
     Internal,
 }
 
 impl Code {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 15] = [
         Self::Unauthorized,
         Self::SessionStoreUnavailable,
         Self::Forbidden,
         Self::NotMember,
+        Self::RoomNotFound,
+        Self::Muted,
+        Self::Banned,
         Self::BadRequest,
         Self::PayloadTooLarge,
+        Self::Conflict,
         Self::RateLimited,
+        Self::SlowMode,
         Self::Overloaded,
         Self::Unavailable,
         Self::Internal,
@@ -43,9 +53,14 @@ impl Code {
             Self::SessionStoreUnavailable => "SESSION_STORE_UNAVAILABLE",
             Self::Forbidden => "FORBIDDEN",
             Self::NotMember => "NOT_MEMBER",
+            Self::RoomNotFound => "ROOM_NOT_FOUND",
+            Self::Muted => "MUTED",
+            Self::Banned => "BANNED",
             Self::BadRequest => "BAD_REQUEST",
             Self::PayloadTooLarge => "PAYLOAD_TOO_LARGE",
+            Self::Conflict => "CONFLICT",
             Self::RateLimited => "RATE_LIMITED",
+            Self::SlowMode => "SLOW_MODE",
             Self::Overloaded => "OVERLOADED",
             Self::Unavailable => "UNAVAILABLE",
             Self::Internal => "INTERNAL",
@@ -57,15 +72,20 @@ impl Code {
     pub fn retryable(self) -> bool {
         match self {
             Self::SessionStoreUnavailable
+            | Self::Muted
             | Self::RateLimited
+            | Self::SlowMode
             | Self::Overloaded
             | Self::Unavailable
             | Self::Internal => true,
             Self::Unauthorized
             | Self::Forbidden
             | Self::NotMember
+            | Self::RoomNotFound
+            | Self::Banned
             | Self::BadRequest
-            | Self::PayloadTooLarge => false,
+            | Self::PayloadTooLarge
+            | Self::Conflict => false,
         }
     }
 }

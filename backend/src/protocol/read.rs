@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::chat::admit::Wish;
+use crate::chat::change::{Change, Deed};
 use crate::chat::refusal::Refusal;
 use crate::chat::room::RoomId;
 
@@ -28,6 +29,14 @@ pub struct LeaveRequest {
 pub struct SendRequest {
     pub room: RoomId,
     pub wish: Wish,
+}
+
+/// `editMessage({roomId, seq, content})`, `deleteMessage({roomId, seq})`, `addReaction({roomId, seq, emoji})`, `removeReaction({…})`, each
+/// with an optional `clientMsgId`, and each as `(roomId, {…})` as well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangeRequest {
+    pub room: RoomId,
+    pub change: Change,
 }
 
 /// `getHistory({roomId, before | after, limit})`, `(roomId, {…})`.
@@ -91,10 +100,51 @@ impl SendRequest {
             .ok_or_else(|| Refusal::bad_request("content is missing; send {content: \"…\"}"))?;
         let wish = Wish {
             content,
-            kind: text(&fields, "type")?,
+            message_type: text(&fields, "type")?,
+            reply_to: number(&fields, "replyTo")?,
             client_msg_id: text(&fields, "clientMsgId")?,
         };
         Ok(Self { room, wish })
+    }
+}
+
+impl ChangeRequest {
+    /// # Errors
+    /// The refusal to answer.
+    pub fn edit(arguments: Vec<Value>) -> Result<Self, Refusal> {
+        Self::read(arguments, |fields| {
+            let content = needed(fields, "content")?;
+            Ok(Deed::Edit { content })
+        })
+    }
+
+    /// # Errors
+    /// The refusal to answer.
+    pub fn delete(arguments: Vec<Value>) -> Result<Self, Refusal> {
+        Self::read(arguments, |_| Ok(Deed::Delete))
+    }
+
+    /// # Errors
+    /// The refusal to answer.
+    pub fn react(arguments: Vec<Value>, added: bool) -> Result<Self, Refusal> {
+        Self::read(arguments, |fields| {
+            let emoji = needed(fields, "emoji")?;
+            Ok(Deed::React { emoji, added })
+        })
+    }
+
+    fn read(
+        arguments: Vec<Value>,
+        deed: impl FnOnce(&Map<String, Value>) -> Result<Deed, Refusal>,
+    ) -> Result<Self, Refusal> {
+        let (room, fields) = room_and_fields(arguments)?;
+        let change = Change {
+            ref_seq: number(&fields, "seq")?
+                .ok_or_else(|| Refusal::bad_request("seq is missing"))?,
+            deed: deed(&fields)?,
+            client_msg_id: text(&fields, "clientMsgId")?,
+        };
+        Ok(Self { room, change })
     }
 }
 
@@ -136,6 +186,10 @@ fn room_and_fields(arguments: Vec<Value>) -> Result<(RoomId, Map<String, Value>)
             "the first argument is neither a roomId nor an object with one",
         )),
     }
+}
+
+fn needed(fields: &Map<String, Value>, key: &str) -> Result<String, Refusal> {
+    text(fields, key)?.ok_or_else(|| Refusal::bad_request(format!("{key} is missing")))
 }
 
 fn text(fields: &Map<String, Value>, key: &str) -> Result<Option<String>, Refusal> {

@@ -77,6 +77,7 @@ pub fn assemble(name: &str, text: &str, overrides: &Overrides) -> Result<Setting
         server: judge.server(file.server, overrides),
         engine: judge.engine(file.engine),
         chat: judge.chat(file.chat),
+        changes: judge.changes(file.changes),
         append: judge.append(file.append),
         store: judge.store(file.store, overrides),
         redis: judge.redis(file.redis, overrides),

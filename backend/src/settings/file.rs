@@ -13,6 +13,7 @@ pub(super) struct File {
     pub(super) server: Server,
     pub(super) engine: Engine,
     pub(super) chat: Chat,
+    pub(super) changes: super::changes::File,
     pub(super) append: Append,
     pub(super) store: Store,
     pub(super) redis: Redis,

@@ -10,6 +10,7 @@ impl fmt::Display for Settings {
         self.print_server(f)?;
         self.print_engine(f)?;
         self.print_chat(f)?;
+        self.changes.print(f)?;
         self.print_append(f)?;
         self.print_rest(f)
     }

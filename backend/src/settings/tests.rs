@@ -62,7 +62,7 @@ fn the_shipped_file_has_every_key_and_no_other() {
         }
     }
     let sections = [
-        "server", "engine", "chat", "append", "store", "redis", "session", "log",
+        "server", "engine", "chat", "changes", "append", "store", "redis", "session", "log",
     ];
     assert_eq!(found.len(), sections.len());
     for section in sections {

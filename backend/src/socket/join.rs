@@ -114,6 +114,7 @@ mod tests {
             messages: Vec::new(),
             first_seq,
             last_seq,
+            last_n: last_seq,
             has_more: false,
             epoch: "e1".to_owned(),
         }

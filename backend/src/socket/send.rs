@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::connect::Client;
@@ -33,14 +34,7 @@ pub(super) fn submit(app: &App, client: &Client, job: Job) -> impl Future<Output
             app.appender.submit(room, draft)
         });
     async move {
-        let outcome = match submitted {
-            // The appender answers every draft; a dropped answer is a bug of a store, not a reason to stay silent.
-            Ok(outcome) => outcome.await.unwrap_or_else(|_| {
-                let message = "the message may not have been stored; send it again";
-                Err(Refusal::new(Code::Internal, message))
-            }),
-            Err(refusal) => Err(refusal),
-        };
+        let outcome = outcome(submitted).await;
         let about = (about.0.as_ref().map(RoomId::as_str), about.1.as_deref());
         answer(reply, &outcome, about, arrived).await;
     }
@@ -52,11 +46,6 @@ fn admitted(
     reply: &Reply,
     request: SendRequest,
 ) -> Result<Draft, Refusal> {
-    let moment = Moment {
-        monotonic: clock::monotonic(),
-        unix_ms: clock::unix_ms(),
-        id: Uuid::now_v7(),
-    };
     let is_member = join::is_member(&reply.socket, &request.room);
     client.with_bucket(|bucket| {
         admit(
@@ -64,12 +53,30 @@ fn admitted(
             &client.sender,
             is_member,
             (&app.limits, bucket),
-            moment,
+            moment(),
         )
     })
 }
 
-async fn answer(reply: Reply, outcome: &Outcome, about: About<'_>, arrived: Instant) {
+/// What became of what was submitted.
+pub(super) async fn outcome(submitted: Result<oneshot::Receiver<Outcome>, Refusal>) -> Outcome {
+    // The appender answers every draft; a dropped answer is a bug of a store, not a reason to stay silent.
+    submitted?.await.unwrap_or_else(|_| {
+        let message = "the message may not have been stored; send it again";
+        Err(Refusal::new(Code::Internal, message))
+    })
+}
+
+/// Facts of now, for who admits.
+pub(super) fn moment() -> Moment {
+    Moment {
+        monotonic: clock::monotonic(),
+        unix_ms: clock::unix_ms(),
+        id: Uuid::now_v7(),
+    }
+}
+
+pub(super) async fn answer(reply: Reply, outcome: &Outcome, about: About<'_>, arrived: Instant) {
     let result = match outcome {
         Ok(appended) if appended.duplicate => "duplicate",
         Ok(_) => "stored",

@@ -12,7 +12,7 @@ use socketioxide_core::Value as Packet;
 
 use super::connect::Client;
 use super::reply::Reply;
-use super::{App, history, join, leave, send};
+use super::{App, change, history, join, leave, send};
 use crate::chat::refusal::Refusal;
 use crate::protocol::{Event, arguments};
 
@@ -50,7 +50,11 @@ pub(super) async fn run(app: Arc<App>, client: Arc<Client>) {
 }
 
 async fn answer(app: &App, client: &Client, job: Job) {
-    let Job { packet, reply, .. } = job;
+    let Job {
+        packet,
+        reply,
+        arrived,
+    } = job;
     let arguments = match read(&packet) {
         Ok(arguments) => arguments,
         Err(refusal) => return reply.refuse(&refusal, (None, None)).await,
@@ -59,6 +63,9 @@ async fn answer(app: &App, client: &Client, job: Job) {
         Event::JoinRoom => join::join(app, client, arguments, reply).await,
         Event::LeaveRoom => leave::leave(arguments, reply).await,
         Event::GetHistory => history::get(app, arguments, reply).await,
+        Event::EditMessage | Event::DeleteMessage | Event::AddReaction | Event::RemoveReaction => {
+            change::change(app, client, arguments, reply, arrived).await
+        }
         // Sends overlap and do not come here.
         Event::SendMessage => {}
     }

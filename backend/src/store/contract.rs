@@ -8,13 +8,15 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::{Appended, Page, Store, StoreError};
-use crate::chat::message::{Draft, Message, Sender};
+use crate::chat::message::{Draft, Entry, Message, Place, Sender};
 use crate::chat::room::RoomId;
 
 pub(super) use behaviours::*;
+pub(super) use changes::*;
 pub(super) use paging::*;
 
 mod behaviours;
+mod changes;
 mod model;
 mod paging;
 
@@ -50,6 +52,12 @@ macro_rules! store_contract {
             another_handle_reads_what_was_acked
             the_epoch_names_the_log
             a_ping_is_answered
+            every_kind_of_entry_comes_back_as_it_went
+            pages_show_messages_as_changes_left_them
+            a_deleted_message_leaves_no_content
+            a_change_is_made_once
+            n_counts_the_messages
+            handles_that_change_one_message_all_count
             answers_as_the_model_does
         }
     };
@@ -71,6 +79,19 @@ pub(super) fn room(name: &str) -> RoomId {
     RoomId::parse(name).unwrap()
 }
 
+/// The place with this seq in a log of messages alone.
+pub(super) fn at(seq: u64) -> Place {
+    Place { seq, n: seq }
+}
+
+pub(super) fn said(content: &str) -> Entry {
+    Entry::Message {
+        message_type: "text".to_owned(),
+        content: content.to_owned(),
+        reply_to: None,
+    }
+}
+
 pub(super) fn draft(sender: &str, client_msg_id: &str, content: &str) -> Draft {
     Draft {
         id: Uuid::new_v4(),
@@ -79,8 +100,7 @@ pub(super) fn draft(sender: &str, client_msg_id: &str, content: &str) -> Draft {
             name: format!("{sender}'s name"),
         },
         client_msg_id: client_msg_id.to_owned(),
-        kind: "text".to_owned(),
-        content: content.to_owned(),
+        entry: said(content),
         timestamp_ms: 1_795_000_000_123,
     }
 }

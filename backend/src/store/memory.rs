@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::{Appended, History, Page, Store, StoreError};
-use crate::chat::message::{Draft, Message};
+use crate::chat::fold;
+use crate::chat::message::{Draft, Entry, Message, Place};
 use crate::chat::room::RoomId;
 
 /// When this much is kept, the store refuses like a full disk: 256 MiB leaves room for the rest of a small machine.
@@ -90,9 +91,12 @@ impl Logs {
             )));
         }
         self.bytes = bytes;
-        let message = draft.placed(room, log.messages.len() as u64 + 1);
+        let tail = log.messages.last().map_or(Place::default(), Message::place);
+        let place = tail.next(&draft.entry);
+        let message = draft.placed(room, place);
         log.places.insert(key, log.messages.len());
         log.messages.push(message.clone());
+        log.fold(&message);
         Ok(Appended {
             message,
             duplicate: false,
@@ -100,17 +104,39 @@ impl Logs {
     }
 }
 
+impl Log {
+    fn fold(&mut self, change: &Message) {
+        let Some(ref_seq) = change.entry.ref_seq() else {
+            return;
+        };
+        // Seqs are places from 1.
+        let place = usize::try_from(ref_seq.saturating_sub(1)).unwrap_or(usize::MAX);
+        let Some(target) = self.messages.get_mut(place) else {
+            return;
+        };
+        fold::apply(target, change);
+        if target.marks.deleted_at_ms.is_none() {
+            return;
+        }
+        for message in &mut self.messages {
+            let is_about = message.entry.ref_seq() == Some(ref_seq);
+            if let (true, Entry::Edit { content, .. }) = (is_about, &mut message.entry) {
+                content.clear();
+            }
+        }
+    }
+}
+
 fn cost_bytes(draft: &Draft) -> usize {
     let Draft {
         sender,
         client_msg_id,
-        kind,
-        content,
+        entry,
         ..
     } = draft;
     // Sender and client id are kept twice: in the message and in the key.
     let texts = 2 * (sender.id.len() + client_msg_id.len()) + sender.name.len();
-    MESSAGE_OVERHEAD_BYTES + texts + kind.len() + content.len()
+    MESSAGE_OVERHEAD_BYTES + texts + entry.bytes()
 }
 
 /// The part of a log of `len` messages (seq 1 to `len`) that a page shows, and whether more lies behind it.
@@ -153,6 +179,7 @@ impl Store for MemoryStore {
             messages: messages.get(range).unwrap_or_default().to_vec(),
             first_seq: messages.first().map_or(0, |message| message.seq),
             last_seq: messages.last().map_or(0, |message| message.seq),
+            last_n: messages.last().map_or(0, |message| message.n),
             has_more,
             epoch: self.epoch.clone(),
         })

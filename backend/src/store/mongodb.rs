@@ -21,6 +21,7 @@ use log::Log;
 
 mod append;
 mod batch;
+mod fold;
 mod log;
 mod row;
 #[cfg(test)]
@@ -37,6 +38,9 @@ const POOL_CONNECTIONS_MAX: u32 = 32;
 
 /// The longest a caller waits for an outcome; then it is unknown.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// The longest that those who changed a message wait until it shows that. Readers finish what is left.
+const FOLD_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// A store in MongoDB. The connection is shared; share the store in an `Arc`.
 pub struct MongoStore {
@@ -109,6 +113,23 @@ impl MongoStore {
         append::append(&log, batch).await
     }
 
+    /// Before a change is answered, its message shows it. What cannot be done now is stored all the same, and done by the next reader.
+    async fn show_changes(&self, room: &RoomId, targets: Vec<i64>) {
+        if targets.is_empty() {
+            return;
+        }
+        let fold = async {
+            let log = self.log().await?;
+            fold::fold_targets(&log, room, targets).await
+        };
+        let why = match timeout(FOLD_TIME_MAX, fold).await {
+            Ok(Ok(())) => return,
+            Ok(Err(why)) => why,
+            Err(_) => self.too_late(),
+        };
+        tracing::debug!(%room, %why, "changes are left to the next reader");
+    }
+
     /// Whoever wiped or restored the database took the indexes and our idea of each tail with it: the log is opened anew.
     async fn check(&self) -> Result<(), StoreError> {
         let log = self.log().await?;
@@ -148,6 +169,7 @@ impl Store for MongoStore {
                 Err(_) => Err(self.too_late()),
             }
         };
+        self.show_changes(room, batch.targets()).await;
         batch.into_outcomes(ended.err())
     }
 

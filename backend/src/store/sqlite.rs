@@ -13,6 +13,7 @@ use crate::chat::message::Draft;
 use crate::chat::room::RoomId;
 use crate::sqlite::{self, OpenFile, Options, Worker, ask};
 
+mod fold;
 mod reader;
 mod row;
 mod schema;
@@ -40,6 +41,7 @@ impl SqliteStore {
 
     fn open_with(path: &Path, options: Options) -> Result<Self, StoreError> {
         let mut connection = sqlite::open(path, options, schema::TABLES)?;
+        schema::upgrade(&mut connection)?;
         schema::ensure_epoch(&mut connection)?;
         let reader = Worker::start("store-reader", sqlite::open_reader(path, options)?)?;
         Ok(Self {

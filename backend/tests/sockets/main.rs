@@ -8,6 +8,7 @@
 )]
 
 mod bad_input;
+mod changes;
 mod chat;
 mod client;
 mod http;

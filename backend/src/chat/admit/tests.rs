@@ -8,13 +8,17 @@ fn limits() -> Limits {
         rooms_per_socket_max: 10,
         page_messages_max: 200,
         join_messages_default: 50,
+        edit_window: std::time::Duration::from_secs(60),
+        reactions_per_message_max: 3,
+        emojis_per_message_max: 2,
     }
 }
 
 fn wish(content: &str) -> Wish {
     Wish {
         content: content.to_owned(),
-        kind: None,
+        message_type: None,
+        reply_to: None,
         client_msg_id: None,
     }
 }
@@ -45,7 +49,12 @@ fn refused(wish: Wish, code: Code) {
 #[test]
 fn a_plain_wish_gets_the_defaults() {
     let draft = admit_one(wish("hi"), true).unwrap();
-    assert_eq!(draft.kind, "text");
+    let said = Entry::Message {
+        message_type: "text".to_owned(),
+        content: "hi".to_owned(),
+        reply_to: None,
+    };
+    assert_eq!(draft.entry, said);
     assert_eq!(draft.client_msg_id, draft.id.to_string());
     assert_eq!(draft.timestamp_ms, 1_700_000_000_000);
 }
@@ -65,14 +74,14 @@ fn texts_have_bounds() {
     assert!(admit_one(wish(&"x".repeat(16)), true).is_ok());
     refused(
         Wish {
-            kind: Some(String::new()),
+            message_type: Some(String::new()),
             ..wish("hi")
         },
         Code::BadRequest,
     );
     refused(
         Wish {
-            kind: Some("a\nb".to_owned()),
+            message_type: Some("a\nb".to_owned()),
             ..wish("hi")
         },
         Code::BadRequest,

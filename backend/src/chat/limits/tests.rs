@@ -10,6 +10,9 @@ fn limits(messages_per_second_max: u32, messages_burst_max: u32) -> Limits {
         rooms_per_socket_max: 10,
         page_messages_max: 200,
         join_messages_default: 50,
+        edit_window: Duration::from_secs(60),
+        reactions_per_message_max: 3,
+        emojis_per_message_max: 2,
     }
 }
 

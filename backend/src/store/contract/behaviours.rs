@@ -6,8 +6,8 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use uuid::Uuid;
 
-use super::{Fixture, append, draft, drafts, model, room, seqs, walk_back, walk_forth};
-use crate::chat::message::Message;
+use super::{Fixture, append, at, draft, drafts, model, room, seqs, walk_back, walk_forth};
+use crate::chat::message::{Entry, Message};
 use crate::store::{Appended, Page, Store};
 
 pub(in crate::store) async fn appends_keep_the_order_of_the_batch(fixture: &impl Fixture) {
@@ -19,7 +19,7 @@ pub(in crate::store) async fn appends_keep_the_order_of_the_batch(fixture: &impl
         .into_iter()
         .zip(1..)
         .map(|(draft, seq)| Appended {
-            message: draft.placed(&lobby, seq),
+            message: draft.placed(&lobby, at(seq)),
             duplicate: false,
         })
         .collect();
@@ -189,7 +189,7 @@ pub(in crate::store) async fn an_append_that_was_dropped_can_be_sent_again(fixtu
     assert_eq!(seqs(&messages), whole);
     let texts: HashSet<&str> = messages
         .iter()
-        .map(|message| message.content.as_str())
+        .map(|message| message.entry.text())
         .collect();
     assert_eq!(texts.len(), whole.len(), "each is there once");
 }
@@ -220,10 +220,17 @@ pub(in crate::store) async fn texts_come_back_as_they_went(fixture: &impl Fixtur
             text,
         );
         sent.sender.name = format!("{text:.20}");
-        sent.kind = format!("{text:.20}");
+        sent.entry = Entry::Message {
+            message_type: format!("{text:.20}"),
+            content: text.to_owned(),
+            reply_to: None,
+        };
         sent.timestamp_ms = i64::try_from(n).unwrap() - 3;
         let stored = append(&*store, &here, vec![sent.clone()]).await;
-        assert_eq!(stored[0].message, sent.clone().placed(&here, n as u64 + 1));
+        assert_eq!(
+            stored[0].message,
+            sent.clone().placed(&here, at(n as u64 + 1))
+        );
         assert!(append(&*store, &here, vec![sent]).await[0].duplicate);
         let page = store.page(&here, Page::Latest { limit: 1 }).await.unwrap();
         assert_eq!(page.messages, [stored[0].message.clone()]);

@@ -19,12 +19,13 @@ pub(in crate::store) async fn an_empty_room_is_an_empty_page(fixture: &impl Fixt
             messages,
             first_seq,
             last_seq,
+            last_n,
             has_more,
             epoch,
         } = store.page(&room("nobody"), page).await.unwrap();
         assert_eq!(
-            (messages, first_seq, last_seq, has_more),
-            (vec![], 0, 0, false)
+            (messages, first_seq, last_seq, last_n, has_more),
+            (vec![], 0, 0, 0, false)
         );
         assert!(!epoch.is_empty());
     }

@@ -4,8 +4,8 @@
 
 use std::collections::VecDeque;
 
-use super::row::Row;
-use crate::chat::message::{Draft, Message};
+use super::row::{self, Row};
+use crate::chat::message::{Draft, Message, Place};
 use crate::chat::room::RoomId;
 use crate::store::{Appended, StoreError};
 
@@ -45,22 +45,20 @@ impl Batch {
     }
 
     /// The documents to insert behind `tail`.
-    pub(super) fn rows(&self, tail: u64) -> Result<Vec<Row>, StoreError> {
-        let tail = i64::try_from(tail)
-            .map_err(|_| StoreError::Broken(format!("seq {tail} is out of range")))?;
-        Ok(self
-            .pending()
-            .zip(tail + 1..)
-            .map(|(draft, seq)| Row::new(&self.room, seq, draft))
-            .collect())
+    pub(super) fn rows(&self, mut tail: Place) -> Result<Vec<Row>, StoreError> {
+        self.pending()
+            .map(|draft| {
+                tail = tail.next(&draft.entry);
+                Row::new(&draft.clone().placed(&self.room, tail))
+            })
+            .collect()
     }
 
     /// The first `count` pending drafts were stored behind `tail`. Answers the new tail.
-    pub(super) fn stored(&mut self, count: usize, tail: u64) -> u64 {
-        let mut seq = tail;
+    pub(super) fn stored(&mut self, count: usize, mut tail: Place) -> Place {
         for (place, draft) in self.pending.drain(..count.min(self.pending.len())) {
-            seq += 1;
-            let message = draft.placed(&self.room, seq);
+            tail = tail.next(&draft.entry);
+            let message = draft.placed(&self.room, tail);
             settle(
                 &mut self.outcomes,
                 place,
@@ -70,7 +68,7 @@ impl Batch {
                 }),
             );
         }
-        seq
+        tail
     }
 
     /// These messages exist. Every pending draft that is one of them is settled; answers whether the first one was.
@@ -111,6 +109,16 @@ impl Batch {
         self.uncertain = true;
     }
 
+    /// The messages that the settled drafts are about.
+    pub(super) fn targets(&self) -> Vec<i64> {
+        self.outcomes
+            .iter()
+            .filter_map(|outcome| outcome.as_ref()?.as_ref().ok())
+            .filter_map(|appended| appended.message.entry.ref_seq())
+            .map(row::cursor)
+            .collect()
+    }
+
     /// What is still pending ends with `why`.
     pub(super) fn into_outcomes(
         self,
@@ -143,7 +151,7 @@ fn settle(
 mod tests {
     use super::{Appended, Batch, StoreError};
     use crate::chat::message::Message;
-    use crate::store::contract::{draft, drafts, room};
+    use crate::store::contract::{at, draft, drafts, room};
 
     /// `seq` or `seq d` for a duplicate, `-` for an error, in the order of the drafts.
     fn places(batch: Batch) -> String {
@@ -169,7 +177,7 @@ mod tests {
 
     fn seqs(batch: &Batch, tail: u64) -> Vec<i64> {
         batch
-            .rows(tail)
+            .rows(at(tail))
             .unwrap()
             .iter()
             .map(|row| row.seq)
@@ -177,14 +185,14 @@ mod tests {
     }
 
     fn stored(sender: &str, client_msg_id: &str, seq: u64) -> Message {
-        draft(sender, client_msg_id, "before").placed(&room("lobby"), seq)
+        draft(sender, client_msg_id, "before").placed(&room("lobby"), at(seq))
     }
 
     #[test]
     fn a_batch_is_stored_behind_the_tail() {
         let mut batch = Batch::new(room("lobby"), drafts("ann", 3));
         assert_eq!(seqs(&batch, 7), [8, 9, 10]);
-        assert_eq!(batch.stored(usize::MAX, 7), 10);
+        assert_eq!(batch.stored(usize::MAX, at(7)), at(10));
         assert!(batch.is_done());
         assert_eq!(places(batch), "8 9 10");
     }
@@ -192,9 +200,9 @@ mod tests {
     #[test]
     fn what_a_rival_pushed_back_is_stored_further_on() {
         let mut batch = Batch::new(room("lobby"), drafts("ann", 3));
-        assert_eq!(batch.stored(1, 7), 8);
+        assert_eq!(batch.stored(1, at(7)), at(8));
         assert_eq!(seqs(&batch, 20), [21, 22]);
-        batch.stored(usize::MAX, 20);
+        batch.stored(usize::MAX, at(20));
         assert_eq!(places(batch), "8 21 22");
     }
 
@@ -207,7 +215,7 @@ mod tests {
         );
         assert!(batch.found(&[stored("ann", "ann-0", 1), stored("bob", "ann-1", 2)]));
         assert_eq!(seqs(&batch, 7), [8, 9]);
-        batch.stored(usize::MAX, 7);
+        batch.stored(usize::MAX, at(7));
         assert_eq!(places(batch), "1d 8 3d 9");
     }
 
@@ -216,15 +224,15 @@ mod tests {
         let again = draft("ann", "ann-0", "again");
         let first = drafts("ann", 1);
         let mut batch = Batch::new(room("lobby"), [first.clone(), vec![again]].concat());
-        batch.stored(1, 7);
-        assert!(batch.found(&[first[0].clone().placed(&room("lobby"), 8)]));
+        batch.stored(1, at(7));
+        assert!(batch.found(&[first[0].clone().placed(&room("lobby"), at(8))]));
         assert_eq!(places(batch), "8 8d");
     }
 
     #[test]
     fn after_an_unknown_outcome_our_own_message_is_no_duplicate() {
         let sent = drafts("ann", 2);
-        let kept = sent[0].clone().placed(&room("lobby"), 8);
+        let kept = sent[0].clone().placed(&room("lobby"), at(8));
         let mut batch = Batch::new(room("lobby"), sent);
         batch.set_uncertain();
         assert!(batch.found(&[kept, stored("ann", "ann-1", 3)]));
@@ -234,9 +242,9 @@ mod tests {
     #[test]
     fn an_end_before_time_is_an_error_for_the_open_ones_alone() {
         let mut batch = Batch::new(room("lobby"), drafts("ann", 4));
-        batch.stored(1, 0);
+        batch.stored(1, at(0));
         batch.refuse_first(StoreError::Broken("no".to_owned()));
-        batch.stored(1, 1);
+        batch.stored(1, at(1));
         assert_eq!(places(batch), "1 - 2 -");
     }
 }

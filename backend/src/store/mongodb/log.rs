@@ -15,8 +15,9 @@ use uuid::Uuid;
 
 use super::append;
 use super::batch::Batch;
+use super::fold;
 use super::row::{self, Row};
-use crate::chat::message::Message;
+use crate::chat::message::{Message, Place};
 use crate::chat::room::RoomId;
 use crate::store::{History, Page, StoreError};
 
@@ -33,8 +34,8 @@ const TAILS_MAX: usize = 10_000;
 #[derive(Debug)]
 pub(super) struct Log {
     pub(super) messages: Collection<Row>,
-    /// The same documents, for their seq alone.
-    ends: Collection<Document>,
+    /// The same documents, for some of their fields.
+    pub(super) documents: Collection<Document>,
     /// The same, read without waiting for a majority: only to guess the tail, which the index verifies.
     guesses: Collection<Document>,
     meta: Collection<Document>,
@@ -42,11 +43,11 @@ pub(super) struct Log {
     pub(super) tails: Tails,
 }
 
-/// The newest seq of each room as this process last knew it; none = to be read. Whoever appends holds the room's lock.
+/// The newest place of each room as this process last knew it; none = to be read. Whoever appends holds the room's lock.
 #[derive(Debug, Default)]
 pub(super) struct Tails(Mutex<HashMap<RoomId, Tail>>);
 
-type Tail = Arc<tokio::sync::Mutex<Option<u64>>>;
+type Tail = Arc<tokio::sync::Mutex<Option<Place>>>;
 
 impl Tails {
     pub(super) fn of(&self, room: &RoomId) -> Tail {
@@ -69,7 +70,7 @@ impl Log {
         make_indexes(&messages).await?;
         let epoch = draw_epoch(&meta).await?;
         Ok(Self {
-            ends: messages.clone_with_type(),
+            documents: messages.clone_with_type(),
             messages,
             guesses,
             meta,
@@ -92,8 +93,8 @@ impl Log {
         }))
     }
 
-    /// The newest seq of a room.
-    pub(super) async fn tail(&self, room: &RoomId) -> Result<u64, StoreError> {
+    /// The newest place of a room.
+    pub(super) async fn tail(&self, room: &RoomId) -> Result<Place, StoreError> {
         end_of(&self.guesses, room, -1).await
     }
 
@@ -115,26 +116,27 @@ impl Log {
 
     /// Ends that the page itself shows are not asked for again.
     pub(super) async fn page(&self, room: &RoomId, page: Page) -> Result<History, StoreError> {
+        fold::finish_pending(self, room).await?;
         let (messages, has_more) = self.messages(room, page).await?;
         let (shows_first, shows_last) = match page {
             Page::Latest { .. } => (!has_more, true),
             Page::Before { .. } => (!has_more, false),
             Page::After { .. } => (false, !has_more),
         };
-        let seq = |message: &Message| message.seq;
-        let (first, last) = (messages.first().map(seq), messages.last().map(seq));
-        let first_seq = match first.filter(|_| shows_first) {
-            Some(seq) => seq,
-            None => end_of(&self.ends, room, 1).await?,
+        let (first, last) = (messages.first(), messages.last());
+        let first = match first.filter(|_| shows_first) {
+            Some(message) => message.place(),
+            None => end_of(&self.documents, room, 1).await?,
         };
-        let last_seq = match last.filter(|_| shows_last) {
-            Some(seq) => seq,
-            None => end_of(&self.ends, room, -1).await?,
+        let last = match last.filter(|_| shows_last) {
+            Some(message) => message.place(),
+            None => end_of(&self.documents, room, -1).await?,
         };
         Ok(History {
             messages,
-            first_seq,
-            last_seq,
+            first_seq: first.seq,
+            last_seq: last.seq,
+            last_n: last.n,
             has_more,
             epoch: self.epoch.clone(),
         })
@@ -145,11 +147,10 @@ impl Log {
         room: &RoomId,
         page: Page,
     ) -> Result<(Vec<Message>, bool), StoreError> {
-        let cursor = |seq: u64| i64::try_from(seq).unwrap_or(i64::MAX);
         let (range, direction, limit) = match page {
             Page::Latest { limit } => (doc! { "$gt": 0_i64 }, -1, limit),
-            Page::Before { before, limit } => (doc! { "$lt": cursor(before) }, -1, limit),
-            Page::After { after, limit } => (doc! { "$gt": cursor(after) }, 1, limit),
+            Page::Before { before, limit } => (doc! { "$lt": row::cursor(before) }, -1, limit),
+            Page::After { after, limit } => (doc! { "$gt": row::cursor(after) }, 1, limit),
         };
         // One more than wanted is asked for: its presence is the answer to `has_more`.
         let wanted = limit.max(1);
@@ -203,7 +204,27 @@ async fn make_indexes(messages: &Collection<Row>) -> Result<(), StoreError> {
                 .build(),
         )
         .build();
-    match messages.create_indexes([by_seq, once]).await {
+    // What was done to a message, and what is not yet shown by one.
+    let changes = IndexModel::builder()
+        .keys(doc! { "roomId": 1, "refSeq": 1, "seq": 1 })
+        .options(
+            IndexOptions::builder()
+                .partial_filter_expression(doc! { "refSeq": { "$exists": true } })
+                .build(),
+        )
+        .build();
+    let pending = IndexModel::builder()
+        .keys(doc! { "roomId": 1, "pending": 1, "refSeq": 1 })
+        .options(
+            IndexOptions::builder()
+                .partial_filter_expression(doc! { "pending": true })
+                .build(),
+        )
+        .build();
+    match messages
+        .create_indexes([by_seq, once, changes, pending])
+        .await
+    {
         Ok(_) => Ok(()),
         Err(why) => match &*why.kind {
             ErrorKind::Command(refused) if FOREIGN_DATA.contains(&refused.code) => {
@@ -233,24 +254,25 @@ async fn draw_epoch(meta: &Collection<Document>) -> Result<String, StoreError> {
         .ok_or_else(|| StoreError::Broken("the epoch has no value".to_owned()))
 }
 
-/// The first (`direction` 1) or last (-1) seq of a room, or 0 for an empty log. Answered from the index alone.
+/// The first (`direction` 1) or last (-1) place of a room, or the default for an empty log.
 async fn end_of(
     messages: &Collection<Document>,
     room: &RoomId,
     direction: i32,
-) -> Result<u64, StoreError> {
+) -> Result<Place, StoreError> {
     let end = messages
         .find_one(doc! { "roomId": room.as_str() })
         .sort(doc! { "seq": direction })
-        .projection(doc! { "_id": 0, "seq": 1 })
+        .projection(doc! { "_id": 0, "seq": 1, "n": 1 })
         .await
         .map_err(|why| failure(&why))?;
-    match end {
-        None => Ok(0),
-        Some(end) => row::seq(end.get_i64("seq").map_err(|why| {
-            StoreError::Broken(format!("a document of `messages` is not Berth's: {why}"))
-        })?),
-    }
+    let Some(end) = end else {
+        return Ok(Place::default());
+    };
+    let seq = end.get_i64("seq").map_err(|why| {
+        StoreError::Broken(format!("a document of `messages` is not Berth's: {why}"))
+    })?;
+    row::place(seq, end.get_i64("n").ok())
 }
 
 /// Whether the cause may be gone a moment later: a connection that broke, an election.

@@ -9,6 +9,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::MongoStore;
+use crate::chat::message::{Draft, Entry};
 use crate::store::contract::{Fixture, append, draft, drafts, room, seqs, walk_forth};
 use crate::store::{Page, Store, StoreError};
 use relay::{Relay, Trouble};
@@ -109,6 +110,7 @@ async fn needs_mongo_documents_have_the_documented_shape() {
             "_id",
             "roomId",
             "seq",
+            "n",
             "kind",
             "senderId",
             "senderName",
@@ -134,7 +136,9 @@ async fn needs_mongo_documents_have_the_documented_shape() {
         [
             "_id_",
             "roomId_1_seq_1",
-            "roomId_1_senderId_1_clientMsgId_1"
+            "roomId_1_senderId_1_clientMsgId_1",
+            "roomId_1_refSeq_1_seq_1",
+            "roomId_1_pending_1_refSeq_1"
         ]
     );
     own.clear().await;
@@ -301,6 +305,89 @@ async fn needs_mongo_what_the_server_does_not_take_is_refused_alone() {
     );
     let places = [&outcomes[0], &outcomes[2]].map(|o| o.as_ref().unwrap().message.seq);
     assert_eq!(places, [1, 2]);
+    own.clear().await;
+}
+
+fn delete(client_msg_id: &str) -> Draft {
+    Draft {
+        entry: Entry::Delete { ref_seq: 1 },
+        ..draft("ann", client_msg_id, "")
+    }
+}
+
+fn edit(client_msg_id: &str, content: &str) -> Draft {
+    Draft {
+        entry: Entry::Edit {
+            ref_seq: 1,
+            content: content.to_owned(),
+        },
+        ..draft("ann", client_msg_id, "")
+    }
+}
+
+/// Whether any change waits for its message.
+async fn is_pending(own: &OwnDatabase) -> bool {
+    let messages = own.database().await.collection::<Document>("messages");
+    let pending = messages.count_documents(doc! { "pending": true }).await;
+    pending.unwrap() > 0
+}
+
+#[tokio::test]
+async fn needs_mongo_a_change_whose_writer_died_is_shown_to_the_next_reader() {
+    let own = OwnDatabase::named();
+    let lobby = room("lobby");
+    let store = own.store().await;
+    append(&store, &lobby, drafts("ann", 1)).await;
+    append(&store, &lobby, vec![edit("e1", "first")]).await;
+    assert!(!is_pending(&own).await);
+    append(&store, &lobby, vec![edit("e2", "second")]).await;
+    // As if it had died between the change and its message.
+    let messages = own.database().await.collection::<Document>("messages");
+    let stale = doc! { "$set": { "content": "first", "folded": 2_i64 } };
+    messages.update_one(doc! { "seq": 1 }, stale).await.unwrap();
+    let pending = doc! { "$set": { "pending": true } };
+    messages
+        .update_one(doc! { "seq": 3 }, pending.clone())
+        .await
+        .unwrap();
+    let shown = walk_forth(&own.store().await, &lobby, 10).await;
+    assert_eq!(shown[0].entry.text(), "second");
+    assert!(!is_pending(&own).await);
+
+    // And between a deletion and what it leaves of the edits.
+    append(&store, &lobby, vec![delete("d")]).await;
+    let undone = doc! { "$set": { "content": "second" } };
+    messages
+        .update_one(doc! { "seq": 3 }, undone)
+        .await
+        .unwrap();
+    messages
+        .update_one(doc! { "seq": 4 }, pending)
+        .await
+        .unwrap();
+    let shown = walk_forth(&own.store().await, &lobby, 10).await;
+    assert!(shown.iter().all(|message| message.entry.text().is_empty()));
+    assert!(!is_pending(&own).await);
+    own.clear().await;
+}
+
+#[tokio::test]
+async fn needs_mongo_a_log_of_the_first_version_goes_on() {
+    let own = OwnDatabase::named();
+    let lobby = room("lobby");
+    append(&own.store().await, &lobby, drafts("ann", 3)).await;
+    let messages = own.database().await.collection::<Document>("messages");
+    let without = doc! { "$unset": { "n": "" } };
+    messages.update_many(doc! {}, without).await.unwrap();
+    let store = own.store().await;
+    let further = vec![edit("e", "edited"), draft("ann", "4", "four")];
+    append(&store, &lobby, further).await;
+    let ns: Vec<u64> = walk_forth(&store, &lobby, 10)
+        .await
+        .iter()
+        .map(|message| message.n)
+        .collect();
+    assert_eq!(ns, [1, 2, 3, 3, 4]);
     own.clear().await;
 }
 

@@ -1,6 +1,6 @@
 //! Pages of a room's log.
 
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, Transaction, params};
 
 use super::{row, schema};
 use crate::chat::message::Message;
@@ -33,18 +33,12 @@ pub(super) fn page(
     if !matches!(page, Page::After { .. }) {
         messages.reverse();
     }
+    let last = row::tail(&snapshot, room)?;
     let history = History {
         messages,
-        first_seq: end(
-            &snapshot,
-            room,
-            "SELECT min(seq) FROM messages WHERE room_id = ?1",
-        )?,
-        last_seq: end(
-            &snapshot,
-            room,
-            "SELECT max(seq) FROM messages WHERE room_id = ?1",
-        )?,
+        first_seq: first_seq(&snapshot, room)?,
+        last_seq: last.seq,
+        last_n: last.n,
         has_more,
         epoch: schema::epoch(&snapshot)?,
     };
@@ -93,13 +87,10 @@ fn list(
     Ok(messages.collect::<Result<_, _>>()?)
 }
 
-/// The first or last seq, or 0 for an empty log.
-fn end(snapshot: &Transaction<'_>, room: &RoomId, sql: &str) -> Result<u64, SqliteError> {
+/// The oldest seq, or 0 for an empty log.
+fn first_seq(snapshot: &Transaction<'_>, room: &RoomId) -> Result<u64, SqliteError> {
     let seq: Option<i64> = snapshot
-        .prepare_cached(sql)?
-        .query_row([room.as_str()], |line| line.get(0))
-        .optional()?
-        .flatten();
-    let seq = seq.unwrap_or(0);
-    u64::try_from(seq).map_err(|_| SqliteError::Broken(format!("seq {seq} is negative")))
+        .prepare_cached("SELECT min(seq) FROM messages WHERE room_id = ?1")?
+        .query_row([room.as_str()], |line| line.get(0))?;
+    row::count(seq.unwrap_or(0))
 }

@@ -5,8 +5,8 @@ use uuid::Uuid;
 
 use crate::sqlite::SqliteError;
 
-/// `messages` is the log of every room. The two unique indexes are the store's promises: one message per seq, and one per
-/// `(room, sender, client_msg_id)`. `id` and the texts stay readable in the `sqlite3` shell.
+/// `messages` is the log of every room, as version 1 had it; [`upgrade`] adds the rest. `id` and the texts stay readable in the `sqlite3`
+/// shell.
 pub(super) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS meta (
     key   TEXT NOT NULL PRIMARY KEY,
@@ -25,10 +25,46 @@ CREATE TABLE IF NOT EXISTS messages (
     client_msg_id TEXT    NOT NULL,
     timestamp_ms  INTEGER NOT NULL
 ) STRICT;
+";
 
+/// What version 2 added to `messages`, for new files as well: the kinds of entries, and what changes did to a message.
+/// An `n` that is missing is the seq: until then, every entry was a message.
+const COLUMNS_OF_VERSION_2: [(&str, &str); 7] = [
+    ("n", "INTEGER"),
+    ("ref_seq", "INTEGER"),
+    ("reply_to", "INTEGER"),
+    ("subject", "TEXT"),
+    ("edited_at_ms", "INTEGER"),
+    ("deleted_at_ms", "INTEGER"),
+    ("reactions", "TEXT"),
+];
+
+/// The first two are the store's promises. The third finds what was done to a message.
+const INDEXES: &str = "
 CREATE UNIQUE INDEX IF NOT EXISTS messages_by_seq ON messages (room_id, seq);
 CREATE UNIQUE INDEX IF NOT EXISTS messages_once ON messages (room_id, sender_id, client_msg_id);
+CREATE INDEX IF NOT EXISTS messages_changes ON messages (room_id, ref_seq) WHERE ref_seq IS NOT NULL;
 ";
+
+/// Brings a file of any version to this one. Safe to run again; no row is rewritten, so it takes milliseconds however large the log.
+pub(super) fn upgrade(connection: &mut Connection) -> Result<(), SqliteError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for (name, declaration) in COLUMNS_OF_VERSION_2 {
+        let is_there: bool = transaction.query_row(
+            "SELECT count(*) FROM pragma_table_info('messages') WHERE name = ?1",
+            [name],
+            |row| row.get(0),
+        )?;
+        if !is_there {
+            transaction.execute_batch(&format!(
+                "ALTER TABLE messages ADD COLUMN {name} {declaration}"
+            ))?;
+        }
+    }
+    transaction.execute_batch(INDEXES)?;
+    transaction.commit()?;
+    Ok(())
+}
 
 /// Gives a new file its epoch. After restoring a backup, `DELETE FROM meta WHERE key = 'epoch'` makes the next start draw another.
 pub(super) fn ensure_epoch(connection: &mut Connection) -> Result<(), SqliteError> {

@@ -11,10 +11,10 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::{SqliteStore, writer};
-use crate::chat::message::Draft;
+use crate::chat::message::{Draft, Entry};
 use crate::sqlite::{self, OpenFile, Options};
 use crate::store::contract::{
-    Fixture, append, draft, drafts, room, seqs, store_contract, walk_back, walk_forth,
+    Fixture, append, draft, drafts, room, said, seqs, store_contract, walk_back, walk_forth,
 };
 use crate::store::{Page, Store, StoreError};
 
@@ -98,6 +98,62 @@ async fn everything_survives_reopening() {
             (6, false)
         ]
     );
+}
+
+/// What the first version of Berth made, with three messages in it.
+const VERSION_1: &str = "
+PRAGMA application_id = 0x42525448;
+PRAGMA user_version = 1;
+CREATE TABLE meta (key TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE messages (
+    room_id       TEXT    NOT NULL,
+    seq           INTEGER NOT NULL,
+    id            TEXT    NOT NULL,
+    kind          TEXT    NOT NULL DEFAULT 'message',
+    type          TEXT    NOT NULL,
+    content       TEXT    NOT NULL,
+    sender_id     TEXT    NOT NULL,
+    sender_name   TEXT    NOT NULL,
+    client_msg_id TEXT    NOT NULL,
+    timestamp_ms  INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX messages_by_seq ON messages (room_id, seq);
+CREATE UNIQUE INDEX messages_once ON messages (room_id, sender_id, client_msg_id);
+INSERT INTO meta VALUES ('epoch', 'the first');
+INSERT INTO messages (room_id, seq, id, type, content, sender_id, sender_name, client_msg_id, timestamp_ms)
+VALUES ('lobby', 1, '00000000-0000-0000-0000-000000000001', 'text', 'one', 'ann', 'Ann', 'c1', 1),
+       ('lobby', 2, '00000000-0000-0000-0000-000000000002', 'text', 'two', 'ann', 'Ann', 'c2', 2),
+       ('lobby', 3, '00000000-0000-0000-0000-000000000003', 'text', 'three', 'ann', 'Ann', 'c3', 3);
+";
+
+#[tokio::test]
+async fn a_file_of_the_first_version_goes_on() {
+    let fixture = OwnFile::fresh().await;
+    Connection::open(fixture.path())
+        .unwrap()
+        .execute_batch(VERSION_1)
+        .unwrap();
+    let lobby = room("lobby");
+    let edit = Draft {
+        entry: Entry::Edit {
+            ref_seq: 2,
+            content: "zwei".to_owned(),
+        },
+        ..draft("ann", "e", "")
+    };
+    // Also two at once, as after an update of a whole host.
+    let handles = [fixture.open().await, fixture.open().await];
+    append(&*handles[0], &lobby, vec![edit, draft("ann", "c4", "four")]).await;
+    assert!(append(&*handles[1], &lobby, vec![draft("ann", "c1", "again")]).await[0].duplicate);
+    let history = handles[1]
+        .page(&lobby, Page::Latest { limit: 10 })
+        .await
+        .unwrap();
+    let texts: Vec<&str> = history.messages.iter().map(|m| m.entry.text()).collect();
+    assert_eq!(texts, ["one", "zwei", "three", "zwei", "four"]);
+    let ns: Vec<u64> = history.messages.iter().map(|m| m.n).collect();
+    assert_eq!(ns, [1, 2, 3, 3, 4]);
+    assert_eq!((history.last_n, history.epoch.as_str()), (4, "the first"));
 }
 
 #[tokio::test]
@@ -190,7 +246,7 @@ async fn a_batch_too_big_for_the_disk_does_not_take_others_with_it() {
     let store = Arc::new(store);
     let (small, big) = (room("small"), room("big"));
     let flood = drafts("ann", 20).into_iter().map(|d| Draft {
-        content: "x".repeat(50_000),
+        entry: said(&"x".repeat(50_000)),
         ..d
     });
     let (first, refused, second) = tokio::join!(

@@ -5,7 +5,7 @@
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use tokio::sync::{mpsc, oneshot};
 
-use super::row;
+use super::{fold, row};
 use crate::chat::message::{Draft, Message};
 use crate::chat::room::RoomId;
 use crate::sqlite::{OpenFile, QUEUE_JOBS_MAX, SqliteError, spawn};
@@ -89,16 +89,18 @@ fn append(
     room: &RoomId,
     drafts: &[Draft],
 ) -> Result<Vec<Appended>, SqliteError> {
-    let mut next = tail(transaction, room)? + 1;
+    let mut tail = row::tail(transaction, room)?;
     let mut appended = Vec::with_capacity(drafts.len());
     for draft in drafts {
-        if insert(transaction, room, next, draft)? {
-            let message = draft.clone().placed(room, seq(next)?);
+        let place = tail.next(&draft.entry);
+        let message = draft.clone().placed(room, place);
+        if insert(transaction, &message)? {
+            fold::fold(transaction, &message)?;
             appended.push(Appended {
                 message,
                 duplicate: false,
             });
-            next += 1;
+            tail = place;
         } else {
             let message = stored(transaction, room, draft)?;
             appended.push(Appended {
@@ -110,36 +112,31 @@ fn append(
     Ok(appended)
 }
 
-fn tail(transaction: &Transaction<'_>, room: &RoomId) -> Result<i64, SqliteError> {
-    let tail: Option<i64> = transaction
-        .prepare_cached("SELECT max(seq) FROM messages WHERE room_id = ?1")?
-        .query_row([room.as_str()], |line| line.get(0))?;
-    Ok(tail.unwrap_or(0))
-}
-
 /// Answers false when the sender's client id is taken. A taken seq is not forgiven: under the write lock it cannot happen.
-fn insert(
-    transaction: &Transaction<'_>,
-    room: &RoomId,
-    seq: i64,
-    draft: &Draft,
-) -> Result<bool, SqliteError> {
+fn insert(transaction: &Transaction<'_>, message: &Message) -> Result<bool, SqliteError> {
     let mut statement = transaction.prepare_cached(
         "INSERT INTO messages
-           (room_id, seq, id, type, content, sender_id, sender_name, client_msg_id, timestamp_ms)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+           (room_id, seq, n, id, kind, type, content, ref_seq, reply_to, subject,
+            sender_id, sender_name, client_msg_id, timestamp_ms)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
          ON CONFLICT (room_id, sender_id, client_msg_id) DO NOTHING",
     )?;
+    let parts = row::Parts::from(&message.entry);
     let rows = statement.execute(params![
-        room.as_str(),
-        seq,
-        draft.id.to_string(),
-        draft.kind,
-        draft.content,
-        draft.sender.id,
-        draft.sender.name,
-        draft.client_msg_id,
-        draft.timestamp_ms,
+        message.room.as_str(),
+        row::cursor(message.seq),
+        row::cursor(message.n),
+        message.id.to_string(),
+        message.entry.kind(),
+        parts.entry_type,
+        parts.content,
+        parts.ref_seq,
+        parts.reply_to,
+        parts.subject,
+        message.sender.id,
+        message.sender.name,
+        message.client_msg_id,
+        message.timestamp_ms,
     ])?;
     Ok(rows == 1)
 }
@@ -161,8 +158,4 @@ fn stored(
         )
         .optional()?;
     message.ok_or_else(|| SqliteError::Broken("a message both exists and does not".to_owned()))
-}
-
-fn seq(stored: i64) -> Result<u64, SqliteError> {
-    u64::try_from(stored).map_err(|_| SqliteError::Broken(format!("seq {stored} is negative")))
 }
