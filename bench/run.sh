@@ -4,6 +4,7 @@
 #   bench/run.sh                               everything, at least 5 rounds: under 15 minutes on 2 cores, after the build
 #   bench/run.sh --quick                       under 2 minutes: shows that it works and roughly where things are
 #   bench/run.sh --only ROW …                  bench/run.sh --help lists the rows
+#   bench/run.sh --profile                     where the CPU goes: system calls, the kernel's share, functions
 #   bench/run.sh --json FILE --svg FILE        the same as data, and as the chart of the README
 #
 # Debian: apt-get install nginx-light haproxy openssl. Leave the machine alone meanwhile.

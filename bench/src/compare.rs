@@ -1,9 +1,11 @@
 //! Berth beside nginx, HAProxy and Envoy: the same backend, the same clients, equal settings, in interleaved rounds.
 
 mod chart;
+mod judge;
 mod machine;
 mod measure;
 mod median;
+mod profile;
 mod program;
 mod proxies;
 mod results;
@@ -16,10 +18,12 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 
+use judge::{Field, Row};
 use measure::Bench;
+use profile::Profiles;
 use proxies::Contender;
 use results::Results;
-use rows::{ROWS, Row, Scenario};
+use rows::{ROWS, Scenario};
 
 pub struct Wish {
     /// Short runs and fewer of them: it shows that everything works and roughly where things are.
@@ -29,15 +33,15 @@ pub struct Wish {
     pub only: Vec<String>,
     pub berth: PathBuf,
     pub backend: PathBuf,
+    pub floor: PathBuf,
+    /// Where Envoy is, if it is not on the `PATH`.
+    pub envoy: Option<PathBuf>,
     /// How this was called, for whoever wants to do it again.
     pub command: String,
 }
 
-/// Runnable tasks before the start above which somebody else was at work.
-const LOAD_MAX: f64 = 0.7;
-
-/// What every contender gave in every round, by metric.
-type Samples = BTreeMap<(Contender, &'static str), Vec<f64>>;
+/// What each of those who are compared gave in every round, by row.
+type Samples = BTreeMap<(&'static str, &'static str), Vec<f64>>;
 
 /// Measures everything that is wished for, and says on stderr what it is at.
 ///
@@ -46,29 +50,60 @@ type Samples = BTreeMap<(Contender, &'static str), Vec<f64>>;
 pub fn compare(wish: &Wish) -> anyhow::Result<Results> {
     let rows = wanted(&wish.only)?;
     let mut bench = Bench::start(wish)?;
-    let machine = machine::facts(&bench.contenders, wish)?;
-    if machine.load_before > LOAD_MAX {
-        bench.note("the machine was busy: these numbers are not to be quoted".to_owned());
+    let versions = bench.contenders.iter();
+    let machine = machine::facts(versions.map(|one| (one.name(), one.version(wish))))?;
+    if let Some(note) = machine.is_busy() {
+        bench.note(note);
     }
     let mut samples = Samples::new();
     for scenario in Scenario::ALL {
-        if !rows.iter().any(|row| row.scenario == scenario) {
+        if !rows.iter().any(|row| row.group == scenario.name()) {
             continue;
         }
         if let Err(reason) = bench.run(scenario, &mut samples) {
             bench.note(format!("{}: skipped: {reason:#}", scenario.name()));
         }
     }
-    let rows = rows
-        .into_iter()
-        .map(|row| row.judge(&bench.contenders, &samples))
-        .collect();
+    let columns: Vec<&str> = bench.contenders.iter().map(|one| one.name()).collect();
+    let others = [Contender::Nginx, Contender::Haproxy].map(Contender::name);
+    let field = Field {
+        columns: &columns,
+        others: &others,
+    };
+    let rows = rows.into_iter().map(|row| row.judge(&field, &samples));
     Ok(Results {
+        rows: rows.collect(),
+        others: others.into(),
+        columns,
         machine,
         command: wish.command.clone(),
         is_quick: wish.is_quick,
         notes: bench.notes,
-        rows,
+    })
+}
+
+/// Looks where the CPU of an exchange goes, for each proxy and for the floor.
+///
+/// # Errors
+/// When the backend or a proxy cannot be run.
+pub fn profile(wish: &Wish) -> anyhow::Result<Profiles> {
+    let rows = wanted(&wish.only)?;
+    let mut bench = Bench::start(wish)?;
+    let mut seen = Vec::new();
+    for scenario in Scenario::ALL {
+        let is_wanted = if wish.only.is_empty() {
+            profile::UNASKED.contains(&scenario)
+        } else {
+            rows.iter().any(|row| row.group == scenario.name())
+        };
+        if is_wanted {
+            seen.extend(bench.profile(scenario)?);
+        }
+    }
+    Ok(Profiles {
+        command: wish.command.clone(),
+        notes: bench.notes,
+        seen,
     })
 }
 

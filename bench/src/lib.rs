@@ -6,6 +6,7 @@ pub mod backend;
 mod clock;
 pub mod compare;
 pub mod descriptors;
+pub mod floor;
 pub mod frame;
 mod handshake;
 mod head;

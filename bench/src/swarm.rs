@@ -5,6 +5,7 @@
 
 mod channel;
 mod drive;
+mod h2;
 mod http;
 mod idle;
 mod meter;
@@ -17,6 +18,7 @@ mod target;
 mod websocket;
 
 pub use drive::{Plan, Session, run};
+pub use h2::H2;
 pub use http::Http;
 pub use idle::{IdlePlan, Kind, idle};
 pub use report::{Cpu, IdleReport, Latency, Memory, Report, RoomReport};

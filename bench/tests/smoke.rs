@@ -6,12 +6,15 @@
 )]
 
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::Command;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use berth_bench::backend;
-use berth_bench::swarm::{self, Echo, Fresh, Http, IdlePlan, Kind, Plan, Report, Session, Target};
+use berth_bench::swarm::{
+    self, Echo, Fresh, H2, Http, IdlePlan, Kind, Plan, Report, Session, Target,
+};
 use berth_bench::watch::Watch;
 
 /// Serves until the test program ends.
@@ -23,8 +26,7 @@ fn backend() -> SocketAddr {
 }
 
 fn run<S: Session>(target: &Target, plan: Plan) -> Report {
-    let watch = Watch::new(vec![std::process::id()]);
-    swarm::run::<S>(target, &plan, &watch).unwrap()
+    swarm::run::<S>(target, &plan, &Watch::default()).unwrap()
 }
 
 fn total(total: u64) -> Plan {
@@ -40,7 +42,69 @@ fn check(report: &Report, done: u64) {
     assert_eq!(report.failed(), 0, "{report:?}");
     assert_eq!((report.done, report.latency.samples), (done, done));
     assert!(report.latency.p50_us > 0.0 && report.latency.p50_us <= report.latency.max_us);
-    assert!(report.cpu.unwrap().us_per_exchange > 0.0);
+}
+
+/// A program, because the threads of these tests end, and take with them what they spent.
+#[test]
+fn what_a_watched_program_spends_is_counted_by_exchange() {
+    let address = free_address();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_berth-bench-backend"))
+        .arg("--listen")
+        .arg(address.to_string())
+        .spawn()
+        .unwrap();
+    let watch = Watch::new(vec![program.id()]);
+    let deadline = clock() + Duration::from_secs(10);
+    while TcpStream::connect(address).is_err() {
+        assert!(clock() < deadline, "it does not listen");
+        thread::yield_now();
+    }
+    let report = swarm::run::<Http>(&Target::new(address, "/"), &total(300), &watch);
+    program.kill().unwrap();
+    program.wait().unwrap();
+    let report = report.unwrap();
+    check(&report, 300);
+    let cpu = report.cpu.unwrap();
+    assert!(cpu.us_per_exchange > 0.0 && cpu.total_ms > 0.0, "{cpu:?}");
+}
+
+fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap()
+}
+
+#[allow(clippy::disallowed_methods, reason = "a deadline of a test")]
+fn clock() -> Instant {
+    Instant::now()
+}
+
+#[test]
+fn http_2_requests_are_answered() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || answer_h2(listener));
+    check(&run::<H2>(&Target::new(address, "/"), total(200)), 200);
+}
+
+/// 100 bytes for every request, by prior knowledge.
+fn answer_h2(listener: TcpListener) {
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = { runtime }.enable_all().build().unwrap();
+    runtime.block_on(async {
+        listener.set_nonblocking(true).unwrap();
+        let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            tokio::spawn(async {
+                let mut connection = h2::server::handshake(stream).await.unwrap();
+                while let Some(Ok((_, mut respond))) = connection.accept().await {
+                    let head = http::Response::new(());
+                    let mut body = respond.send_response(head, false).unwrap();
+                    body.send_data(vec![b'b'; 100].into(), true).unwrap();
+                }
+            });
+        }
+    });
 }
 
 #[test]

@@ -15,6 +15,9 @@ struct Cli {
     /// Short runs: under 2 minutes instead of 15.
     #[arg(long)]
     quick: bool,
+    /// Instead of the table: where the CPU of an exchange goes, by system calls and by functions. Needs perf.
+    #[arg(long, conflicts_with_all = ["quick", "rounds", "svg"])]
+    profile: bool,
     /// Only this row or group of rows; may be repeated.
     #[arg(long, value_name = "ROW")]
     only: Vec<String>,
@@ -28,6 +31,9 @@ struct Cli {
     /// Default: the one built beside this program.
     #[arg(long, value_name = "PROGRAM")]
     berth: Option<PathBuf>,
+    /// Where Envoy is, if it is not on the PATH.
+    #[arg(long, env = "ENVOY", value_name = "PROGRAM")]
+    envoy: Option<PathBuf>,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -36,17 +42,28 @@ fn main() -> anyhow::Result<ExitCode> {
     let beside = |name: &str| here.parent().map(|folder| folder.join(name));
     let berth = cli.berth.or_else(|| beside("berth-proxy"));
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let results = compare::compare(&Wish {
+    let wish = Wish {
         is_quick: cli.quick,
         rounds: cli.rounds.map(usize::from),
         only: cli.only,
         berth: berth.context("no folder to look in")?,
         backend: beside("berth-bench-backend").context("no folder to look in")?,
+        floor: beside("berth-bench-floor").context("no folder to look in")?,
+        envoy: cli.envoy,
         command: ["bench/run.sh".to_owned(), arguments.join(" ")]
             .join(" ")
             .trim()
             .to_owned(),
-    })?;
+    };
+    if cli.profile {
+        let profiles = compare::profile(&wish)?;
+        if let Some(file) = &cli.json {
+            compare::write(file, &profiles.to_json())?;
+        }
+        writeln!(std::io::stdout(), "{}", profiles.text())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let results = compare::compare(&wish)?;
     if let Some(file) = &cli.json {
         compare::write(file, &results.to_json())?;
     }

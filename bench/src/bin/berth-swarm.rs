@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use berth_bench::descriptors;
-use berth_bench::swarm::{self, Echo, Fresh, Http, IdlePlan, Kind, Plan, RoomPlan, Target};
+use berth_bench::swarm::{self, Echo, Fresh, H2, Http, IdlePlan, Kind, Plan, RoomPlan, Target};
 use berth_bench::watch::Watch;
 use clap::{Args, Parser, Subcommand};
 use serde::Serialize;
@@ -27,6 +27,8 @@ struct Cli {
 enum Mode {
     /// Small requests, on connections that are kept or on fresh ones.
     Http(HttpMode),
+    /// Small requests over HTTP/2, one at a time on each connection; without --tls by prior knowledge.
+    H2(H2Mode),
     /// Messages and their echoes on WebSockets that stay.
     WsEcho(WsEchoMode),
     /// WebSockets that are opened and closed. One without its first message counts as failed: lost.
@@ -51,6 +53,14 @@ struct HttpMode {
     /// Send back the first cookie that each connection gets.
     #[arg(long)]
     cookies: bool,
+}
+
+#[derive(Args)]
+struct H2Mode {
+    #[command(flatten)]
+    common: Common,
+    #[command(flatten)]
+    timing: Timing,
 }
 
 #[derive(Args)]
@@ -162,10 +172,14 @@ struct Timing {
 
 impl Common {
     fn target(&self) -> anyhow::Result<Target> {
+        self.target_speaking("http/1.1")
+    }
+
+    fn target_speaking(&self, protocol: &str) -> anyhow::Result<Target> {
         let target = Target::new(self.target, &self.path).with_sources(self.sources);
         match &self.tls {
             None => Ok(target),
-            Some(file) => target.with_tls(file),
+            Some(file) => target.with_tls(file, protocol),
         }
     }
 
@@ -192,6 +206,7 @@ fn main() -> anyhow::Result<ExitCode> {
     descriptors::raise()?;
     match Cli::parse().mode {
         Mode::Http(mode) => mode.run(),
+        Mode::H2(mode) => mode.run(),
         Mode::WsEcho(mode) => mode.run(),
         Mode::WsOpen(mode) => mode.run(),
         Mode::WsIdle(mode) => mode.run(),
@@ -208,6 +223,15 @@ impl HttpMode {
             ..self.common.plan(&self.timing)?
         };
         exchange::<Http>(&self.common, &plan)
+    }
+}
+
+impl H2Mode {
+    fn run(self) -> anyhow::Result<ExitCode> {
+        let plan = self.common.plan(&self.timing)?;
+        let target = self.common.target_speaking("h2")?;
+        let report = swarm::run::<H2>(&target, &plan, &self.common.watch())?;
+        print(&report, report.failed() == 0)
     }
 }
 

@@ -1,7 +1,7 @@
-//! The results as a picture: what each costs, as a share of what nginx takes. Plain SVG, readable on light and dark pages.
+//! The results as a picture: what each costs, as a share of what the reference takes. Plain SVG, readable on light and dark pages.
 
 use super::results::{Judged, Results};
-use super::table::{names, number};
+use super::table::number;
 
 const WIDTH: f64 = 760.0;
 const TITLE_HEIGHT: f64 = 58.0;
@@ -10,7 +10,7 @@ const BAR_STEP: f64 = 15.0;
 const GROUP_GAP: f64 = 12.0;
 /// Where bars begin: to the left stand the rows' titles.
 const LEFT: f64 = 290.0;
-/// What nginx takes is so long.
+/// What the reference takes is so long.
 const UNIT: f64 = 190.0;
 /// Longer bars are cut, and their label says so.
 const RATIO_MAX: f64 = 1.8;
@@ -21,21 +21,25 @@ const STYLE: &str = "
   .title { font-size: 15px; font-weight: 600 }
   .small { font-size: 11px; fill: #59636e }
   .berth { fill: #0969da } .nginx { fill: #8c959f } .haproxy { fill: #b7bfc7 } .envoy { fill: #d1d9e0 }
+  .node { fill: #8c959f }
+  .floor { fill: none; stroke: #59636e; stroke-dasharray: 3 2 }
   .goal { stroke: #cf222e; stroke-width: 2 }
   @media (prefers-color-scheme: dark) {
     text { fill: #e6edf3 }
     .small { fill: #9198a1 }
     .berth { fill: #4493f8 } .nginx { fill: #7d8590 } .haproxy { fill: #57606a } .envoy { fill: #3d444d }
+    .node { fill: #7d8590 } .floor { stroke: #9198a1 }
     .goal { stroke: #ff7b72 }
   }";
 
 pub(super) fn chart(results: &Results) -> String {
-    let rows: Vec<&Judged> = results.rows.iter().filter(|row| has_place(row)).collect();
-    let names = names(&results.rows);
+    let (names, reference) = (&results.columns, results.reference());
+    let rows = results.rows.iter();
+    let rows: Vec<&Judged> = rows.filter(|row| has_place(row, reference)).collect();
     let mut top = TITLE_HEIGHT;
-    let mut body = legend(&names);
+    let mut body = legend(names, reference);
     for row in &rows {
-        body += &group(row, &names, top);
+        body += &group(row, names, top);
         top += BAR_STEP * names.len() as f64 + GROUP_GAP;
     }
     let machine = &results.machine;
@@ -51,17 +55,18 @@ pub(super) fn chart(results: &Results) -> String {
     let height = top + FOOT_HEIGHT;
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" \
-         role=\"img\" aria-label=\"What Berth and others cost, relative to nginx\">\n<style>{STYLE}\n</style>\n{body}</svg>\n"
+         role=\"img\" aria-label=\"What Berth and others cost, relative to {reference}\">\n<style>{STYLE}\n</style>\n{body}</svg>\n"
     )
 }
 
-/// Costs that are there for Berth and for nginx.
-fn has_place(row: &Judged) -> bool {
-    row.is_cost && row.to_nginx.is_some_and(f64::is_finite)
+/// Costs that are there for Berth and for the reference.
+fn has_place(row: &Judged, reference: &str) -> bool {
+    let ratio = row.ratios.get(reference);
+    row.is_cost && ratio.is_some_and(|ratio| ratio.is_finite())
 }
 
-fn legend(names: &[&str]) -> String {
-    let title = "Cost relative to nginx: shorter is better";
+fn legend(names: &[&str], reference: &str) -> String {
+    let title = format!("Cost relative to {reference}: shorter is better");
     let mut text = format!("<text class=\"title\" x=\"12\" y=\"22\">{title}</text>\n");
     let mut left = 12.0;
     for name in names {
@@ -92,10 +97,10 @@ fn group(row: &Judged, names: &[&str], top: f64) -> String {
         );
     }
     // One that is off the picture would say something else.
-    let goal = row.goal_to_nginx.filter(|goal| *goal <= RATIO_MAX);
+    let goal = row.goal_to_reference.filter(|goal| *goal <= RATIO_MAX);
     for (index, name) in names.iter().enumerate() {
         let seen = row.seen.get(name);
-        let Some((value, ratio)) = seen.and_then(|seen| seen.value.zip(seen.to_nginx)) else {
+        let Some((value, ratio)) = seen.and_then(|seen| seen.value.zip(seen.to_reference)) else {
             continue;
         };
         let y = top + BAR_STEP * index as f64;
@@ -135,7 +140,7 @@ mod tests {
     fn seen(value: f64) -> Seen {
         Seen {
             value: Some(value),
-            to_nginx: Some(value / 50.0),
+            to_reference: Some(value / 50.0),
             samples: vec![value],
         }
     }
@@ -148,10 +153,9 @@ mod tests {
             unit: "µs",
             is_cost: true,
             goal: "≤ 0.80 × nginx".to_owned(),
-            goal_to_nginx: Some(0.8),
+            goal_to_reference: Some(0.8),
             is_reached: Some(true),
-            to_nginx: Some(0.7),
-            to_haproxy: None,
+            ratios: [("nginx", 0.7)].into(),
             seen: [
                 ("berth", seen(35.0)),
                 ("nginx", seen(50.0)),
@@ -163,6 +167,8 @@ mod tests {
             machine: Machine::default(),
             command: "bench/run.sh".to_owned(),
             is_quick: false,
+            columns: vec!["berth", "nginx", "envoy"],
+            others: vec!["nginx"],
             notes: Vec::new(),
             rows: vec![row],
         });

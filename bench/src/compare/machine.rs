@@ -1,18 +1,21 @@
 //! Where and with what the numbers were made.
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 
-use super::Wish;
-use super::proxies::Contender;
 use super::results::Machine;
 
-pub(super) fn facts(contenders: &[Contender], wish: &Wish) -> anyhow::Result<Machine> {
+/// How a program is asked for its version.
+pub(super) type Question = (PathBuf, &'static [&'static str]);
+
+pub(super) fn facts(
+    programs: impl Iterator<Item = (&'static str, Question)>,
+) -> anyhow::Result<Machine> {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo")?;
     let meminfo = fs::read_to_string("/proc/meminfo")?;
     let loadavg = fs::read_to_string("/proc/loadavg")?;
-    let versions = contenders.iter().filter_map(|contender| {
-        let (program, arguments) = contender.version(wish);
+    let versions = programs.filter_map(|(name, (program, arguments))| {
         let output = Command::new(program).args(arguments).output().ok()?;
         // nginx says it on stderr.
         let said = [output.stdout, output.stderr].concat();
@@ -21,7 +24,7 @@ pub(super) fn facts(contenders: &[Contender], wish: &Wish) -> anyhow::Result<Mac
             .lines()
             .next()?
             .to_owned();
-        Some((contender.name(), said))
+        Some((name, said))
     });
     Ok(Machine {
         processor: after(&cpuinfo, "model name")

@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tempfile::TempDir;
 
+use super::profile::{self, Perf, Profile};
 use super::program::{Ports, Program};
 use super::proxies::{Certificate, Contender, Flavour, Wiring};
 use super::rows::Scenario;
@@ -110,16 +111,12 @@ impl<'a> Bench<'a> {
             wish.berth.display()
         );
         let mut size = Size::new(wish);
-        let mut notes: Vec<String> = missing
+        let notes: Vec<String> = missing
             .iter()
             .map(|who| format!("{} is not installed", who.name()))
             .collect();
         let possible = usize::try_from(descriptors.saturating_sub(DESCRIPTORS_SPARE) / 2)?;
         size.idle_connections = size.idle_connections.min(possible);
-        notes.push(format!(
-            "idle rows hold {} connections; a process may have {descriptors} files open",
-            size.idle_connections
-        ));
         Ok(Self {
             wish,
             size,
@@ -150,7 +147,7 @@ impl<'a> Bench<'a> {
     /// When nobody can, or what all need is missing.
     pub(super) fn run(&mut self, scenario: Scenario, samples: &mut Samples) -> anyhow::Result<()> {
         let flavour = scenarios::flavour(scenario);
-        if flavour == Flavour::Tls {
+        if flavour.is_tls() {
             self.make_certificate()?;
         }
         let mut running = self.line_up(scenario, flavour)?;
@@ -159,6 +156,10 @@ impl<'a> Bench<'a> {
             _ => None,
         };
         let is_idle = matches!(scenario, Scenario::WsIdle | Scenario::HttpIdle);
+        if is_idle {
+            let held = self.size.idle_connections;
+            self.note(format!("idle rows hold {held} connections"));
+        }
         let rounds = if is_idle {
             self.size.idle_rounds
         } else {
@@ -178,7 +179,7 @@ impl<'a> Bench<'a> {
                 let numbers = self.measure(scenario, proxy, rate)?;
                 say(&line(scenario, round, proxy.contender, &numbers));
                 for (id, number) in numbers {
-                    let samples = samples.entry((proxy.contender, id)).or_default();
+                    let samples = samples.entry((proxy.contender.name(), id)).or_default();
                     samples.push(number);
                 }
             }
@@ -189,7 +190,9 @@ impl<'a> Bench<'a> {
     /// All that can take part, running.
     fn line_up(&mut self, scenario: Scenario, flavour: Flavour) -> anyhow::Result<Vec<Running>> {
         let mut running = Vec::new();
-        for contender in self.contenders.clone() {
+        let contenders = self.contenders.clone();
+        let takes_part = |contender: &Contender| contender.takes_part(scenario);
+        for contender in contenders.into_iter().filter(takes_part) {
             match self.launch(contender, flavour) {
                 Ok(program) => running.push(program),
                 Err(reason) => {
@@ -203,6 +206,43 @@ impl<'a> Bench<'a> {
             }
         }
         Ok(running)
+    }
+
+    /// Each proxy once under the load of a scenario, with perf beside it.
+    ///
+    /// # Errors
+    /// When nobody can take part, or the scenario has no exchanges.
+    pub(super) fn profile(&mut self, scenario: Scenario) -> anyhow::Result<Vec<Profile>> {
+        let flavour = scenarios::flavour(scenario);
+        if flavour.is_tls() {
+            self.make_certificate()?;
+        }
+        // Everything from the first exchange on is counted, as perf does.
+        self.size.warm_up = Duration::ZERO;
+        let file = self.folder.path().join("perf.data");
+        let mut seen = Vec::new();
+        for proxy in &self.line_up(scenario, flavour)? {
+            let before = proxy.watch.ticks()?;
+            let perf = Perf::counting(&proxy.watch)?;
+            let report = self.load(scenario, proxy, None)?;
+            let said = perf.stop()?;
+            let ticks = (before, proxy.watch.ticks()?);
+            let perf = Perf::sampling(&proxy.watch, &file)?;
+            self.load(scenario, proxy, None)?;
+            perf.stop()?;
+            let mut profile = Profile::new(scenario, proxy.contender, &report, ticks);
+            match profile::calls(&said, report.done) {
+                Ok(calls) => profile.calls = calls,
+                Err(reason) => self.note(format!("system calls were not counted: {reason:#}")),
+            }
+            match profile::places(&file) {
+                Ok(places) => profile.places = places,
+                Err(reason) => self.note(format!("nothing was sampled: {reason:#}")),
+            }
+            say(&profile.line());
+            seen.push(profile);
+        }
+        Ok(seen)
     }
 
     fn launch(&mut self, contender: Contender, flavour: Flavour) -> anyhow::Result<Running> {
@@ -220,7 +260,7 @@ impl<'a> Bench<'a> {
         let log = folder.join("output.log");
         let mut program = Program::start(contender.name(), command, &log)?;
         program
-            .ready(wiring.listen, flavour == Flavour::Tls)
+            .ready(wiring.listen, flavour.is_tls())
             .with_context(|| last_line(&log))?;
         Ok(Running {
             contender,

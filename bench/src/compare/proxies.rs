@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::Wish;
+use super::rows::Scenario;
 
 /// Of every proxy: this machine has two processors, and the numbers are per request.
 const THREADS: usize = 2;
@@ -22,6 +23,8 @@ pub(super) enum Contender {
     Nginx,
     Haproxy,
     Envoy,
+    /// No proxy: what the kernel alone takes for forwarding.
+    Floor,
 }
 
 /// How all of them are set up.
@@ -33,6 +36,14 @@ pub(super) enum Flavour {
     Full,
     /// Plain, behind TLS.
     Tls,
+    /// Behind TLS, for clients that choose HTTP/2.
+    H2,
+}
+
+impl Flavour {
+    pub(super) fn is_tls(self) -> bool {
+        matches!(self, Self::Tls | Self::H2)
+    }
 }
 
 /// Where everything is.
@@ -56,7 +67,13 @@ pub(super) struct Certificate {
 }
 
 impl Contender {
-    pub(super) const ALL: [Self; 4] = [Self::Berth, Self::Nginx, Self::Haproxy, Self::Envoy];
+    pub(super) const ALL: [Self; 5] = [
+        Self::Berth,
+        Self::Nginx,
+        Self::Haproxy,
+        Self::Envoy,
+        Self::Floor,
+    ];
 
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -64,13 +81,33 @@ impl Contender {
             Self::Nginx => "nginx",
             Self::Haproxy => "haproxy",
             Self::Envoy => "envoy",
+            Self::Floor => "floor",
+        }
+    }
+
+    /// Whether there is anything to compare: a floor that parses nothing knows neither cookies nor TLS.
+    pub(super) fn takes_part(self, scenario: Scenario) -> bool {
+        match scenario {
+            Scenario::Http
+            | Scenario::WsSmall
+            | Scenario::WsLarge
+            | Scenario::WsIdle
+            | Scenario::WsOpen => true,
+            Scenario::HttpFull
+            | Scenario::HttpIdle
+            | Scenario::Latency
+            | Scenario::Tls
+            | Scenario::H2 => self != Self::Floor,
         }
     }
 
     /// Where it is on this machine. Debian keeps some of them where only root looks.
     fn program(self, wish: &Wish) -> PathBuf {
-        if self == Self::Berth {
-            return wish.berth.clone();
+        match (self, &wish.envoy) {
+            (Self::Berth, _) => return wish.berth.clone(),
+            (Self::Floor, _) => return wish.floor.clone(),
+            (Self::Envoy, Some(envoy)) => return envoy.clone(),
+            (Self::Nginx | Self::Haproxy | Self::Envoy, _) => {}
         }
         let system = Path::new("/usr/sbin").join(self.name());
         if system.exists() {
@@ -83,7 +120,7 @@ impl Contender {
     pub(super) fn version(self, wish: &Wish) -> (PathBuf, &'static [&'static str]) {
         let arguments: &[&str] = match self {
             Self::Nginx | Self::Haproxy => &["-v"],
-            Self::Berth | Self::Envoy => &["--version"],
+            Self::Berth | Self::Envoy | Self::Floor => &["--version"],
         };
         (self.program(wish), arguments)
     }
@@ -104,6 +141,9 @@ impl Contender {
     /// # Errors
     /// When the file cannot be written, or this version does not know what it says.
     pub(super) fn command(self, wish: &Wish, wiring: &Wiring<'_>) -> anyhow::Result<Command> {
+        if self == Self::Floor {
+            return Ok(floor(&wish.floor, wiring));
+        }
         let file = wiring.folder.join(self.file());
         super::write(&file, &fill::configuration(self, wiring))?;
         let mut command = Command::new(self.program(wish));
@@ -130,6 +170,7 @@ impl Contender {
                     .args(["--concurrency", &threads]);
                 command.args(["--disable-hot-restart", "--log-level", "error"]);
             }
+            Self::Floor => {}
         }
         Ok(command)
     }
@@ -140,8 +181,20 @@ impl Contender {
             Self::Nginx => "nginx.conf",
             Self::Haproxy => "haproxy.cfg",
             Self::Envoy => "envoy.yaml",
+            Self::Floor => "none",
         }
     }
+}
+
+/// It has arguments instead of a file.
+fn floor(program: &Path, wiring: &Wiring<'_>) -> Command {
+    let mut command = Command::new(program);
+    command.arg("--listen").arg(wiring.listen.to_string());
+    command.arg("--threads").arg(THREADS.to_string());
+    for server in wiring.servers {
+        command.arg("--server").arg(server.to_string());
+    }
+    command
 }
 
 /// A berth-proxy that is older than a key of the file says so here.

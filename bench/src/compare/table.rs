@@ -4,11 +4,12 @@ use super::results::{Judged, Results};
 
 /// What a cell says when there is nothing to say.
 const NOTHING: &str = "-";
+/// Stands behind the ratios: it is none of those who are compared.
+const FLOOR: &str = "floor";
 
 pub(super) fn table(results: &Results) -> String {
-    let names = names(&results.rows);
-    let mut lines = vec![header(&names)];
-    lines.extend(results.rows.iter().map(|row| cells(row, &names)));
+    let mut lines = vec![header(results)];
+    lines.extend(results.rows.iter().map(|row| cells(row, results)));
     let mut text = aligned(&lines);
     let machine = &results.machine;
     text += &format!(
@@ -24,33 +25,38 @@ pub(super) fn table(results: &Results) -> String {
     text
 }
 
-/// Of those who were measured, in the order in which they are shown.
-pub(super) fn names(rows: &[Judged]) -> Vec<&'static str> {
-    let order = ["berth", "nginx", "haproxy", "envoy"];
-    let is_there = |name: &&str| rows.iter().any(|row| row.seen.contains_key(*name));
-    order.into_iter().filter(is_there).collect()
-}
-
-fn header(names: &[&str]) -> Vec<String> {
-    let start = ["what", "unit"].into_iter();
-    let end = ["× nginx", "× haproxy", "goal", ""];
-    start
-        .chain(names.iter().copied())
-        .chain(end)
-        .map(str::to_owned)
-        .collect()
-}
-
-fn cells(row: &Judged, names: &[&str]) -> Vec<String> {
-    let mut cells = vec![row.title.to_owned(), row.unit.to_owned()];
-    for name in names {
-        let value = row.seen.get(name).and_then(|seen| seen.value);
-        cells.push(value.map_or(NOTHING.to_owned(), number));
+fn header(results: &Results) -> Vec<String> {
+    let mut header = vec!["what".to_owned(), "unit".to_owned()];
+    header.extend(compared(results).map(str::to_owned));
+    header.extend(results.others.iter().map(|other| format!("× {other}")));
+    if results.columns.contains(&FLOOR) {
+        header.push(FLOOR.to_owned());
+        header.push(format!("floor × {}", results.reference()));
     }
+    header.extend(["goal".to_owned(), String::new()]);
+    header
+}
+
+fn compared(results: &Results) -> impl Iterator<Item = &'static str> {
+    let columns = results.columns.iter().copied();
+    columns.filter(|name| *name != FLOOR)
+}
+
+fn cells(row: &Judged, results: &Results) -> Vec<String> {
+    let mut cells = vec![row.title.to_owned(), row.unit.to_owned()];
+    let value = |name: &str| {
+        let value = row.seen.get(name).and_then(|seen| seen.value);
+        value.map_or(NOTHING.to_owned(), number)
+    };
     let ratio =
         |ratio: Option<f64>| ratio.map_or(NOTHING.to_owned(), |ratio| format!("{ratio:.2}"));
-    cells.push(ratio(row.to_nginx));
-    cells.push(ratio(row.to_haproxy));
+    cells.extend(compared(results).map(value));
+    let others = results.others.iter();
+    cells.extend(others.map(|other| ratio(row.ratios.get(other).copied())));
+    if results.columns.contains(&FLOOR) {
+        let floor = row.seen.get(FLOOR).and_then(|floor| floor.to_reference);
+        cells.extend([value(FLOOR), ratio(floor)]);
+    }
     cells.push(row.goal.clone());
     let mark = match (row.is_reached, row.goal.is_empty()) {
         (Some(true), _) => "reached",
@@ -100,12 +106,13 @@ fn aligned(lines: &[Vec<String>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::results::Seen;
+    use crate::compare::results::{Machine, Seen};
 
     fn row(title: &'static str, berth: f64, is_reached: Option<bool>) -> Judged {
         let seen = |value| Seen {
             value: Some(value),
-            ..Seen::default()
+            to_reference: Some(value / 50.0),
+            samples: vec![value],
         };
         Judged {
             id: "x",
@@ -113,21 +120,34 @@ mod tests {
             unit: "µs",
             is_cost: true,
             goal: "≤ 0.80 × nginx".to_owned(),
-            goal_to_nginx: Some(0.8),
+            goal_to_reference: Some(0.8),
             is_reached,
-            to_nginx: Some(berth / 50.0),
-            to_haproxy: None,
-            seen: [("berth", seen(berth)), ("nginx", seen(50.0))].into(),
+            ratios: [("nginx", berth / 50.0)].into(),
+            seen: [
+                ("berth", seen(berth)),
+                ("nginx", seen(50.0)),
+                ("floor", seen(30.0)),
+            ]
+            .into(),
         }
     }
 
     #[test]
     fn a_row_shows_values_ratios_and_whether_the_goal_is_reached() {
-        let rows = vec![
+        let rows = [
             row("small", 35.04, Some(true)),
             row("a larger one", 60.0, Some(false)),
         ];
-        let lines: Vec<Vec<String>> = rows.iter().map(|row| cells(row, &names(&rows))).collect();
+        let results = Results {
+            machine: Machine::default(),
+            command: String::new(),
+            is_quick: false,
+            columns: vec!["berth", "nginx", "floor"],
+            others: vec!["nginx", "haproxy"],
+            notes: Vec::new(),
+            rows: Vec::new(),
+        };
+        let lines: Vec<Vec<String>> = rows.iter().map(|row| cells(row, &results)).collect();
         assert_eq!(
             lines[0],
             [
@@ -137,11 +157,13 @@ mod tests {
                 "50",
                 "0.70",
                 "-",
+                "30",
+                "0.60",
                 "≤ 0.80 × nginx",
                 "reached"
             ]
         );
-        assert_eq!(lines[1][7], "MISSED");
+        assert_eq!(lines[1][9], "MISSED");
         let text = aligned(&lines);
         let columns: Vec<Option<usize>> = text.lines().map(|line| line.find("≤")).collect();
         assert_eq!(columns[0], columns[1], "{text}");

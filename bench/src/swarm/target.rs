@@ -47,11 +47,11 @@ impl Target {
         self
     }
 
-    /// Over TLS, with full handshakes only, trusting the certificates in this file.
+    /// Over TLS, with full handshakes only, trusting the certificates in this file, and speaking this protocol (as ALPN names it).
     ///
     /// # Errors
     /// When the file holds no certificate.
-    pub fn with_tls(mut self, trusted: &Path) -> anyhow::Result<Self> {
+    pub fn with_tls(mut self, trusted: &Path, protocol: &str) -> anyhow::Result<Self> {
         let mut roots = RootCertStore::empty();
         for certificate in CertificateDer::pem_file_iter(trusted)? {
             roots.add(certificate?)?;
@@ -61,9 +61,14 @@ impl Target {
             .with_root_certificates(roots)
             .with_no_client_auth();
         config.resumption = Resumption::disabled();
+        config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
         let name = ServerName::try_from(self.host.clone()).context("no name for a certificate")?;
         self.tls = Some((TlsConnector::from(Arc::new(config)), name));
         Ok(self)
+    }
+
+    pub(crate) fn is_tls(&self) -> bool {
+        self.tls.is_some()
     }
 
     pub(crate) async fn connect(&self, index: usize) -> std::io::Result<Box<dyn Stream>> {

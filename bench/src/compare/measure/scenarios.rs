@@ -9,7 +9,7 @@ use super::super::median::median;
 use super::super::proxies::{Contender, Flavour};
 use super::super::rows::Scenario;
 use super::{Bench, Numbers, Running};
-use crate::swarm::{self, Echo, Fresh, Http, IdlePlan, Kind, Plan, Report, Target};
+use crate::swarm::{self, Echo, Fresh, H2, Http, IdlePlan, Kind, Plan, Report, Target};
 
 const LARGE_MESSAGE_BYTES: usize = 64 * 1024;
 /// About what handshakes are done in a measurement.
@@ -24,7 +24,7 @@ impl Bench<'_> {
         running: &[Running],
         samples: &Samples,
     ) -> anyhow::Result<f64> {
-        let seen = samples.get(&(Contender::Nginx, "http-rate"));
+        let seen = samples.get(&(Contender::Nginx.name(), "http-rate"));
         let saturated = if let Some(rate) = seen.and_then(|rates| median(rates)) {
             rate
         } else {
@@ -57,7 +57,8 @@ impl Bench<'_> {
             | Scenario::HttpFull
             | Scenario::WsSmall
             | Scenario::WsLarge
-            | Scenario::Latency => self.plan().connections as u64,
+            | Scenario::Latency
+            | Scenario::H2 => self.plan().connections as u64,
         };
         clients * 2
     }
@@ -66,7 +67,7 @@ impl Bench<'_> {
     fn fresh(&self, proxy: &Running) -> u64 {
         match proxy.contender {
             Contender::Berth => self.size.fresh_per_round,
-            Contender::Nginx | Contender::Haproxy | Contender::Envoy => {
+            Contender::Nginx | Contender::Haproxy | Contender::Envoy | Contender::Floor => {
                 self.size.fresh_per_round / 5
             }
         }
@@ -78,43 +79,54 @@ impl Bench<'_> {
         proxy: &Running,
         rate: Option<f64>,
     ) -> anyhow::Result<Numbers> {
-        let target = Target::new(proxy.address, "/");
-        let (plan, watch) = (self.plan(), &proxy.watch);
         match scenario {
-            Scenario::Http => {
-                let report =
-                    self.valid(scenario, proxy, swarm::run::<Http>(&target, &plan, watch)?);
-                Ok(vec![
-                    ("http-cpu", cpu(&report)),
-                    ("http-rate", report.done_per_second),
-                ])
+            Scenario::WsIdle | Scenario::HttpIdle => return self.idle(scenario, proxy),
+            Scenario::WsOpen => return self.open(proxy),
+            Scenario::Tls => return self.tls(proxy),
+            Scenario::Http
+            | Scenario::HttpFull
+            | Scenario::WsSmall
+            | Scenario::WsLarge
+            | Scenario::Latency
+            | Scenario::H2 => {}
+        }
+        let report = self.load(scenario, proxy, rate)?;
+        let rate = report.done_per_second;
+        Ok(match scenario {
+            Scenario::Http => vec![("http-cpu", cpu(&report)), ("http-rate", rate)],
+            Scenario::HttpFull => vec![("http-full-cpu", cpu(&report))],
+            Scenario::WsSmall => vec![("ws-small-cpu", cpu(&report)), ("ws-small-rate", rate)],
+            Scenario::WsLarge => vec![("ws-large-cpu", cpu(&report))],
+            Scenario::H2 => vec![("h2-request-cpu", cpu(&report))],
+            Scenario::Latency => {
+                let latency = report.latency;
+                vec![
+                    ("latency-p50", latency.p50_us),
+                    ("latency-p99", latency.p99_us),
+                    ("latency-p99.9", latency.p99_9_us),
+                ]
             }
+            Scenario::WsIdle | Scenario::HttpIdle | Scenario::WsOpen | Scenario::Tls => Vec::new(),
+        })
+    }
+
+    /// The exchanges of a scenario; of one that has several kinds, the kind on connections that stay. Idle ones have none.
+    pub(super) fn load(
+        &mut self,
+        scenario: Scenario,
+        proxy: &Running,
+        rate: Option<f64>,
+    ) -> anyhow::Result<Report> {
+        let target = Target::new(proxy.address, "/");
+        let (plan, watch, chain) = (self.plan(), &proxy.watch, &self.certificate.chain);
+        let report = match scenario {
+            Scenario::Http => swarm::run::<Http>(&target, &plan, watch)?,
             Scenario::HttpFull => {
                 let plan = Plan {
                     has_cookies: true,
                     ..plan
                 };
-                let report =
-                    self.valid(scenario, proxy, swarm::run::<Http>(&target, &plan, watch)?);
-                Ok(vec![("http-full-cpu", cpu(&report))])
-            }
-            Scenario::WsSmall => {
-                let report =
-                    self.valid(scenario, proxy, swarm::run::<Echo>(&target, &plan, watch)?);
-                Ok(vec![
-                    ("ws-small-cpu", cpu(&report)),
-                    ("ws-small-rate", report.done_per_second),
-                ])
-            }
-            Scenario::WsLarge => {
-                let plan = Plan {
-                    connections: 16,
-                    message_bytes: LARGE_MESSAGE_BYTES,
-                    ..plan
-                };
-                let report =
-                    self.valid(scenario, proxy, swarm::run::<Echo>(&target, &plan, watch)?);
-                Ok(vec![("ws-large-cpu", cpu(&report))])
+                swarm::run::<Http>(&target, &plan, watch)?
             }
             Scenario::Latency => {
                 let plan = Plan {
@@ -122,19 +134,34 @@ impl Bench<'_> {
                     duration: self.size.latency_duration,
                     ..plan
                 };
-                let report =
-                    self.valid(scenario, proxy, swarm::run::<Http>(&target, &plan, watch)?);
-                let latency = report.latency;
-                Ok(vec![
-                    ("latency-p50", latency.p50_us),
-                    ("latency-p99", latency.p99_us),
-                    ("latency-p99.9", latency.p99_9_us),
-                ])
+                swarm::run::<Http>(&target, &plan, watch)?
             }
-            Scenario::WsIdle | Scenario::HttpIdle => self.idle(scenario, proxy),
-            Scenario::WsOpen => self.open(proxy),
-            Scenario::Tls => self.tls(proxy),
-        }
+            Scenario::WsSmall => swarm::run::<Echo>(&target, &plan, watch)?,
+            Scenario::WsLarge => {
+                let plan = Plan {
+                    connections: 16,
+                    message_bytes: LARGE_MESSAGE_BYTES,
+                    ..plan
+                };
+                swarm::run::<Echo>(&target, &plan, watch)?
+            }
+            Scenario::WsOpen => {
+                let target = Target::new(proxy.address, "/greet");
+                let plan = Plan {
+                    is_greeted: true,
+                    ..plan
+                };
+                swarm::run::<Fresh>(&target, &plan, watch)?
+            }
+            Scenario::Tls => {
+                swarm::run::<Http>(&target.with_tls(chain, "http/1.1")?, &plan, watch)?
+            }
+            Scenario::H2 => swarm::run::<H2>(&target.with_tls(chain, "h2")?, &plan, watch)?,
+            Scenario::WsIdle | Scenario::HttpIdle => {
+                anyhow::bail!("{} has no exchanges", scenario.name())
+            }
+        };
+        Ok(self.valid(scenario, proxy, report))
     }
 
     fn idle(&mut self, scenario: Scenario, proxy: &Running) -> anyhow::Result<Numbers> {
@@ -194,22 +221,15 @@ impl Bench<'_> {
     }
 
     fn tls(&mut self, proxy: &Running) -> anyhow::Result<Numbers> {
-        let target = Target::new(proxy.address, "/").with_tls(&self.certificate.chain)?;
-        let kept = self.plan();
+        let target = Target::new(proxy.address, "/");
+        let target = target.with_tls(&self.certificate.chain, "http/1.1")?;
         let fresh = Plan {
             is_fresh: true,
             ..self.plan()
         };
-        let fresh = self.valid(
-            Scenario::Tls,
-            proxy,
-            swarm::run::<Http>(&target, &fresh, &proxy.watch)?,
-        );
-        let kept = self.valid(
-            Scenario::Tls,
-            proxy,
-            swarm::run::<Http>(&target, &kept, &proxy.watch)?,
-        );
+        let fresh = swarm::run::<Http>(&target, &fresh, &proxy.watch)?;
+        let fresh = self.valid(Scenario::Tls, proxy, fresh);
+        let kept = self.load(Scenario::Tls, proxy, None)?;
         Ok(vec![
             ("tls-handshake-cpu", cpu(&fresh)),
             ("tls-request-cpu", cpu(&kept)),
@@ -240,6 +260,7 @@ pub(super) fn flavour(scenario: Scenario) -> Flavour {
     match scenario {
         Scenario::HttpFull => Flavour::Full,
         Scenario::Tls => Flavour::Tls,
+        Scenario::H2 => Flavour::H2,
         Scenario::Http
         | Scenario::WsSmall
         | Scenario::WsLarge

@@ -16,6 +16,7 @@ pub(super) fn configuration(contender: Contender, wiring: &Wiring<'_>) -> String
             haproxy(wiring),
         ),
         Contender::Envoy => (include_str!("../../../proxies/envoy.yaml"), envoy(wiring)),
+        Contender::Floor => ("", Vec::new()),
     };
     let numbers = [
         ("threads", THREADS),
@@ -46,7 +47,7 @@ fn berth(wiring: &Wiring<'_>) -> Vec<Word> {
             let admin = format!("[admin]\nlisten = \"{admin}\"");
             (plain, String::new(), admin, "sticky = [\"cookie\"]")
         }
-        Flavour::Tls => {
+        Flavour::Tls | Flavour::H2 => {
             let (chain, key) = (&wiring.certificate.chain, &wiring.certificate.key);
             let (chain, key) = (chain.display(), key.display());
             let tls = format!("[[server.tls]]\ncertificate = \"{chain}\"\nkey = \"{key}\"");
@@ -76,12 +77,17 @@ fn nginx(wiring: &Wiring<'_>) -> Vec<Word> {
     };
     let (ssl, certificate) = match wiring.flavour {
         Flavour::Plain | Flavour::Full => ("", String::new()),
-        Flavour::Tls => {
+        Flavour::Tls | Flavour::H2 => {
             let (chain, key) = (&wiring.certificate.chain, &wiring.certificate.key);
             let (chain, key) = (chain.display(), key.display());
             let protocols = "ssl_protocols TLSv1.2 TLSv1.3;";
+            let ssl = if wiring.flavour == Flavour::H2 {
+                " ssl http2"
+            } else {
+                " ssl"
+            };
             (
-                " ssl",
+                ssl,
                 format!("ssl_certificate {chain}; ssl_certificate_key {key}; {protocols}"),
             )
         }
@@ -111,6 +117,7 @@ fn haproxy(wiring: &Wiring<'_>) -> Vec<Word> {
     let tls = match wiring.flavour {
         Flavour::Plain | Flavour::Full => String::new(),
         Flavour::Tls => format!(" ssl crt {}", wiring.certificate.both.display()),
+        Flavour::H2 => format!(" ssl crt {} alpn h2", wiring.certificate.both.display()),
     };
     let server = |index, server| {
         let cookie = if is_full {
@@ -145,18 +152,24 @@ fn envoy(wiring: &Wiring<'_>) -> Vec<Word> {
             ),
             "cookie: { name: srv_id, ttl: 0s, path: / }",
         ),
-        Flavour::Plain | Flavour::Tls => {
+        Flavour::Plain | Flavour::Tls | Flavour::H2 => {
             (String::new(), "connection_properties: { source_ip: true }")
         }
     };
     let tls = match wiring.flavour {
         Flavour::Plain | Flavour::Full => String::new(),
-        Flavour::Tls => {
+        Flavour::Tls | Flavour::H2 => {
             let (chain, key) = (&wiring.certificate.chain, &wiring.certificate.key);
             let (chain, key) = (chain.display(), key.display());
             let chain = format!("certificate_chain: {{ filename: {chain} }}");
             let pair = format!("{chain}, private_key: {{ filename: {key} }}");
-            let common = format!("common_tls_context: {{ tls_certificates: [{{ {pair} }}] }}");
+            let protocols = if wiring.flavour == Flavour::H2 {
+                ", alpn_protocols: [h2]"
+            } else {
+                ""
+            };
+            let common =
+                format!("common_tls_context: {{ tls_certificates: [{{ {pair} }}]{protocols} }}");
             let context = format!("{TYPES}.transport_sockets.tls.v3.DownstreamTlsContext");
             let socket = "name: envoy.transport_sockets.tls";
             format!("transport_socket: {{ {socket}, typed_config: {{ {context}, {common} }} }}")
@@ -185,8 +198,11 @@ mod tests {
             both: "both.pem".into(),
         };
         let servers = ["127.0.0.1:3001", "127.0.0.1:3002"].map(|server| server.parse().unwrap());
-        for contender in Contender::ALL {
-            for flavour in [Flavour::Plain, Flavour::Full, Flavour::Tls] {
+        let with_files = Contender::ALL
+            .into_iter()
+            .filter(|contender| *contender != Contender::Floor);
+        for contender in with_files {
+            for flavour in [Flavour::Plain, Flavour::Full, Flavour::Tls, Flavour::H2] {
                 let text = configuration(
                     contender,
                     &Wiring {
@@ -205,12 +221,7 @@ mod tests {
                 assert!(open.is_empty(), "{}: {open:?}", contender.name());
                 assert!(text.contains("8080") && text.contains("3002"));
                 let has_certificate = text.contains(".pem");
-                assert_eq!(
-                    has_certificate,
-                    flavour == Flavour::Tls,
-                    "{}",
-                    contender.name()
-                );
+                assert_eq!(has_certificate, flavour.is_tls(), "{}", contender.name());
             }
         }
     }
