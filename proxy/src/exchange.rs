@@ -5,9 +5,6 @@
 //! `outcome`, `refusal`). Invariants: **nothing reaches a server before the head was accepted**; **what a server may
 //! have seen goes to another one only if it is safe to repeat**; **an answer that began is ended or cut, never mended**.
 
-use std::borrow::Cow;
-use std::ops::Range;
-
 use bytes::BytesMut;
 use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
@@ -15,7 +12,6 @@ use tokio::time::Instant;
 use crate::affinity::sid::{Complaint, Stage};
 use crate::alarm::Alarm;
 use crate::edge;
-use crate::head::Body;
 use crate::headers::push_field;
 use crate::heartbeat;
 use crate::lifecycle::Phase;
@@ -36,14 +32,16 @@ mod envelope;
 mod flow;
 mod framing;
 pub(crate) mod kept;
+mod order;
 mod pace;
 mod talk;
 
-use answer::{Answer, Asked};
+use answer::Answer;
 use ask::{Answered, Failed};
 use cut::Cut;
 use flow::{Allowance, Fault, Flow};
 use framing::Framing;
+pub(crate) use order::{Order, Places};
 use talk::Asking;
 
 /// What is demanded of a client.
@@ -63,43 +61,6 @@ impl Patience {
             sends: of_rate(limits.body_timeout, limits.body_rate_min),
             takes: of_rate(limits.send_timeout, limits.send_rate_min),
         }
-    }
-}
-
-/// A request that the edge accepted.
-#[derive(Debug)]
-pub(crate) struct Order {
-    pub(crate) request: Request,
-    /// The head as servers get it, without the fields about the connection and without the end.
-    pub(crate) head: Vec<u8>,
-    pub(crate) body: Body,
-    pub(crate) asked: Asked,
-    pub(crate) patience: Patience,
-    /// The client wants to go on with its connection.
-    pub(crate) is_kept: bool,
-    /// Where in `text` the log finds what was asked for.
-    pub(crate) places: Places,
-    /// The head as it came.
-    pub(crate) text: BytesMut,
-}
-
-/// Parts of a head's text.
-#[derive(Clone, Debug)]
-pub(crate) struct Places {
-    pub(crate) method: Range<usize>,
-    pub(crate) host: Range<usize>,
-    pub(crate) target: Range<usize>,
-    pub(crate) origin: Option<Range<usize>>,
-}
-
-impl Order {
-    fn method(&self) -> Cow<'_, str> {
-        self.part(&self.places.method)
-    }
-
-    /// Fields may hold any bytes; what is no text is shown as such.
-    fn part(&self, place: &Range<usize>) -> Cow<'_, str> {
-        String::from_utf8_lossy(self.text.get(place.clone()).unwrap_or_default())
     }
 }
 

@@ -1,9 +1,10 @@
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::affinity::Mark;
+use crate::affinity::{Mark, Method};
 use crate::choose::{Affinity, Asking, Attempt, NoServer, choose};
 use crate::client::HashBytes;
 use crate::settings::{Balance, IdleTimeout};
