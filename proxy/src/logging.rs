@@ -9,6 +9,7 @@ use crate::refusal::Refusal;
 use crate::tunnel::Ended;
 
 mod lines;
+mod text;
 
 pub use lines::Gathering;
 
@@ -38,10 +39,10 @@ pub fn start(filter: EnvFilter, is_json: bool) -> anyhow::Result<Option<Gatherin
         .with_target(false)
         .with_ansi(gathering.is_none())
         .with_writer(lines);
-    let started = if is_json {
-        builder.json().flatten_event(true).try_init()
-    } else {
-        builder.try_init()
+    let started = match (is_json, &gathering) {
+        (true, _) => builder.json().flatten_event(true).try_init(),
+        (false, Some(_)) => builder.event_format(text::Text).try_init(),
+        (false, None) => builder.try_init(),
     };
     started.map_err(|error| anyhow::anyhow!("cannot start logging: {error}"))?;
     Ok(gathering)
@@ -62,8 +63,8 @@ pub(crate) fn request(
     tracing::info!(
         client = access.client,
         method = access.method,
-        host = %access.host,
-        target = %access.target,
+        host = &*access.host,
+        target = &*access.target,
         status,
         upstream = access.upstream,
         server = access.server,
@@ -89,8 +90,8 @@ pub(crate) fn refused(client: &str, refusal: Refusal) {
 pub(crate) fn tunnel(access: &Access<'_>, ended: &Ended) {
     tracing::info!(
         client = access.client,
-        host = %access.host,
-        target = %access.target,
+        host = &*access.host,
+        target = &*access.target,
         status = 101,
         upstream = access.upstream,
         server = access.server,
