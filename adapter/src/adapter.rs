@@ -41,7 +41,7 @@ pub struct ClusterAdapter<E> {
 impl<E> DefinedAdapter for ClusterAdapter<E> {}
 
 impl<E: SocketEmitter> ClusterAdapter<E> {
-    fn publish_broadcast(&self, packet: &Packet, audience: &Audience) {
+    pub(crate) fn publish_broadcast(&self, packet: &Packet, audience: &Audience) {
         let (PacketData::Event(data, _) | PacketData::BinaryEvent(data, _)) = &packet.inner else {
             return;
         };
@@ -108,7 +108,7 @@ impl<E: SocketEmitter> ClusterAdapter<E> {
         }
     }
 
-    fn count_unencodable(&self, why: &dyn std::error::Error) {
+    pub(crate) fn count_unencodable(&self, why: &dyn std::error::Error) {
         self.cluster.counters().dropped.add(1);
         tracing::warn!(namespace = %self.local.path(), %why, "not sent to other servers");
     }

@@ -1,7 +1,7 @@
 //! The handle of one server's place in the cluster: which bus it is on, how that bus is doing,
 //! and which namespaces listen. Does not know Socket.IO's rooms or packets: see `adapter`.
 
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use bytes::Bytes;
 use socketioxide_core::Uid;
@@ -11,6 +11,7 @@ use crate::bus::{Bus, NoBus, Subscription};
 use crate::channels::{self, Channels};
 use crate::counts::{Counters, Counts};
 use crate::dispatch::{Dispatch, Member};
+use crate::gate::Gate;
 use crate::hub::{Hub, HubBus};
 use crate::redis::{RedisBus, RedisOptions};
 
@@ -30,6 +31,8 @@ struct Shared {
     bus: Arc<dyn Bus>,
     dispatch: Arc<Dispatch>,
     counters: Arc<Counters>,
+    /// Weak, because whoever keeps an order sends through the cluster and owns it.
+    gate: OnceLock<Weak<dyn Gate>>,
 }
 
 /// What a [`Cluster`] is connected by.
@@ -125,6 +128,7 @@ impl Cluster {
                 bus: Arc::new(bus),
                 dispatch,
                 counters,
+                gate: OnceLock::new(),
             }),
         })
     }
@@ -142,6 +146,7 @@ impl Cluster {
                 bus: bus(Arc::clone(&dispatch)),
                 dispatch,
                 counters,
+                gate: OnceLock::new(),
             }),
         }
     }
@@ -161,10 +166,24 @@ impl Cluster {
         self.shared.counters.totals()
     }
 
+    /// Shows every broadcast of other servers to `gate` first, for as long as it lives. One for each
+    /// cluster; `false` when there was one before.
+    pub fn set_gate(&self, gate: &Arc<dyn Gate>) -> bool {
+        self.shared.gate.set(Arc::downgrade(gate)).is_ok()
+    }
+
     /// Leaves the cluster: sends what is still queued, for at most two seconds, and closes the
     /// connections. Local delivery goes on.
     pub async fn close(&self) {
         self.shared.bus.close().await;
+    }
+
+    pub(crate) fn gate(&self) -> Option<Arc<dyn Gate>> {
+        self.shared.gate.get()?.upgrade()
+    }
+
+    pub(crate) fn member(&self, namespace: &str) -> Option<Arc<dyn Member>> {
+        self.shared.dispatch.member(namespace)
     }
 
     pub(crate) fn uid(&self) -> Uid {

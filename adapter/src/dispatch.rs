@@ -5,10 +5,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 
 use bytes::Bytes;
+use socketioxide_core::Str;
 
 use crate::bus::Inbox;
 use crate::channels::Address;
 use crate::counts::Counters;
+use crate::gate::Missed;
 
 /// A namespace that takes part in the cluster.
 pub(crate) trait Member: Send + Sync + 'static {
@@ -16,6 +18,12 @@ pub(crate) trait Member: Send + Sync + 'static {
     fn on_broadcast(&self, room: Option<&str>, payload: Bytes) -> Result<(), Malformed>;
     fn on_request(&self, payload: Bytes) -> Result<(), Malformed>;
     fn on_response(&self, payload: Bytes) -> Result<(), Malformed>;
+    /// To the room's members on this server.
+    fn deliver(&self, room: &str, event: &Str) -> Vec<Missed>;
+    /// To the room's members on the other servers.
+    fn announce(&self, room: &str, event: &Str);
+    /// Whether the room has members on this server.
+    fn has_members(&self, room: &str) -> bool;
 }
 
 /// A message from the bus that does not make sense, and in which way.
@@ -63,7 +71,7 @@ impl Dispatch {
         was_there
     }
 
-    fn member(&self, namespace: &str) -> Option<Arc<dyn Member>> {
+    pub(crate) fn member(&self, namespace: &str) -> Option<Arc<dyn Member>> {
         let members = self.members.read().unwrap_or_else(PoisonError::into_inner);
         members.get(namespace)?.upgrade()
     }

@@ -1,11 +1,9 @@
 //! What other servers ask of this one: deliver their broadcasts, change local sockets, answer.
 //! Owns the incoming half of [`ClusterAdapter`]; the answers themselves are made in `answer`.
 
-use std::borrow::Cow;
-
 use bytes::Bytes;
 use socketioxide_core::adapter::{BroadcastFlags, BroadcastOptions, Room, SocketEmitter};
-use socketioxide_core::packet::Packet;
+use socketioxide_core::packet::{Packet, PacketData};
 use socketioxide_core::{Sid, Str, Value};
 
 use crate::adapter::ClusterAdapter;
@@ -13,6 +11,7 @@ use crate::codec::broadcast::{self, Audience, Event};
 use crate::codec::request::{self, Change, Kind, Request};
 use crate::codec::{args, response};
 use crate::dispatch::{Malformed, Member};
+use crate::gate::{Arrived, Missed};
 
 impl<E: SocketEmitter> Member for ClusterAdapter<E> {
     fn on_broadcast(&self, room: Option<&str>, payload: Bytes) -> Result<(), Malformed> {
@@ -28,6 +27,9 @@ impl<E: SocketEmitter> Member for ClusterAdapter<E> {
         }
         let packet = self.packet(&broadcast.event, &payload)?;
         self.cluster.counters().received.add(1);
+        if self.is_taken(broadcast::sender(&payload)?, &packet, &broadcast.audience) {
+            return Ok(());
+        }
         if let Err(failed) = self.local.broadcast(packet, options(broadcast.audience)) {
             tracing::debug!(clients = failed.len(), "clients too slow for a broadcast");
         }
@@ -59,6 +61,18 @@ impl<E: SocketEmitter> Member for ClusterAdapter<E> {
         }
     }
 
+    fn deliver(&self, room: &str, event: &Str) -> Vec<Missed> {
+        self.deliver_here(room, event)
+    }
+
+    fn announce(&self, room: &str, event: &Str) {
+        self.announce_elsewhere(room, event);
+    }
+
+    fn has_members(&self, room: &str) -> bool {
+        self.has_room(room)
+    }
+
     fn on_response(&self, payload: Bytes) -> Result<(), Malformed> {
         if self.open_questions.is_empty() {
             return Ok(());
@@ -72,10 +86,20 @@ impl<E: SocketEmitter> Member for ClusterAdapter<E> {
 }
 
 impl<E: SocketEmitter> ClusterAdapter<E> {
-    fn has_room(&self, room: &str) -> bool {
-        let mut options = BroadcastOptions::default();
-        options.rooms.push(Cow::Owned(room.to_owned()));
-        !self.local.sockets(options).is_empty()
+    fn is_taken(&self, sender: &str, packet: &Packet, audience: &Audience) -> bool {
+        let (Some(gate), PacketData::Event(Value::Str(event, None), _)) =
+            (self.cluster.gate(), &packet.inner)
+        else {
+            return false;
+        };
+        gate.takes(&Arrived {
+            sender,
+            namespace: self.local.path(),
+            rooms: &audience.rooms,
+            except: &audience.except,
+            volatile: audience.volatile,
+            event,
+        })
     }
 
     pub(crate) fn packet(&self, event: &Event<'_>, payload: &Bytes) -> Result<Packet, Malformed> {

@@ -29,6 +29,9 @@ const DRAFT_OVERHEAD_BYTES: usize = 512;
 #[async_trait]
 pub trait FanOut: Send + Sync + 'static {
     async fn fan_out(&self, message: &Message);
+
+    /// What became of an append is not known: its entries may be stored, and nobody has been shown them.
+    fn doubt(&self, room: &RoomId);
 }
 
 /// The bounds of the queue. Full means a refusal, never waiting without end.
@@ -193,6 +196,9 @@ impl Shared {
             .unzip();
         let keys: Vec<_> = drafts.iter().map(|draft| key(room, draft)).collect();
         let outcomes = self.store_batch(room, drafts).await;
+        if outcomes.iter().any(Result::is_err) {
+            self.fan_out.doubt(room);
+        }
         for ((key, outcome), answer) in keys.into_iter().zip(outcomes).zip(answers) {
             let outcome = match outcome {
                 Ok(appended) => {

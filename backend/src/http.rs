@@ -24,7 +24,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer, ExposeHeaders};
 use crate::chat::refusal::{Code, Refusal};
 use crate::protocol::Refused;
 use crate::settings::{Dependency, Origins, Server};
-use crate::socket::{Adapter, App};
+use crate::socket::{Adapter, App, end_if_evicted};
 
 pub use health::Watched;
 
@@ -136,6 +136,9 @@ async fn guard_handshake(State(site): State<Site>, request: Request, next: Next)
     if !has_session && site.app.draining.is_cancelled() {
         // A plain 503 makes the client try again; a Socket.IO refusal would make it give up.
         return refused(StatusCode::SERVICE_UNAVAILABLE, &Refusal::draining());
+    }
+    if has_session {
+        return end_if_evicted(&site.app, request, next).await;
     }
     next.run(request).await
 }

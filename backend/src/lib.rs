@@ -1,19 +1,22 @@
 //! berth-backend: a Socket.IO chat backend that keeps its promise.
 //!
-//! Core, without clocks, dice or sockets: [`chat`], [`protocol`]. Ports: [`store`], [`session`]. Shell: [`append`], [`socket`], [`http`],
+//! Core, without clocks, dice or sockets: [`chat`], [`protocol`]. Ports: [`store`], [`session`]. Shell: [`append`], [`delivery`], [`socket`], [`http`],
 //! [`server`] and what surrounds them.
 
 pub mod append;
 pub mod chat;
 pub mod cli;
 pub mod clock;
+pub mod cut;
 pub mod date;
+pub mod delivery;
 pub mod http;
 pub mod lifecycle;
 pub mod logging;
 pub mod metrics;
 pub mod probe;
 pub mod protocol;
+pub mod reader;
 pub mod server;
 pub mod session;
 pub mod settings;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use prometheus::core::Collector;
 use prometheus::{
-    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder,
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 
 /// Seconds; from a memory store's append to a store in trouble.
@@ -37,6 +37,7 @@ pub struct Instruments {
     pub link: Link,
     pub chat: Chat,
     pub append: Append,
+    pub delivery: Delivery,
 }
 
 /// The HTTP side.
@@ -76,6 +77,15 @@ pub struct Append {
     pub acks_without_reader_total: IntCounter,
 }
 
+/// From the log to this server's sockets.
+pub struct Delivery {
+    pub seconds: HistogramVec,
+    pub gaps_repaired_total: IntCounter,
+    pub resync_messages_total: IntCounter,
+    pub slow_evictions_total: IntCounter,
+    pub mode: IntGaugeVec,
+}
+
 impl Metrics {
     /// # Errors
     /// [`prometheus::Error`] when a name is malformed or taken, which only a change of this file can cause.
@@ -87,6 +97,7 @@ impl Metrics {
             link: Link::new(&at)?,
             chat: Chat::new(&at)?,
             append: Append::new(&at)?,
+            delivery: Delivery::new(&at)?,
             registry: registry.clone(),
         };
         Ok(Self(Arc::new(instruments)))
@@ -201,6 +212,36 @@ impl Append {
     }
 }
 
+impl Delivery {
+    fn new(at: &Register<'_>) -> Result<Self, prometheus::Error> {
+        Ok(Self {
+            seconds: at.histograms(
+                "chat_delivery_seconds",
+                "From a message's admission, by the clock of the server that admitted it, to the buffers of the sockets here",
+                &SECONDS_BUCKETS,
+                "path",
+            )?,
+            gaps_repaired_total: at.counter(
+                "chat_gaps_repaired_total",
+                "Times that messages of a room were fetched from the store because they did not come by themselves",
+            )?,
+            resync_messages_total: at.counter(
+                "chat_resync_messages_total",
+                "Messages that clients were given because they had missed them",
+            )?,
+            slow_evictions_total: at.counter(
+                "chat_slow_evictions_total",
+                "Connections closed because the client read too slowly",
+            )?,
+            mode: at.gauges(
+                "chat_delivery_mode",
+                "1 for the way by which messages of other servers come",
+                "mode",
+            )?,
+        })
+    }
+}
+
 /// Registers instruments where their names are.
 struct Register<'a>(&'a Registry);
 
@@ -234,6 +275,17 @@ impl Register<'_> {
         label: &str,
     ) -> Result<IntCounterVec, prometheus::Error> {
         self.keep(IntCounterVec::new(Opts::new(name, help), &[label])?)
+    }
+
+    fn histograms(
+        &self,
+        name: &str,
+        help: &str,
+        buckets: &[f64],
+        label: &str,
+    ) -> Result<HistogramVec, prometheus::Error> {
+        let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
+        self.keep(HistogramVec::new(options, &[label])?)
     }
 
     fn histogram(

@@ -12,7 +12,7 @@ use crate::chat::message::Message;
 use crate::chat::refusal::Refusal;
 use crate::date::to_iso;
 
-pub use entry::{MessageBody, shown};
+pub use entry::{MessageBody, shown, told};
 pub use read::{
     ChangeRequest, Cursor, HistoryRequest, JoinRequest, LeaveRequest, SendRequest, arguments,
 };

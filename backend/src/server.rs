@@ -11,10 +11,12 @@ use anyhow::Context as _;
 use axum::http::HeaderValue;
 use berth_adapter::Cluster;
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::append::AppendLimits;
+use crate::delivery;
 use crate::http::{self, Shared, Site};
 use crate::lifecycle;
 use crate::metrics::Metrics;
@@ -51,7 +53,7 @@ pub async fn serve(
         HeaderValue::from_str(&parts.instance).context("the instance's name fits no header")?;
     let metrics = Metrics::new()?;
     let draining = CancellationToken::new();
-    let (app, rooms) = App::new(Ingredients {
+    let app = App::new(Ingredients {
         instance: parts.instance,
         chat: settings.chat.clone(),
         changes: settings.changes.clone(),
@@ -60,9 +62,10 @@ pub async fn serve(
         sessions: parts.sessions,
         secrets: secrets(&settings)?,
         metrics: metrics.clone(),
+        cluster: cluster.clone(),
         draining: draining.clone(),
     });
-    let (layer, io) = socket::layer(&app, &rooms, &settings.engine, cluster.clone());
+    let (layer, io) = socket::layer(&app, &settings.engine, cluster.clone());
     let site = Site::new(Shared {
         app: Arc::clone(&app),
         origins: settings.server.cors_origins.clone(),
@@ -74,7 +77,7 @@ pub async fn serve(
     });
     let router = http::router(&site, &settings.server, &layer);
     let drain_timeout = settings.server.drain_timeout;
-    let background = lifecycle::watch_cluster(&cluster, metrics.clone(), draining.clone());
+    let background = watch(&app, &cluster);
     let connections = TaskTracker::new();
     let closing = CancellationToken::new();
     let door = accept::Door {
@@ -98,6 +101,16 @@ pub async fn serve(
     .finish(drain_timeout)
     .await;
     Ok(())
+}
+
+/// What an instance does by itself, until it drains.
+fn watch(app: &App, cluster: &Cluster) -> [JoinHandle<()>; 2] {
+    let (metrics, draining) = (app.metrics.clone(), app.draining.clone());
+    let delivery = (*app.delivery).clone();
+    [
+        lifecycle::watch_cluster(cluster, metrics, draining.clone()),
+        delivery::watch::watch(delivery, cluster.clone(), draining),
+    ]
 }
 
 /// What signs session cookies. Without a configured secret one is made for this instance alone: `stores` keeps one where it can.

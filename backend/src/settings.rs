@@ -95,7 +95,7 @@ pub struct Engine {
     pub transports: Transports,
     /// One Engine.IO payload, WebSocket frame or message, each way.
     pub payload_bytes_max: usize,
-    /// Packets waiting for one slow client before further ones are dropped.
+    /// Packets waiting for one slow client before its connection is closed.
     pub buffer_packets_max: usize,
     pub connect_timeout: Duration,
     pub upgrade_timeout: Duration,

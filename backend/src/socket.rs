@@ -4,39 +4,44 @@
 
 mod change;
 mod connect;
+mod evict;
 mod history;
 pub mod identity;
 mod inbox;
 mod intake;
 mod join;
 mod leave;
+mod members;
 mod reply;
 mod send;
 mod worker;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use berth_adapter::ClusterAdapter;
+use berth_adapter::{Cluster, ClusterAdapter};
 use socketioxide::adapter::Emitter;
 use socketioxide::handler::ConnectHandler as _;
 use socketioxide::layer::SocketIoLayer;
-use socketioxide::{BroadcastError, ParserConfig, SocketError, SocketIo, TransportType};
+use socketioxide::{ParserConfig, SocketIo, TransportType};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::append::{AppendLimits, Appender, FanOut};
 use crate::chat::limits::Limits;
-use crate::chat::message::Message;
+use crate::delivery::{Delivery, Outlet};
 use crate::metrics::Metrics;
-use crate::protocol;
+use crate::reader::Reader;
 use crate::session::Sessions;
 use crate::session::cookie::Secrets;
 use crate::settings::{Changes, Chat, Engine, Transports};
 use crate::store::Store;
 
-pub(crate) use history::{page, wanted};
+pub(crate) use evict::end_if_evicted;
+pub(crate) use history::{readable, wanted};
+pub use members::Members;
+
+use members::Everywhere;
 
 /// The one place that says how servers are joined.
 pub type Adapter = ClusterAdapter<Emitter>;
@@ -46,9 +51,10 @@ pub struct App {
     pub instance: String,
     pub limits: Limits,
     pub chat: Chat,
-    /// Longest wait for a page of history.
-    pub read_timeout: Duration,
     pub store: Arc<dyn Store>,
+    pub reader: Reader,
+    pub delivery: Arc<Delivery>,
+    pub members: Arc<Members>,
     pub sessions: Arc<dyn Sessions>,
     pub secrets: Secrets,
     pub metrics: Metrics,
@@ -69,87 +75,62 @@ pub struct Ingredients {
     pub sessions: Arc<dyn Sessions>,
     pub secrets: Secrets,
     pub metrics: Metrics,
+    pub cluster: Cluster,
     pub draining: CancellationToken,
 }
 
 impl App {
-    /// The app and the way from its appender to the sockets, which exists before the sockets do.
     #[must_use]
-    pub fn new(from: Ingredients) -> (Arc<Self>, Arc<Rooms>) {
-        let rooms = Arc::new(Rooms {
-            io: OnceLock::new(),
-            metrics: from.metrics.clone(),
-        });
+    pub fn new(from: Ingredients) -> Arc<Self> {
+        let members = Arc::new(Members::new(from.cluster.clone(), from.metrics.clone()));
+        let reader = Reader::new(Arc::clone(&from.store), from.append.timeout);
         let tasks = TaskTracker::new();
+        let delivery = Arc::new(Delivery::new(
+            Arc::clone(&members) as Arc<dyn Outlet>,
+            reader.clone(),
+            from.metrics.clone(),
+            from.draining.clone(),
+        ));
+        if !from
+            .cluster
+            .set_gate(&(Arc::clone(&delivery) as Arc<dyn berth_adapter::Gate>))
+        {
+            tracing::error!("two instances share one cluster handle; frames reach only the first");
+        }
+        let everywhere = Everywhere {
+            delivery: Arc::clone(&delivery),
+            cluster: from.cluster,
+        };
         let appender = Appender::new(
             Arc::clone(&from.store),
-            Arc::clone(&rooms) as Arc<dyn FanOut>,
+            Arc::new(everywhere) as Arc<dyn FanOut>,
             from.append,
             from.metrics.clone(),
             tasks.clone(),
         );
-        let app = Arc::new(Self {
+        Arc::new(Self {
             instance: from.instance,
             limits: from.chat.limits(&from.changes),
             chat: from.chat,
-            read_timeout: from.append.timeout,
             store: from.store,
+            reader,
+            delivery,
+            members,
             sessions: from.sessions,
             secrets: from.secrets,
             metrics: from.metrics,
             appender,
             tasks,
             draining: from.draining,
-        });
-        (app, rooms)
-    }
-}
-
-/// The rooms of all instances, as the appender sees them.
-pub struct Rooms {
-    io: OnceLock<SocketIo<Adapter>>,
-    metrics: Metrics,
-}
-
-#[async_trait]
-impl FanOut for Rooms {
-    async fn fan_out(&self, message: &Message) {
-        let Some(io) = self.io.get() else { return };
-        let room = message.room.as_str().to_owned();
-        let (event, body) = protocol::shown(message);
-        match io.within(room).emit(event, &body).await {
-            Ok(()) => {}
-            Err(BroadcastError::Socket(missed)) => {
-                // The others were served. A socket that closed meanwhile misses nothing: it recovers by its lastSeq.
-                for error in missed {
-                    self.metrics
-                        .chat
-                        .dropped_total
-                        .with_label_values(&[why(&error)])
-                        .inc();
-                }
-            }
-            // Local members are served first; the bus counts what it could not carry.
-            Err(error) => {
-                tracing::debug!(room = %message.room, %error, "not fanned out to other instances")
-            }
-        }
-    }
-}
-
-fn why(error: &SocketError) -> &'static str {
-    match error {
-        SocketError::InternalChannelFull => "client_too_slow",
-        SocketError::Closed => "client_gone",
+        })
     }
 }
 
 /// Builds the Socket.IO layer with every handler in place.
 pub fn layer(
     app: &Arc<App>,
-    rooms: &Rooms,
     engine: &Engine,
-    cluster: berth_adapter::Cluster,
+    cluster: Cluster,
 ) -> (SocketIoLayer<Adapter>, SocketIo<Adapter>) {
     let builder = SocketIo::builder()
         .req_path("/socket.io")
@@ -173,9 +154,7 @@ pub fn layer(
         Transports::Polling => builder.transports([TransportType::Polling]),
     };
     let (layer, io) = builder.with_adapter::<Adapter>(cluster).build_layer();
-    if rooms.io.set(io.clone()).is_err() {
-        tracing::error!("the sockets of an instance were built twice");
-    }
+    app.members.are_in(io.clone());
     let (admitted, connected) = (Arc::clone(app), Arc::clone(app));
     let handler = move |socket| connect::connected(Arc::clone(&connected), socket);
     let middleware = move |socket, auth| connect::admitted(Arc::clone(&admitted), socket, auth);

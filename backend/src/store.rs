@@ -9,7 +9,7 @@ use crate::chat::refusal::{Code, Refusal};
 use crate::chat::room::RoomId;
 
 #[cfg(test)]
-mod contract;
+pub(crate) mod contract;
 pub mod memory;
 pub mod mongodb;
 pub mod sqlite;
@@ -36,6 +36,13 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError`] when the store cannot answer.
     async fn page(&self, room: &RoomId, page: Page) -> Result<History, StoreError>;
 
+    /// The newest seq of each of these rooms, in their order; 0 for one that nobody wrote to. One question for many rooms, cheap
+    /// enough to be asked every second: it is how an instance that hears nothing from the others keeps up with them.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot answer.
+    async fn tails(&self, rooms: &[RoomId]) -> Result<Tails, StoreError>;
+
     /// Answers whether the store can serve now; used by readiness.
     ///
     /// # Errors
@@ -55,7 +62,7 @@ pub struct Appended {
 }
 
 /// Which part of a room's log is wanted. `limit` counts messages, at least 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Page {
     /// The newest `limit` messages.
     Latest { limit: u32 },
@@ -78,6 +85,14 @@ pub struct History {
     /// There is more in the direction of the page.
     pub has_more: bool,
     /// Names this log; a wiped or restored store has another one, so that stale cursors are noticed.
+    pub epoch: String,
+}
+
+/// Where the logs of some rooms end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tails {
+    pub seqs: Vec<u64>,
+    /// See [`History::epoch`].
     pub epoch: String,
 }
 

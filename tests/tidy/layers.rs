@@ -79,6 +79,7 @@ fn the_doctors_judgement_is_pure() {
 #[test]
 fn the_backends_core_is_pure() {
     check("backend/src/", &["chat"]);
+    check("backend/src/delivery/", &["line", "frame", "recent"]);
 }
 
 #[test]

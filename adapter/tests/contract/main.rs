@@ -7,6 +7,8 @@
 #[cfg(test)]
 mod client;
 #[cfg(test)]
+mod gates;
+#[cfg(test)]
 mod outages;
 #[cfg(test)]
 mod promises;

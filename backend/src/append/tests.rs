@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::*;
 use crate::chat::message::{Entry, Sender};
 use crate::store::memory::MemoryStore;
-use crate::store::{History, Page};
+use crate::store::{History, Page, Tails};
 
 /// A store that commits only when allowed, can fail, and remembers its batches.
 struct Fake {
@@ -60,6 +60,10 @@ impl Store for Fake {
         self.inner.page(room, page).await
     }
 
+    async fn tails(&self, rooms: &[RoomId]) -> Result<Tails, StoreError> {
+        self.inner.tails(rooms).await
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         Ok(())
     }
@@ -80,6 +84,8 @@ impl FanOut for Seen {
             .unwrap()
             .push((message.entry.text().to_owned(), message.seq));
     }
+
+    fn doubt(&self, _: &RoomId) {}
 }
 
 struct Bench {

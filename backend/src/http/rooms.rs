@@ -10,7 +10,7 @@ use super::{Site, refused, status_of};
 use crate::chat::refusal::{Code, Refusal};
 use crate::chat::room::RoomId;
 use crate::protocol::{Cursor, Done, HistoryBody};
-use crate::socket::{page, wanted};
+use crate::socket::{readable, wanted};
 
 /// Texts, so that a wrong one is answered in our words.
 #[derive(Debug, Deserialize)]
@@ -48,8 +48,10 @@ async fn read(
         after: number("after", texts.after.as_deref())?,
         limit: number("limit", texts.limit.as_deref())?,
     };
-    let history = page(app, &room, wanted(&cursor, app)?).await?;
-    Ok(Json(Done::new(HistoryBody::from(&history))).into_response())
+    // Not from memory: nobody tells this client of what is on its way here.
+    let history = app.reader.page(&room, wanted(&cursor, app)?).await;
+    let history = readable(&room, history)?;
+    Ok(Json(Done::new(HistoryBody::from(&*history))).into_response())
 }
 
 fn number(field: &str, text: Option<&str>) -> Result<Option<u64>, Refusal> {

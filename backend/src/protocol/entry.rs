@@ -1,6 +1,7 @@
 //! How an entry of a room's log looks to clients: the event that shows it, and its body.
 
 use serde::Serialize;
+use socketioxide_core::Str;
 
 use crate::chat::message::{Entry, Message, Reactions};
 use crate::date::to_iso;
@@ -21,6 +22,19 @@ pub fn shown(message: &Message) -> (&'static str, MessageBody<'_>) {
         Entry::System { .. } => "systemMessage",
     };
     (event, MessageBody::from(message))
+}
+
+/// The same as it travels: `["message",{…}]`.
+#[must_use]
+pub fn told(message: &Message) -> Option<Str> {
+    match serde_json::to_string(&shown(message)) {
+        Ok(text) => Some(Str::from(text)),
+        // Texts and numbers can always be written; if not, nobody is told, and the log still has it.
+        Err(error) => {
+            tracing::error!(room = %message.room, seq = message.seq, %error, "an entry cannot be written");
+            None
+        }
+    }
 }
 
 /// An entry, with the fields of its kind.

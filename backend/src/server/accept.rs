@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
+use crate::cut::Cut;
 use crate::metrics::{Counted, Metrics};
 use crate::settings::Server;
 
@@ -66,6 +68,7 @@ impl Door {
         let open = Counted::new(self.metrics.http.active_connections.clone());
         let connection = Connection {
             stream,
+            cut: Arc::default(),
             _open: open,
             _slot: slot,
         };
@@ -76,8 +79,10 @@ impl Door {
         let begun = Arc::new(Notify::new());
         let router = self.router.clone();
         let first = Arc::clone(&begun);
-        let service = service_fn(move |request| {
+        let cut = Arc::clone(&connection.cut);
+        let service = service_fn(move |mut request: http::Request<Incoming>| {
             first.notify_one();
+            request.extensions_mut().insert(Arc::clone(&cut));
             router.clone().oneshot(request)
         });
         let http = http1::Builder::new()
@@ -119,8 +124,21 @@ fn tune(stream: &TcpStream, unacknowledged_timeout: Duration) -> io::Result<()> 
 /// A connection that counts as open, and holds its slot, until the last owner lets go: HTTP, or the WebSocket it became.
 struct Connection {
     stream: TcpStream,
+    /// Every request on it carries a clone.
+    cut: Arc<Cut>,
     _open: Counted,
     _slot: OwnedSemaphorePermit,
+}
+
+/// What a cut client has not read is of no use to it, and the kernel need not keep it until the client has gone.
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if self.cut.is_cut()
+            && let Err(error) = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO))
+        {
+            tracing::debug!(%error, "a cut connection lingers");
+        }
+    }
 }
 
 impl AsyncRead for Connection {
@@ -129,6 +147,7 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        self.cut.check_read(cx)?;
         Pin::new(&mut self.stream).poll_read(cx, into)
     }
 }
@@ -139,6 +158,7 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         from: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.cut.check_write(cx)?;
         Pin::new(&mut self.stream).poll_write(cx, from)
     }
 
@@ -155,6 +175,7 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         from: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.cut.check_write(cx)?;
         Pin::new(&mut self.stream).poll_write_vectored(cx, from)
     }
 
@@ -162,3 +183,6 @@ impl AsyncWrite for Connection {
         self.stream.is_write_vectored()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,7 +18,7 @@ pub(super) struct Drain {
     pub(super) cluster: Cluster,
     pub(super) connections: TaskTracker,
     pub(super) closing: CancellationToken,
-    pub(super) background: JoinHandle<()>,
+    pub(super) background: [JoinHandle<()>; 2],
 }
 
 impl Drain {
@@ -51,7 +51,9 @@ impl Drain {
             ),
         }
         closing.cancel();
-        background.abort();
+        for task in background {
+            task.abort();
+        }
         cluster.close().await;
     }
 }

@@ -82,8 +82,6 @@ async fn at(app: &App, room: &RoomId, seq: u64) -> Result<Option<Message>, Refus
         return Ok(None);
     };
     let history = history::page(app, room, Page::After { after, limit: 1 }).await?;
-    Ok(history
-        .messages
-        .into_iter()
-        .find(|message| message.seq == seq))
+    let mut messages = history.messages.iter();
+    Ok(messages.find(|message| message.seq == seq).cloned())
 }

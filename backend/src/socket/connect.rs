@@ -18,6 +18,7 @@ use crate::chat::limits::TokenBucket;
 use crate::chat::message::Sender;
 use crate::chat::refusal::{Code, Refusal};
 use crate::clock;
+use crate::cut::Cut;
 use crate::date::to_iso;
 use crate::http::auth::{Visitor, visitor};
 use crate::metrics::Counted;
@@ -30,6 +31,9 @@ pub(super) struct Client {
     bucket: Mutex<TokenBucket>,
     /// Set when its disconnect begins, before its rooms are cleared.
     gone: AtomicBool,
+    evicted: AtomicBool,
+    /// Ends the connection that it is on.
+    cut: Mutex<Option<Arc<Cut>>>,
     _connection: Counted,
 }
 
@@ -38,6 +42,27 @@ impl Client {
     /// handshake's end, when a fast client has joined already.
     pub(super) fn is_gone(&self) -> bool {
         self.gone.load(Ordering::SeqCst)
+    }
+
+    /// Whether it reads too slowly and has to come back.
+    pub(super) fn is_evicted(&self) -> bool {
+        self.evicted.load(Ordering::SeqCst)
+    }
+
+    /// True the first time.
+    pub(super) fn begin_eviction(&self) -> bool {
+        !self.evicted.swap(true, Ordering::SeqCst)
+    }
+
+    /// It has moved to another connection.
+    pub(super) fn is_on(&self, cut: Arc<Cut>) {
+        *self.cut.lock().unwrap_or_else(PoisonError::into_inner) = Some(cut);
+    }
+
+    pub(super) fn cut(&self) {
+        if let Some(cut) = &*self.cut.lock().unwrap_or_else(PoisonError::into_inner) {
+            cut.cut();
+        }
     }
 
     pub(super) fn with_bucket<T>(&self, decide: impl FnOnce(&mut TokenBucket) -> T) -> T {
@@ -80,6 +105,8 @@ pub(super) async fn admitted(
         inbox: Inbox::new(),
         bucket: Mutex::new(TokenBucket::full(&app.limits, clock::monotonic())),
         gone: AtomicBool::new(false),
+        evicted: AtomicBool::new(false),
+        cut: Mutex::new(socket.req_parts().extensions.get::<Arc<Cut>>().cloned()),
         _connection: connection,
     });
     let leaving = Arc::clone(&client);

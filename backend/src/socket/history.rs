@@ -1,5 +1,7 @@
 //! `getHistory`: a page of a room's log, for members.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::reply::Reply;
@@ -25,7 +27,7 @@ pub(super) async fn get(app: &App, arguments: Vec<Value>, reply: Reply) {
         Err(refusal) => Err(refusal),
     };
     match result {
-        Ok(history) => reply.done(HistoryBody::from(&history)).await,
+        Ok(history) => reply.done(HistoryBody::from(&*history)).await,
         Err(refusal) => reply.refuse(&refusal, (Some(room.as_str()), None)).await,
     }
 }
@@ -44,14 +46,18 @@ pub(crate) fn wanted(cursor: &Cursor, app: &App) -> Result<Page, Refusal> {
     })
 }
 
-/// One page, within the time a client should wait.
-pub(crate) async fn page(app: &App, room: &RoomId, page: Page) -> Result<History, Refusal> {
-    let asked = tokio::time::timeout(app.read_timeout, app.store.page(room, page)).await;
-    let error = match asked {
-        Ok(Ok(history)) => return Ok(history),
-        Ok(Err(error)) => error,
-        Err(_) => StoreError::Unavailable("timed out".to_owned()),
-    };
-    tracing::warn!(%room, %error, "history not read");
-    Err(Refusal::from(&error))
+/// What was read, or the refusal that goes with why not.
+pub(crate) fn readable(
+    room: &RoomId,
+    read: Result<Arc<History>, StoreError>,
+) -> Result<Arc<History>, Refusal> {
+    read.map_err(|error| {
+        tracing::warn!(%room, %error, "history not read");
+        Refusal::from(&error)
+    })
+}
+
+/// One page for a member. What is newer comes to it by itself.
+pub(super) async fn page(app: &App, room: &RoomId, page: Page) -> Result<Arc<History>, Refusal> {
+    readable(room, app.delivery.page(room, page).await)
 }

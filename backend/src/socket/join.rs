@@ -1,5 +1,7 @@
 //! `joinRoom`: first in the room, then the history, so that nothing falls between the two.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 use socketioxide::socket::Socket;
 
@@ -25,8 +27,16 @@ pub(super) async fn join(app: &App, client: &Client, arguments: Vec<Value>, repl
         Ok(limit) => limit,
         Err(refusal) => return reply.refuse(&refusal, (Some(room.as_str()), None)).await,
     };
+    // Also for who awaits no answer: its next event may be a message to the room, which it wants to see.
+    let begun = app.delivery.begin(&room).await;
     if !reply.is_awaited() {
         return;
+    }
+    if let Err(error) = begun {
+        tracing::warn!(%room, %error, "room not begun");
+        return reply
+            .refuse(&Refusal::from(&error), (Some(room.as_str()), None))
+            .await;
     }
     match catch_up(app, request, limit).await {
         Ok((history, recovered)) => {
@@ -40,7 +50,7 @@ pub(super) async fn join(app: &App, client: &Client, arguments: Vec<Value>, repl
             reply
                 .done(Joined {
                     room,
-                    history: HistoryBody::from(&history),
+                    history: HistoryBody::from(&*history),
                     recovered,
                 })
                 .await;
@@ -78,8 +88,9 @@ fn enter(
         );
         return Err(Refusal::new(Code::Forbidden, message));
     }
-    socket.join(room.as_str().to_owned());
-    if client.is_gone() {
+    app.delivery
+        .enter(room, || socket.join(room.as_str().to_owned()));
+    if client.is_gone() || client.is_evicted() {
         // It left while we were at it, and its rooms were cleared before this one was added.
         socket.leave_all();
     }
@@ -88,11 +99,17 @@ fn enter(
 }
 
 /// What the client missed, or the newest messages when it missed nothing we can name.
-async fn catch_up(app: &App, request: JoinRequest, limit: u32) -> Result<(History, bool), Refusal> {
+async fn catch_up(
+    app: &App,
+    request: JoinRequest,
+    limit: u32,
+) -> Result<(Arc<History>, bool), Refusal> {
     if let Some(after) = request.last_seq {
         let history = history::page(app, &request.room, Page::After { after, limit }).await?;
         if is_same_log(&history, after, request.epoch.as_deref()) {
             let is_whole = !history.has_more && history.first_seq <= after.saturating_add(1);
+            let missed = u64::try_from(history.messages.len()).unwrap_or(u64::MAX);
+            app.metrics.delivery.resync_messages_total.inc_by(missed);
             return Ok((history, is_whole));
         }
     }

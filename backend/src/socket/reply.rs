@@ -11,6 +11,8 @@ use socketioxide::{SendError, SocketError};
 use socketioxide_core::Value;
 
 use super::Adapter;
+use super::evict::evict;
+use super::members::why;
 use crate::chat::refusal::Refusal;
 use crate::metrics::Metrics;
 use crate::protocol::{self, Context, Done, Event, Refused};
@@ -19,7 +21,7 @@ use crate::protocol::{self, Context, Done, Event, Refused};
 const PAUSE_MIN: Duration = Duration::from_millis(1);
 const PAUSE_MAX: Duration = Duration::from_millis(100);
 
-/// After that the client has stopped reading; the heartbeat closes it.
+/// After that the client has stopped reading, and its connection is closed.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The room and the clientMsgId that a refusal is about.
@@ -51,7 +53,7 @@ impl Reply {
         self.patiently(|reply| reply.say_no(refusal, about)).await;
     }
 
-    /// Says no where nothing can be awaited: a client that reads nothing while it floods us misses it, and that is counted.
+    /// Says no where nothing can be awaited: a client that reads nothing while it floods us misses it, and its connection is closed.
     pub(super) fn refuse_now(self, refusal: &Refusal) {
         self.count(refusal);
         self.note(self.say_no(refusal, (None, None)));
@@ -116,8 +118,11 @@ impl Reply {
                 self.metrics
                     .chat
                     .dropped_total
-                    .with_label_values(&[super::why(&error)])
+                    .with_label_values(&[why(&error)])
                     .inc();
+                if matches!(error, SocketError::InternalChannelFull) {
+                    evict(&self.socket, &self.metrics);
+                }
             }
             Err(SendError::Serialize(error)) => {
                 tracing::error!(event = self.event.as_str(), %error, "an answer could not be written");

@@ -50,6 +50,7 @@ macro_rules! store_contract {
             texts_come_back_as_they_went
             rooms_do_not_mix
             another_handle_reads_what_was_acked
+            tails_are_where_the_logs_end
             the_epoch_names_the_log
             a_ping_is_answered
             every_kind_of_entry_comes_back_as_it_went
@@ -80,7 +81,7 @@ pub(super) fn room(name: &str) -> RoomId {
 }
 
 /// The place with this seq in a log of messages alone.
-pub(super) fn at(seq: u64) -> Place {
+pub(crate) fn at(seq: u64) -> Place {
     Place { seq, n: seq }
 }
 
@@ -92,7 +93,7 @@ pub(super) fn said(content: &str) -> Entry {
     }
 }
 
-pub(super) fn draft(sender: &str, client_msg_id: &str, content: &str) -> Draft {
+pub(crate) fn draft(sender: &str, client_msg_id: &str, content: &str) -> Draft {
     Draft {
         id: Uuid::new_v4(),
         sender: Sender {
@@ -118,7 +119,7 @@ pub(super) fn drafts(sender: &str, count: usize) -> Vec<Draft> {
         .collect()
 }
 
-pub(super) async fn append(store: &dyn Store, room: &RoomId, drafts: Vec<Draft>) -> Vec<Appended> {
+pub(crate) async fn append(store: &dyn Store, room: &RoomId, drafts: Vec<Draft>) -> Vec<Appended> {
     let outcomes = store.append(room, drafts).await;
     outcomes
         .into_iter()

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::{Appended, History, Page, Store, StoreError};
+use super::{Appended, History, Page, Store, StoreError, Tails};
 use crate::chat::fold;
 use crate::chat::message::{Draft, Entry, Message, Place};
 use crate::chat::room::RoomId;
@@ -181,6 +181,15 @@ impl Store for MemoryStore {
             last_seq: messages.last().map_or(0, |message| message.seq),
             last_n: messages.last().map_or(0, |message| message.n),
             has_more,
+            epoch: self.epoch.clone(),
+        })
+    }
+
+    async fn tails(&self, rooms: &[RoomId]) -> Result<Tails, StoreError> {
+        let logs = self.logs();
+        let tail = |room: &RoomId| logs.rooms.get(room)?.messages.last().map(|last| last.seq);
+        Ok(Tails {
+            seqs: rooms.iter().map(|room| tail(room).unwrap_or(0)).collect(),
             epoch: self.epoch.clone(),
         })
     }

@@ -13,7 +13,7 @@ use mongodb::{Client, Database};
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
-use super::{Appended, History, Page, Store, StoreError};
+use super::{Appended, History, Page, Store, StoreError, Tails};
 use crate::chat::message::Draft;
 use crate::chat::room::RoomId;
 use batch::Batch;
@@ -175,6 +175,13 @@ impl Store for MongoStore {
 
     async fn page(&self, room: &RoomId, page: Page) -> Result<History, StoreError> {
         let read = async { self.log().await?.page(room, page).await };
+        timeout(self.answer_time_max, read)
+            .await
+            .map_err(|_| self.too_late())?
+    }
+
+    async fn tails(&self, rooms: &[RoomId]) -> Result<Tails, StoreError> {
+        let read = async { self.log().await?.tails(rooms).await };
         timeout(self.answer_time_max, read)
             .await
             .map_err(|_| self.too_late())?

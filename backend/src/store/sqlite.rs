@@ -8,7 +8,7 @@ use std::path::Path;
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
-use super::{Appended, History, Page, Store, StoreError};
+use super::{Appended, History, Page, Store, StoreError, Tails};
 use crate::chat::message::Draft;
 use crate::chat::room::RoomId;
 use crate::sqlite::{self, OpenFile, Options, Worker, ask};
@@ -73,6 +73,14 @@ impl Store for SqliteStore {
         Ok(self
             .reader
             .run(move |connection| reader::page(connection, &room, page))
+            .await?)
+    }
+
+    async fn tails(&self, rooms: &[RoomId]) -> Result<Tails, StoreError> {
+        let rooms = rooms.to_vec();
+        Ok(self
+            .reader
+            .run(move |connection| reader::tails(connection, &rooms))
             .await?)
     }
 

@@ -249,16 +249,12 @@ async fn no_answer_is_lost_in_a_small_buffer() {
     place.settings.engine.buffer_packets_max = 8;
     let backend = place.backend().await;
     let mut client = Client::guest(backend.address).await;
-    client.call(&json!(["joinRoom", "r"])).await;
-    client.call(&json!(["joinRoom", "s"])).await;
-    client.call(&json!(["leaveRoom", "s"])).await;
+    // Not a member, so that only answers fill the buffer; a member that reads too slowly is sent away.
     let mut asked = Vec::new();
-    for number in 0..COUNT {
-        // Every other one is refused, and that is an answer too.
-        let room = if number % 2 == 0 { "r" } else { "s" };
-        asked.push(client.ask(&json!(["sendMessage", room, "hi"])).await);
+    for _ in 0..COUNT {
+        asked.push(client.ask(&json!(["sendMessage", "r", "hi"])).await);
     }
-    for (number, id) in (0..COUNT).zip(asked) {
-        assert_eq!(client.ack(id).await["ok"], number % 2 == 0);
+    for id in asked {
+        assert_eq!(client.ack(id).await["error"]["code"], "NOT_MEMBER");
     }
 }

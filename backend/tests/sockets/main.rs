@@ -11,6 +11,7 @@ mod bad_input;
 mod changes;
 mod chat;
 mod client;
+mod delivery;
 mod http;
 mod identity;
 mod place;

@@ -13,7 +13,7 @@ use berth_backend::session::memory::MemorySessions;
 use berth_backend::session::{Session, SessionError, Sessions};
 use berth_backend::settings::{Secret, Settings};
 use berth_backend::store::memory::MemoryStore;
-use berth_backend::store::{Appended, History, Page, Store, StoreError};
+use berth_backend::store::{Appended, History, Page, Store, StoreError, Tails};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -47,6 +47,11 @@ impl Store for Switched {
     async fn page(&self, room: &RoomId, page: Page) -> Result<History, StoreError> {
         self.check()?;
         self.store.page(room, page).await
+    }
+
+    async fn tails(&self, rooms: &[RoomId]) -> Result<Tails, StoreError> {
+        self.check()?;
+        self.store.tails(rooms).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -129,6 +134,16 @@ impl Place {
     }
 
     pub(crate) async fn backend(&mut self) -> Backend {
+        let cluster = Cluster::hub(&self.hub);
+        self.backend_in(cluster).await
+    }
+
+    /// One that shares the store with the others, and no bus.
+    pub(crate) async fn backend_alone(&mut self) -> Backend {
+        self.backend_in(Cluster::alone()).await
+    }
+
+    async fn backend_in(&mut self, cluster: Cluster) -> Backend {
         self.count += 1;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -138,7 +153,7 @@ impl Place {
             instance: format!("backend-{}", self.count),
             store: Arc::clone(&self.store) as Arc<dyn Store>,
             sessions: Arc::clone(&self.sessions),
-            cluster: Cluster::hub(&self.hub),
+            cluster,
         };
         let task = tokio::spawn(serve(listener, parts, stop.clone()));
         Backend {

@@ -16,10 +16,14 @@ async fn a_store_that_is_down_refuses_and_recovers() {
     client.call(&json!(["joinRoom", "r"])).await;
     place.store.is_down.store(true, Ordering::SeqCst);
     let send = json!(["sendMessage", "r", {"content": "hi", "clientMsgId": "c1"}]);
+    // What is in memory is still answered.
+    for request in [json!(["joinRoom", "r"]), json!(["getHistory", "r"])] {
+        assert_eq!(client.call(&request).await["ok"], true, "{request}");
+    }
     for request in [
         &send,
-        &json!(["joinRoom", "r"]),
-        &json!(["getHistory", "r"]),
+        &json!(["joinRoom", "another"]),
+        &json!(["getHistory", "another"]),
     ] {
         let error = client.call(request).await["error"].clone();
         assert_eq!(

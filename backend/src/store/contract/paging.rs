@@ -132,3 +132,17 @@ pub(in crate::store) async fn a_limit_of_zero_counts_as_one(fixture: &impl Fixtu
     let page = store.page(&lobby, Page::Latest { limit: 0 }).await.unwrap();
     assert_eq!((seqs(&page.messages), page.has_more), (vec![2], true));
 }
+
+pub(in crate::store) async fn tails_are_where_the_logs_end(fixture: &impl Fixture) {
+    let (writer, reader) = (fixture.open().await, fixture.open().await);
+    let rooms = [room("long"), room("nobody"), room("short"), room("long")];
+    append(&*writer, &rooms[0], drafts("ann", 300)).await;
+    for seq in 1..=3 {
+        append(&*writer, &rooms[2], drafts(&format!("bob-{seq}"), 1)).await;
+        let tails = reader.tails(&rooms).await.unwrap();
+        assert_eq!(tails.seqs, [300, 0, seq, 300]);
+        let page = reader.page(&rooms[2], Page::Latest { limit: 1 }).await;
+        assert_eq!(tails.epoch, page.unwrap().epoch);
+    }
+    assert_eq!(reader.tails(&[]).await.unwrap().seqs, [0_u64; 0]);
+}

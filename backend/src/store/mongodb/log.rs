@@ -19,7 +19,7 @@ use super::fold;
 use super::row::{self, Row};
 use crate::chat::message::{Message, Place};
 use crate::chat::room::RoomId;
-use crate::store::{History, Page, StoreError};
+use crate::store::{self, History, Page, StoreError};
 
 /// Unique on `(roomId, seq)`: the fence that makes the log gap-free. MongoDB derives this name from the keys.
 pub(super) const INDEX_BY_SEQ: &str = "roomId_1_seq_1";
@@ -138,6 +138,31 @@ impl Log {
             last_seq: last.seq,
             last_n: last.n,
             has_more,
+            epoch: self.epoch.clone(),
+        })
+    }
+
+    /// MongoDB answers this sort with this group by jumping through the index from room to room (DISTINCT_SCAN), however long the logs
+    /// are; with any other pair it reads them whole.
+    pub(super) async fn tails(&self, rooms: &[RoomId]) -> Result<store::Tails, StoreError> {
+        let names: Vec<&str> = rooms.iter().map(RoomId::as_str).collect();
+        let ends = self.documents.aggregate([
+            doc! { "$match": { "roomId": { "$in": names } } },
+            doc! { "$sort": { "roomId": -1, "seq": -1 } },
+            doc! { "$group": { "_id": "$roomId", "seq": { "$first": "$seq" } } },
+        ]);
+        let ends = ends.await.map_err(|why| failure(&why))?;
+        let ends: Vec<Document> = ends.try_collect().await.map_err(|why| failure(&why))?;
+        let mut found = HashMap::new();
+        for end in &ends {
+            let foreign =
+                |why| StoreError::Broken(format!("a document of `messages` is not Berth's: {why}"));
+            let seq = end.get_i64("seq").map_err(foreign)?;
+            found.insert(end.get_str("_id").map_err(foreign)?, row::count(seq)?);
+        }
+        let tail = |room: &RoomId| found.get(room.as_str()).copied().unwrap_or(0);
+        Ok(store::Tails {
+            seqs: rooms.iter().map(tail).collect(),
             epoch: self.epoch.clone(),
         })
     }

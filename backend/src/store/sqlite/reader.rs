@@ -6,7 +6,17 @@ use super::{row, schema};
 use crate::chat::message::Message;
 use crate::chat::room::RoomId;
 use crate::sqlite::SqliteError;
-use crate::store::{History, Page};
+use crate::store::{History, Page, Tails};
+
+/// Where the logs of these rooms end; one look into the index for each.
+pub(super) fn tails(connection: &mut Connection, rooms: &[RoomId]) -> Result<Tails, SqliteError> {
+    let snapshot = connection.transaction()?;
+    let seqs = rooms.iter().map(|room| Ok(row::tail(&snapshot, room)?.seq));
+    let seqs = seqs.collect::<Result<_, SqliteError>>()?;
+    let epoch = schema::epoch(&snapshot)?;
+    snapshot.commit()?;
+    Ok(Tails { seqs, epoch })
+}
 
 /// Reads in one transaction, so that the page, the ends and the epoch belong together.
 pub(super) fn page(

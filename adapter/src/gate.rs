@@ -1,0 +1,137 @@
+//! What a program that keeps an order of its own needs: to see broadcasts before its clients do, and
+//! to send the two halves of a broadcast, here and elsewhere, each when it is time.
+
+use std::borrow::Cow;
+
+use socketioxide_core::adapter::errors::SocketError;
+use socketioxide_core::adapter::{BroadcastOptions, SocketEmitter};
+use socketioxide_core::packet::Packet;
+use socketioxide_core::{Sid, Str, Value};
+
+use crate::adapter::ClusterAdapter;
+use crate::channels;
+use crate::cluster::{Cluster, Kind};
+use crate::codec::args;
+use crate::codec::broadcast::Audience;
+
+/// Sees every broadcast that comes from other servers before this server's clients do.
+///
+/// Called in the order of arrival, on the task that reads the bus: it must not block. A broadcast
+/// with attachments, or in a namespace whose parser is not the JSON one, does not come this way.
+pub trait Gate: Send + Sync + 'static {
+    /// Whether it takes the broadcast over. What it leaves is delivered at once, as without it.
+    fn takes(&self, arrived: &Arrived<'_>) -> bool;
+}
+
+/// A broadcast of another server or of an emitter, for rooms that have members here. It is well-formed
+/// as a broadcast; nothing about the event is checked.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrived<'a> {
+    /// What its sender calls itself: a server's [`Cluster::name`] or any text.
+    pub sender: &'a str,
+    /// The namespace, such as `/`.
+    pub namespace: &'a str,
+    /// Whose members get it; empty for everybody.
+    pub rooms: &'a [String],
+    /// Whose members do not get it.
+    pub except: &'a [String],
+    /// May be left out for clients that are busy.
+    pub volatile: bool,
+    /// The event as JSON, its name first: `["name",…]`.
+    pub event: &'a Str,
+}
+
+/// A client that an event did not reach, and why.
+#[derive(Debug, Clone)]
+pub struct Missed {
+    /// The id of its socket.
+    pub socket: Sid,
+    /// Its buffer is full, or it is closing.
+    pub why: SocketError,
+}
+
+impl Cluster {
+    /// What this server calls itself on the bus.
+    pub fn name(&self) -> String {
+        self.uid().to_string()
+    }
+
+    /// Gives an event, `["name",…]` as JSON, to the room's members on this server and to nobody else.
+    /// One after another, so that a client that could not take it is known by name.
+    pub fn deliver(&self, namespace: &str, room: &str, event: &Str) -> Vec<Missed> {
+        match self.member(namespace) {
+            Some(member) => member.deliver(room, event),
+            None => Vec::new(),
+        }
+    }
+
+    /// Sends an event, `["name",…]` as JSON, to the room's members on the other servers. Their order
+    /// is that of these calls; like everything on the bus it may be lost.
+    pub fn announce(&self, namespace: &str, room: &str, event: &Str) {
+        if let Some(member) = self.member(namespace) {
+            member.announce(room, event);
+        }
+    }
+
+    /// Whether the room has members on this server.
+    pub fn has_members(&self, namespace: &str, room: &str) -> bool {
+        self.member(namespace)
+            .is_some_and(|member| member.has_members(room))
+    }
+}
+
+impl<E: SocketEmitter> ClusterAdapter<E> {
+    pub(crate) fn deliver_here(&self, room: &str, event: &Str) -> Vec<Missed> {
+        let Some(packet) = self.packet_of(event) else {
+            return Vec::new();
+        };
+        let mut missed = Vec::new();
+        for socket in self.local.sockets(in_room(room)) {
+            let sent = self
+                .local
+                .broadcast(packet.clone(), BroadcastOptions::new(socket));
+            let failed = sent.err().and_then(|mut failed| failed.pop());
+            missed.extend(failed.map(|why| Missed { socket, why }));
+        }
+        missed
+    }
+
+    pub(crate) fn announce_elsewhere(&self, room: &str, event: &Str) {
+        if self.cluster.kind() == Kind::Alone || !channels::can_be_clustered(self.local.path()) {
+            return;
+        }
+        if let Some(packet) = self.packet_of(event) {
+            let audience = Audience {
+                rooms: vec![room.to_owned()],
+                ..Audience::default()
+            };
+            self.publish_broadcast(&packet, &audience);
+        }
+    }
+
+    pub(crate) fn has_room(&self, room: &str) -> bool {
+        !self.local.sockets(in_room(room)).is_empty()
+    }
+
+    /// `None`, and counted, when the text cannot be said in the parser's own language.
+    fn packet_of(&self, event: &Str) -> Option<Packet> {
+        let value = if self.keeps_msgpack {
+            match args::to_msgpack(event, &std::collections::VecDeque::new()) {
+                Ok(msgpack) => Value::Bytes(msgpack.into()),
+                Err(why) => {
+                    self.count_unencodable(&why);
+                    return None;
+                }
+            }
+        } else {
+            Value::Str(event.clone(), None)
+        };
+        Some(Packet::event(self.local.path().clone(), value))
+    }
+}
+
+fn in_room(room: &str) -> BroadcastOptions {
+    let mut options = BroadcastOptions::default();
+    options.rooms.push(Cow::Owned(room.to_owned()));
+    options
+}

@@ -1,0 +1,272 @@
+//! The one way by which entries of rooms' logs reach this server's sockets: each once, in the order of their seqs, whatever the bus does.
+//!
+//! Local appends and frames of other instances wait in the same `line`. What is missing is fetched from the log, once per instance. Two
+//! instances may append to one room at once, so a gap is given [`GAP_PATIENCE`] to close by itself. What no frame tells of is found by
+//! looking where the logs end: see `watch`. What an entry is does not matter here.
+
+mod frame;
+mod line;
+mod recent;
+mod repair;
+mod room;
+pub mod watch;
+
+use std::collections::HashMap;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use berth_adapter::{Arrived, Gate};
+use socketioxide_core::Str;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::chat::message::Message;
+use crate::chat::room::RoomId;
+use crate::clock;
+use crate::metrics::Metrics;
+use crate::reader::Reader;
+use crate::store::{History, Page, StoreError};
+
+use frame::Frame;
+use line::Offered;
+use recent::Recent;
+use room::{Room, Told};
+
+/// How long a missing entry may still come by itself before the store is asked. Frames take about a millisecond; an instance that is busy
+/// or far away takes some tens.
+pub const GAP_PATIENCE: Duration = Duration::from_millis(30);
+
+/// Rooms that are repaired at the same time. More wait for their turn: after an outage all of them are behind at once.
+const REPAIRS_MAX: usize = 16;
+
+/// Bytes of recent messages that an instance keeps, over all rooms. Rooms beyond it are read from the store.
+const RECENT_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// The namespace that rooms are in.
+pub const NAMESPACE: &str = "/";
+
+/// This server's sockets, as delivery sees them.
+pub trait Outlet: Send + Sync + 'static {
+    fn has_members(&self, room: &RoomId) -> bool;
+    /// Gives an event to every member on this server. Must not block.
+    fn show(&self, room: &RoomId, event: &Str);
+}
+
+/// By which way an entry came; also the metric label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    Local,
+    Bus,
+    Repair,
+}
+
+impl Way {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Bus => "bus",
+            Self::Repair => "repair",
+        }
+    }
+}
+
+/// Keeps the lines of all rooms that have members here. Cheap to clone.
+#[derive(Clone)]
+pub struct Delivery(Arc<Inner>);
+
+struct Inner {
+    outlet: Arc<dyn Outlet>,
+    reader: Reader,
+    metrics: Metrics,
+    stop: CancellationToken,
+    repairs: Semaphore,
+    /// A room is here while it has members, and a little longer.
+    rooms: RwLock<HashMap<RoomId, Arc<Room>>>,
+    recent_bytes: AtomicUsize,
+}
+
+impl Delivery {
+    /// Repairs end at `stop`.
+    pub fn new(
+        outlet: Arc<dyn Outlet>,
+        reader: Reader,
+        metrics: Metrics,
+        stop: CancellationToken,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            outlet,
+            reader,
+            metrics,
+            stop,
+            repairs: Semaphore::new(REPAIRS_MAX),
+            rooms: RwLock::default(),
+            recent_bytes: AtomicUsize::new(0),
+        }))
+    }
+
+    /// Takes an entry that was appended here, and its event.
+    pub fn appended(&self, message: &Message, event: &Str) {
+        let inner = &self.0;
+        let Some(room) = inner.room(&message.room) else {
+            return;
+        };
+        let told = Told {
+            event: event.clone(),
+            way: Way::Local,
+            made_ms: Some(message.timestamp_ms),
+        };
+        self.offer(&message.room, &room, message.seq, told);
+        room.remember(message, &inner.recent_bytes);
+    }
+
+    /// An append of this room had no certain outcome: its log is looked at.
+    pub fn doubt(&self, room: &RoomId) {
+        if self.0.room(room).is_some() {
+            let (delivery, room) = (self.clone(), room.clone());
+            self.until_stopped(async move { delivery.check_until_known(&room).await });
+        }
+    }
+
+    /// Has a socket `join` a room. When it is the first here, the line begins anew: see [`Self::begin`].
+    pub fn enter(&self, room: &RoomId, join: impl FnOnce()) {
+        let mut rooms = self.0.rooms.write().unwrap_or_else(PoisonError::into_inner);
+        let is_first = !self.0.outlet.has_members(room);
+        join();
+        if is_first || !rooms.contains_key(room) {
+            let begun = Arc::new(Room::asking());
+            if let Some(stale) = rooms.insert(room.clone(), begun) {
+                stale.retire(&self.0.recent_bytes);
+            }
+        }
+    }
+
+    /// Makes sure that the room's line has begun, at an end of the log that was read after its first socket had come: whatever is not in
+    /// a history that is read after this call reaches the sockets.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the log does not answer; the line then begins with the next entry.
+    pub async fn begin(&self, name: &RoomId) -> Result<(), StoreError> {
+        let inner = &self.0;
+        let Some(room) = inner.room(name).filter(|room| !room.has_begun()) else {
+            return Ok(());
+        };
+        let limit = recent::MESSAGES_MAX;
+        let latest = inner.reader.page(name, Page::Latest { limit }).await;
+        room.begin(latest.as_deref().ok(), |told| inner.show(name, told));
+        self.mend(name, &room);
+        latest.map(|latest| room.renew(&latest, &inner.recent_bytes))
+    }
+
+    /// A page of a room's log for a member, from memory where that reaches. What is newer than the page comes to the member by itself.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it is not in memory and the store does not answer.
+    pub async fn page(&self, name: &RoomId, page: Page) -> Result<Arc<History>, StoreError> {
+        let inner = &self.0;
+        let Some(room) = inner.room(name) else {
+            return inner.reader.page(name, page).await;
+        };
+        if let Some(history) = room.page(page) {
+            return Ok(Arc::new(history));
+        }
+        if room.is_near_the_end(page) {
+            // Everybody who wants some of the end asks the same question, and shares its answer.
+            let limit = recent::MESSAGES_MAX;
+            let latest = inner.reader.page(name, Page::Latest { limit }).await?;
+            room.renew(&latest, &inner.recent_bytes);
+            if let Some(history) = Recent::new(&latest).page(page) {
+                return Ok(Arc::new(history));
+            }
+        }
+        inner.reader.page(name, page).await
+    }
+
+    fn offer(&self, name: &RoomId, room: &Arc<Room>, seq: u64, told: Told) {
+        let offered = room.offer(seq, told, |told| self.0.show(name, told));
+        if offered == Offered::Waits {
+            self.mend(name, room);
+        }
+    }
+
+    fn until_stopped(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.0.stop.clone();
+        tokio::spawn(async move {
+            stop.run_until_cancelled(work).await;
+        });
+    }
+
+    fn take(&self, frame: Frame, event: Str) {
+        let room = self.0.room_or_new(&frame.room);
+        let told = Told {
+            event,
+            way: Way::Bus,
+            made_ms: frame.made_ms,
+        };
+        self.offer(&frame.room, &room, frame.seq, told);
+    }
+}
+
+impl Inner {
+    fn room(&self, name: &RoomId) -> Option<Arc<Room>> {
+        let rooms = self.rooms.read().unwrap_or_else(PoisonError::into_inner);
+        rooms.get(name).cloned()
+    }
+
+    /// The room of an entry that came. One that others moved sockets into begins with it.
+    fn room_or_new(&self, name: &RoomId) -> Arc<Room> {
+        if let Some(room) = self.room(name) {
+            return room;
+        }
+        let mut rooms = self.rooms.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(
+            rooms
+                .entry(name.clone())
+                .or_insert_with(|| Arc::new(Room::adrift())),
+        )
+    }
+
+    /// Takes away the rooms that have no members left, and answers the others.
+    fn prune(&self) -> Vec<RoomId> {
+        let mut rooms = self.rooms.write().unwrap_or_else(PoisonError::into_inner);
+        rooms.retain(|name, room| {
+            let has_members = self.outlet.has_members(name);
+            if !has_members {
+                room.retire(&self.recent_bytes);
+            }
+            has_members
+        });
+        rooms.keys().cloned().collect()
+    }
+
+    fn show(&self, room: &RoomId, told: &Told) {
+        self.outlet.show(room, &told.event);
+        if let Some(made_ms) = told.made_ms {
+            let delay_ms = u32::try_from(clock::unix_ms() - made_ms).unwrap_or(0);
+            self.metrics
+                .delivery
+                .seconds
+                .with_label_values(&[told.way.as_str()])
+                .observe(f64::from(delay_ms) / 1_000.0);
+        }
+    }
+}
+
+impl Gate for Delivery {
+    fn takes(&self, arrived: &Arrived<'_>) -> bool {
+        let [room] = arrived.rooms else { return false };
+        let is_plain = arrived.namespace == NAMESPACE && arrived.except.is_empty();
+        if !is_plain || arrived.volatile {
+            return false;
+        }
+        let Some(frame) = frame::read(arrived.event, room) else {
+            return false;
+        };
+        self.take(frame, arrived.event.clone());
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,84 @@
+//! What an event on the bus says about its place in a log: enough to put it in line, without looking at what it is.
+//!
+//! Pure. An entry of a log is `["name",{"roomId":…,"seq":…,…}]`, whatever its kind. Everything else is somebody else's event.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use crate::chat::room::RoomId;
+use crate::date::parse_iso;
+
+/// An entry's place, and when it was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Frame {
+    pub(super) room: RoomId,
+    pub(super) seq: u64,
+    pub(super) made_ms: Option<i64>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Body<'a> {
+    #[serde(borrow)]
+    room_id: Cow<'a, str>,
+    seq: u64,
+    #[serde(borrow)]
+    timestamp: Option<Cow<'a, str>>,
+}
+
+/// The place of an event that is for this room, if it has one.
+pub(super) fn read(event: &str, room: &str) -> Option<Frame> {
+    let (_name, body): (IgnoredAny, Body<'_>) = serde_json::from_str(event).ok()?;
+    let is_in_log = body.room_id == room && body.seq > 0;
+    is_in_log.then_some(())?;
+    Some(Frame {
+        room: RoomId::parse(room).ok()?,
+        seq: body.seq,
+        made_ms: body.timestamp.and_then(|text| parse_iso(&text)),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_of_any_kind_has_its_place() {
+        let room = RoomId::parse("r").unwrap();
+        let texts = [
+            r#"["message",{"id":"x","roomId":"r","seq":7,"content":"\"hi\"","timestamp":"1970-01-01T00:00:01.000Z"}]"#,
+            r#"["messageUpdated",{"seq":7,"refSeq":3,"roomId":"\u0072","timestamp":"1970-01-01T00:00:01.000Z"}]"#,
+        ];
+        for text in texts {
+            let (seq, made_ms) = (7, Some(1_000));
+            let room = room.clone();
+            assert_eq!(
+                read(text, "r"),
+                Some(Frame { room, seq, made_ms }),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn other_events_have_none() {
+        let texts = [
+            "",
+            "[]",
+            r#"["message"]"#,
+            r#"["message","hi"]"#,
+            r#"["message",{"roomId":"r"}]"#,
+            r#"["message",{"roomId":"other","seq":7}]"#,
+            r#"["message",{"roomId":"r","seq":0}]"#,
+            r#"["message",{"roomId":"r","seq":-1}]"#,
+            r#"["message",{"roomId":"r","seq":"7"}]"#,
+            r#"["message",{"roomId":"r","seq":7},"more"]"#,
+            r#"["message",{"roomId":"r","seq":7}"#,
+        ];
+        for text in texts {
+            assert_eq!(read(text, "r"), None, "{text}");
+        }
+    }
+}
