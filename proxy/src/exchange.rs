@@ -213,14 +213,11 @@ impl<'c> Exchange<'c> {
         self.bytes_sent = body.bytes;
         self.hear(answer.status, &body);
         let is_sent = self.asking.is_sent();
-        self.ended = Some(Instant::now());
-        if answer.is_kept
-            && is_sent
-            && body.beyond.is_empty()
-            && let (Some(server), Some(now)) = (self.tries.server(), self.ended)
-        {
+        let now = Instant::now();
+        self.ended = Some(now);
+        if answer.is_kept && is_sent && body.beyond.is_empty() {
             let upstream = &self.order.request.upstream;
-            self.worker.kept.put(upstream, server, connection, now);
+            self.worker.kept.put(upstream, connection, now);
         }
         if goes_on && is_sent {
             End::Kept
@@ -307,8 +304,7 @@ impl Drop for Exchange<'_> {
         let ended = self.ended.unwrap_or_else(Instant::now);
         let duration = ended.saturating_duration_since(request.began.at());
         let (metrics, counted) = (&self.context.shared.metrics, request.upstream.counted());
-        let method = self.order.method();
-        metrics.answered(counted, status, &method, "http");
+        metrics.answered(counted, status, self.order.bytes(&places.method), "http");
         metrics.took(counted, duration);
         if let Some(cut) = self.cut {
             metrics.cut(cut);
@@ -316,6 +312,7 @@ impl Drop for Exchange<'_> {
         if !logging::shows_requests() {
             return;
         }
+        let method = self.order.method();
         let access = Access {
             client: &request.forwarded.real_ip,
             method: &method,

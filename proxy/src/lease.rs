@@ -18,6 +18,7 @@ pub(crate) struct Lease {
     index: usize,
     server: Arc<Server>,
     is_settled: bool,
+    is_released: bool,
 }
 
 impl Lease {
@@ -30,7 +31,15 @@ impl Lease {
             index,
             server,
             is_settled: false,
+            is_released: false,
         })
+    }
+
+    /// Ends the use; what is left tells whose it was.
+    pub(crate) fn release(&mut self) {
+        if !std::mem::replace(&mut self.is_released, true) {
+            self.server.leave();
+        }
     }
 
     #[must_use]
@@ -87,6 +96,6 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.server.leave();
+        self.release();
     }
 }

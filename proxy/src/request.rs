@@ -113,11 +113,10 @@ impl Request {
 #[derive(Debug, Default)]
 pub(crate) struct Tries {
     attempt: Attempt,
+    /// Of the last server that was tried; released when the next one is looked for.
     lease: Option<Lease>,
     last: Option<Outcome>,
     affinity: Option<(Method, Affinity)>,
-    /// Outlives the lease, for the log.
-    server: Option<Arc<Server>>,
 }
 
 impl Tries {
@@ -126,7 +125,9 @@ impl Tries {
     /// # Errors
     /// What the client is to be told when there is none.
     pub(crate) fn next(&mut self, request: &Request, shared: &Shared) -> Result<&Lease, Refusal> {
-        self.lease = None;
+        if let Some(lease) = &mut self.lease {
+            lease.release();
+        }
         let upstream = &request.upstream;
         if let Some(last) = self.last
             && !upstream.tries_timeout.is_zero()
@@ -136,14 +137,13 @@ impl Tries {
         }
         // One token of the upstream's for all tries of a session, and none for a session that reaches no server.
         let moment = handshake::moment(request, shared);
-        let costs = moment.filter(|_| self.server.is_none());
+        let costs = moment.filter(|_| self.lease.is_none());
         if let Some(now) = costs {
             handshake::admit(request, now, shared)?;
         }
         match self.choose(request, moment, shared) {
             Ok((choice, lease)) => {
                 self.count(choice, &lease, request, shared);
-                self.server = Some(Arc::clone(lease.server()));
                 Ok(self.lease.insert(lease))
             }
             Err(refusal) => {
@@ -184,10 +184,10 @@ impl Tries {
         }
     }
 
-    /// To be called while `self.server` is still the one before.
+    /// To be called while `self.lease` is still the one before.
     fn count(&mut self, choice: Choice, lease: &Lease, request: &Request, shared: &Shared) {
         let upstream = &request.upstream;
-        if let Some(before) = &self.server {
+        if let Some(before) = self.server() {
             let is_elsewhere = !Arc::ptr_eq(before, lease.server());
             shared.metrics.retried(&upstream.name, is_elsewhere);
         }
@@ -215,18 +215,18 @@ impl Tries {
     /// What names the last server that was tried in a session id.
     #[must_use]
     pub(crate) fn tag(&self) -> Option<&str> {
-        self.server.as_ref().map(|server| &*server.tag)
+        self.server().map(|server| &*server.tag)
     }
 
     #[must_use]
     pub(crate) fn server(&self) -> Option<&Arc<Server>> {
-        self.server.as_ref()
+        self.lease.as_ref().map(Lease::server)
     }
 
     /// The last server that was tried.
     #[must_use]
     pub(crate) fn server_name(&self) -> &str {
-        self.server.as_ref().map_or("", |server| &server.name)
+        self.server().map_or("", |server| &server.name)
     }
 
     /// How the last try that failed ended.
@@ -250,12 +250,12 @@ impl Tries {
 
     /// How long Engine.IO connections to the current server may be silent, if it has told.
     pub(crate) fn silence(&self) -> Option<Duration> {
-        self.server.as_ref()?.state.silence.get()
+        self.server()?.state.silence.get()
     }
 
     /// The current server has told so.
     pub(crate) fn learn_silence(&self, silence: Duration) {
-        if let Some(server) = &self.server {
+        if let Some(server) = self.server() {
             server.state.silence.heard(silence);
         }
     }
@@ -283,7 +283,7 @@ impl Tries {
     /// signs now: so the end of a rotation needs nobody's help.
     #[must_use]
     pub(crate) fn set_cookie(&self, request: &Request) -> Option<String> {
-        let mark = &self.lease.as_ref()?.server().mark;
+        let mark = &self.server()?.mark;
         let cookie = request.upstream.cookie.as_ref()?;
         let is_bound = request.cookie.is_good_for(mark);
         (!is_bound).then(|| cookie.set(mark, clock::wall()))

@@ -182,7 +182,7 @@ impl Story {
     fn begin(upgrade: &mut Upgrade, tries: Tries, context: &Context, guest: Guest) -> Option<Self> {
         let (request, shared) = (&upgrade.request, &context.shared);
         let (name, metrics) = (&*request.upstream.name, &shared.metrics);
-        metrics.answered(request.upstream.counted(), 101, "GET", "websocket");
+        metrics.answered(request.upstream.counted(), 101, b"GET", "websocket");
         metrics.websocket_opened(name);
         if let Reading::Handshake { revision, .. } = request.sid {
             metrics.session_began(name, revision, "websocket");
@@ -311,7 +311,7 @@ fn finish(
     context
         .shared
         .metrics
-        .answered(request.upstream.counted(), status, "GET", "websocket");
+        .answered(request.upstream.counted(), status, b"GET", "websocket");
     let access = access(request, (&upgrade.host, &upgrade.target), tries);
     logging::request(&access, status, bytes_sent, refusal.map(Refusal::why));
 }

@@ -1,6 +1,7 @@
 //! Asks servers, one after the other, until one has answered with a head.
 
 use std::io;
+use std::sync::Arc;
 
 use bytes::{Buf, BytesMut};
 use tokio::time::Instant;
@@ -82,6 +83,7 @@ impl Exchange<'_> {
                     .await
                     .map_err(|(outcome, error)| Failed::Try(outcome, error))?,
                 uses: 0,
+                state: Arc::clone(&server.state),
             },
         };
         connection.uses += 1;

@@ -21,12 +21,12 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) struct Connection {
     pub(crate) socket: Socket,
     pub(crate) uses: u32,
+    /// Whose connection it is; the same server keeps its state over reloads.
+    pub(crate) state: Arc<State>,
 }
 
 #[derive(Debug)]
 struct Idle {
-    /// Whose connection it is; the same server keeps its state over reloads.
-    state: Arc<State>,
     connection: Connection,
     until: Instant,
 }
@@ -48,7 +48,7 @@ impl Kept {
         let idle = all.get_mut(&upstream.name)?;
         while let Some(index) = idle
             .iter()
-            .rposition(|idle| Arc::ptr_eq(&idle.state, &server.state))
+            .rposition(|idle| Arc::ptr_eq(&idle.connection.state, &server.state))
         {
             let found = idle.remove(index);
             if found.connection.socket.is_quiet() && now < found.until {
@@ -59,13 +59,7 @@ impl Kept {
     }
 
     /// Keeps a connection, unless the upstream keeps none; the one that was idle longest makes room.
-    pub(crate) fn put(
-        &self,
-        upstream: &Upstream,
-        server: &Server,
-        connection: Connection,
-        now: Instant,
-    ) {
+    pub(crate) fn put(&self, upstream: &Upstream, connection: Connection, now: Instant) {
         let is_worn = connection.uses >= upstream.keepalive_requests;
         if upstream.keepalive == 0 || is_worn {
             return;
@@ -82,7 +76,6 @@ impl Kept {
             idle.remove(0);
         }
         idle.push(Idle {
-            state: Arc::clone(&server.state),
             connection,
             until: now + upstream.keepalive_timeout,
         });

@@ -43,6 +43,10 @@ impl Order {
 
     /// Fields may hold any bytes; what is no text is shown as such.
     pub(super) fn part(&self, place: &Range<usize>) -> Cow<'_, str> {
-        String::from_utf8_lossy(self.text.get(place.clone()).unwrap_or_default())
+        String::from_utf8_lossy(self.bytes(place))
+    }
+
+    pub(super) fn bytes(&self, place: &Range<usize>) -> &[u8] {
+        self.text.get(place.clone()).unwrap_or_default()
     }
 }

@@ -126,7 +126,7 @@ impl Drop for Passage {
         let status = self.status.or(refused).unwrap_or(499);
         let duration = request.began.elapsed();
         let counted = request.upstream.counted();
-        metrics.answered(counted, status, &errand.method, "http");
+        metrics.answered(counted, status, errand.method.as_bytes(), "http");
         metrics.took(counted, duration);
         let access = Access {
             client: &request.forwarded.real_ip,

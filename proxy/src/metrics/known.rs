@@ -43,7 +43,7 @@ impl Known {
     pub(super) fn answered(
         &self,
         status: u16,
-        method: &str,
+        method: &[u8],
         find: impl FnOnce() -> IntCounter,
     ) -> Option<&IntCounter> {
         let status = STATUSES.iter().position(|known| *known == status)?;
@@ -63,13 +63,13 @@ impl Known {
     }
 }
 
-fn index_of(method: &str) -> usize {
-    let known = METHODS.iter().position(|known| *known == method);
+fn index_of(method: &[u8]) -> usize {
+    let known = METHODS.iter().position(|known| known.as_bytes() == method);
     known.unwrap_or(METHODS.len() - 1)
 }
 
 /// The label of a request's method.
-pub(super) fn method_label(method: &str) -> &'static str {
+pub(super) fn method_label(method: &[u8]) -> &'static str {
     METHODS.get(index_of(method)).copied().unwrap_or("other")
 }
 
@@ -86,7 +86,7 @@ mod tests {
             .enumerate()
         {
             for _ in 0..=times {
-                metrics.answered(("app", &known), status, method, "http");
+                metrics.answered(("app", &known), status, method.as_bytes(), "http");
             }
         }
         let counted = |code: &str, method| {

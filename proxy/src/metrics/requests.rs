@@ -73,7 +73,7 @@ impl Metrics {
         &self,
         (upstream, known): (&str, &Known),
         status: u16,
-        method: &str,
+        method: &[u8],
         transport: &'static str,
     ) {
         let find = || {
