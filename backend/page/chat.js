@@ -1,42 +1,88 @@
-// Puts the page together: asks for a name once, opens the room in the address, connects, and wires the controls.
+// Puts the page together: asks for a name once, opens the room in the address, connects, and wires the parts.
 
-import { Conversation } from "./conversation.js";
+import { BerthChat, deviceOf } from "./berth-chat.js";
+import { Chaos, FaultySocket } from "./chaos.js";
+import { Composer } from "./composer.js";
+import { find } from "./element.js";
+import { Gate } from "./gate.js";
 import { Header } from "./header.js";
-import { cleanName, ensureSession, storageOf, storedName, storeName } from "./identity.js";
+import { ensureSession, offersOf, storageOf, storedName, storeName } from "./identity.js";
 import { Log } from "./log.js";
-import { Outbox } from "./outbox.js";
+import { nameOf, RoomList, Sidebar } from "./sidebar.js";
 import { Socket } from "./socket.js";
-import { byteLength, hashOfRoom, roomFromHash, roomName } from "./text.js";
-
-const find = (id) => document.getElementById(id);
-const storage = storageOf("localStorage");
-// Until the server says otherwise.
-const CONTENT_BYTES_MAX = 4_096;
+import { hashOfRoom, roomFromHash, roomName, typingLine } from "./text.js";
 
 // Long enough to read two lines.
 const ALARM_MS = 8_000;
+// Who was away for more than this starts at the end; the rest is there to be loaded.
+const SKIP_AFTER = 1_000;
+const MARKS_MAX = 50;
 
+const storage = storageOf("localStorage");
 let ownName = storedName(storage);
 
 const scheme = location.protocol === "https:" ? "wss" : "ws";
+const faults = new FaultySocket();
 const socket = new Socket(`${scheme}://${location.host}/socket.io/?EIO=4&transport=websocket`, {
-  auth: () => ({ displayName: ownName }),
+  auth: () => ({ displayName: ownName, device: deviceOf(storage) }),
+  world: faults.world,
 });
-const outbox = new Outbox(storage);
-const conversation = new Conversation({ socket, outbox, onChange: drawSoon, onFresh: tell, onProblem: alarm });
-const header = new Header({ socket, conversation, storage, ownName: () => ownName });
-const log = new Log({ list: find("messages"), scroller: find("scroller"), jump: find("jump"), conversation });
-
+const chat = new BerthChat({ socket, storage, locks: navigator.locks ?? null, skipAfter: SKIP_AFTER });
+const list = new RoomList(storage);
+let roomId = null;
+// Remarks of this window between messages, by room; and after which place the divider of the open room stands.
+const marks = new Map();
+let lastMark = 0;
+let unreadAfter = null;
+let isUnreadKnown = false;
 let alarmTimer = null;
-let drawing = false;
-let unread = 0;
+let isDrawing = false;
+
+const room = () => chat.rooms.get(roomId);
+const composer = new Composer({ chat, room: () => roomId, onSent: sent, onProblem: alarm });
+const header = new Header({ socket, chat, room, ownName: () => ownName });
+const sidebar = new Sidebar({ chat, list, open: () => roomId, leave: leaveRoom, onProblem: alarm });
+const log = new Log({
+  chat,
+  view: () => ({ room: room(), marks: marks.get(roomId) ?? [], unreadAfter }),
+  act: { edit: (message) => composer.edit(message), problem: alarm, toComposer: () => composer.focus(), sawBottom: drawSoon },
+});
+const chaos = new Chaos({ socket, faults, chat });
+const gate = new Gate({ ownName: () => ownName, enter: enterAs });
+
+chat.on("change", drawSoon);
+chat.on("message", ({ room: where, message, isBacklog }) => !isBacklog && tell(where, message));
+chat.on("joined", ({ room: where }) => {
+  // Also one that only something unsent led back to.
+  list.add(where.id);
+  if (where.id === roomId) learnUnread();
+});
+chat.on("caughtUp", ({ room: where, afterSeq, missed }) => mark(where, { kind: "caughtUp", count: missed, afterSeq }));
+chat.on("reset", ({ room: where }) => marks.delete(where.id));
+chat.on("unsent", ({ error }) => alarm(`A message was not sent: ${error.message}`, { isInLog: true }));
+chat.on("refused", ({ room: where, error }) => where.id === roomId && alarm(`#${where.id} could not be joined: ${error.message}`, { isInLog: true }));
+chat.on("serverNotice", ({ message, level }) => level !== "info" && alarm(message));
+chat.on("roomUpdated", ({ room: about }) => {
+  // Somebody wants to talk to us alone.
+  if (about?.type !== "dm" || chat.rooms.has(about.id)) return;
+  list.add(about.id);
+  chat.join(about.id);
+});
+chat.on("sessionEnded", () => {
+  socket.stop();
+  alarm("You were logged out.");
+  gate.show();
+});
+chat.on("welcome", ({ movedFrom, welcome }) => {
+  if (movedFrom !== null && room()) mark(room(), { kind: "moved", from: movedFrom, to: welcome.instanceId });
+});
 
 // Many frames, one drawing. A hidden tab gets no animation frames but still keeps its title and its log.
 function drawSoon() {
-  if (drawing) return;
-  drawing = true;
+  if (isDrawing) return;
+  isDrawing = true;
   const run = () => {
-    drawing = false;
+    isDrawing = false;
     draw();
   };
   if (document.hidden) setTimeout(run, 0);
@@ -44,24 +90,36 @@ function drawSoon() {
 }
 
 function draw() {
+  const shown = room();
+  if (!shown) return;
+  if (!document.hidden && log.isAtBottom && document.body.dataset.phase === "chat") shown.markRead();
   header.draw();
+  sidebar.draw();
   log.draw();
-  const { room } = conversation;
-  document.title = `${unread > 0 ? `(${unread}) ` : ""}#${room} · Berth`;
-  find("message-input").placeholder = `Message #${room}`;
-  find("gate-room").textContent = `#${room}`;
-  find("own-name").textContent = ownName;
-  drawComposer();
+  composer.draw();
+  const isSelf = (userId) => chat.isMine({ senderId: userId });
+  const name = `${shown.info.type === "dm" ? "" : "#"}${nameOf(shown, roomId, isSelf)}`;
+  const unread = [...chat.rooms.values()].reduce((sum, one) => sum + one.unread, 0);
+  document.title = `${unread > 0 ? `(${unread}) ` : ""}${name} · Berth`;
+  find("message-input").placeholder = `Message ${name}`;
+  find("gate-room").textContent = name;
+  find("own-name").textContent = chat.welcome?.name ?? ownName;
+  find("typing").textContent = typingLine(shown.typing, chat.welcome?.userId);
 }
 
-// What others just said: read aloud, counted while nobody looks. The backlog and one's own words are not news.
-function tell(messages) {
-  const theirs = messages.filter((message) => !conversation.isMine(message));
-  if (theirs.length === 0) return;
-  log.addUnseen(theirs.length);
-  if (document.hidden) unread += theirs.length;
-  const { senderName, content } = theirs.at(-1);
-  find("announce").textContent = theirs.length > 3 ? `${theirs.length} new messages` : `${senderName}: ${content}`;
+// What others just said: read aloud and counted. The backlog and one's own words are not news.
+let news = [];
+function tell(where, message) {
+  if (where.id !== roomId || message.kind !== "message" || chat.isMine(message)) return;
+  log.addUnseen(1);
+  if (news.length === 0) queueMicrotask(announce);
+  news.push(message);
+}
+
+function announce() {
+  const { senderName, content } = news.at(-1);
+  find("announce").textContent = news.length > 3 ? `${news.length} new messages` : `${senderName}: ${content}`;
+  news = [];
 }
 
 // Said at once to a screen reader; shown for a while unless the log shows it where it belongs.
@@ -73,22 +131,49 @@ function alarm(text, { isInLog = false } = {}) {
   alarmTimer = setTimeout(() => (field.textContent = ""), ALARM_MS);
 }
 
-function openRoom() {
-  const room = roomFromHash(location.hash);
-  // The address always tells where we are, so that it can be shared.
-  if (location.hash !== hashOfRoom(room)) history.replaceState(null, "", hashOfRoom(room));
-  conversation.enter(room);
-  header.remember(room);
-  log.toBottom();
+function mark(where, remark) {
+  const id = ++lastMark;
+  const afterSeq = where.timeline.messages.at(-1)?.seq ?? 0;
+  marks.set(where.id, [...(marks.get(where.id) ?? []), { id, afterSeq, ...remark }].slice(-MARKS_MAX));
   drawSoon();
 }
 
-function showGate() {
-  document.body.dataset.phase = "gate";
-  find("gate").hidden = false;
-  find("name-input").value = ownName;
-  find("name-input").select();
-  find("name-input").focus();
+function openRoom() {
+  const next = roomFromHash(location.hash);
+  // The address always tells where we are, so that it can be shared.
+  if (location.hash !== hashOfRoom(next)) history.replaceState(null, "", hashOfRoom(next));
+  if (next === roomId) return;
+  const before = roomId;
+  const surplus = list.add(next);
+  if (surplus !== null) chat.leave(surplus);
+  chat.join(next);
+  roomId = next;
+  isUnreadKnown = false;
+  unreadAfter = null;
+  learnUnread();
+  log.clear();
+  if (before !== null) composer.switchRoom(before, next);
+  drawSoon();
+}
+
+// The divider stands where reading stopped, as soon as that is known, and stays there while one reads on.
+function learnUnread() {
+  const { lastReadSeq, timeline, unread } = room();
+  if (isUnreadKnown || timeline.cursor === null) return;
+  isUnreadKnown = true;
+  unreadAfter = unread > 0 ? lastReadSeq : null;
+}
+
+function leaveRoom(id) {
+  list.remove(id);
+  marks.delete(id);
+  chat.leave(id);
+  drawSoon();
+}
+
+function sent() {
+  unreadAfter = null;
+  log.toBottom();
 }
 
 async function enterAs(name) {
@@ -96,85 +181,51 @@ async function enterAs(name) {
   const isKnown = ownName !== "";
   ownName = name;
   storeName(storage, name);
-  document.body.dataset.phase = "chat";
-  find("gate").hidden = true;
-  find("message-input").focus();
+  composer.focus();
+  drawSoon();
   await ensureSession(name, { isKnown });
   // A connection keeps the name it was made with.
   if (socket.state === "stopped") socket.start();
   else if (isOther) socket.renew("new name");
 }
 
-function drawComposer() {
-  const input = find("message-input");
-  const limit = conversation.welcome?.limits?.maxContent ?? CONTENT_BYTES_MAX;
-  const surplus = byteLength(input.value) - limit;
-  find("too-long").hidden = surplus <= 0;
-  find("keys").hidden = surplus > 0;
-  find("too-long").textContent = surplus > 0 ? `Too long by ${surplus} ${surplus === 1 ? "byte" : "bytes"}` : "";
-  input.setAttribute("aria-invalid", String(surplus > 0));
-  const isEmpty = input.value.trim() === "";
-  document.querySelector("[data-testid=send-button]").disabled = isEmpty || surplus > 0 || outbox.isFull;
-  // The field grows with its text up to what the style allows.
-  input.rows = 1;
-  while (input.rows < 8 && input.scrollHeight > input.clientHeight) input.rows += 1;
-}
-
-function send() {
-  const input = find("message-input");
-  if (document.querySelector("[data-testid=send-button]").disabled) return;
-  conversation.say(input.value.trim());
-  input.value = "";
-  drawComposer();
-  log.toBottom();
-}
-
-find("gate-form").addEventListener("submit", (event) => {
-  event.preventDefault();
-  const name = cleanName(find("name-input").value);
-  if (name !== "") enterAs(name);
+find("rename").addEventListener("click", () => {
+  sidebar.toggle(false);
+  gate.show();
 });
-
+find("skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  composer.focus();
+});
 find("room-form").addEventListener("submit", (event) => {
   event.preventDefault();
-  const room = roomName(find("room-input").value);
-  if (room !== null) location.hash = hashOfRoom(room);
-  find("room-input").value = roomFromHash(location.hash);
-  find(document.body.dataset.phase === "gate" ? "name-input" : "message-input").focus();
-});
-find("room-input").addEventListener("blur", drawSoon);
-find("room-input").addEventListener("focus", (event) => event.target.select());
-
-find("composer").addEventListener("submit", (event) => {
-  event.preventDefault();
-  send();
-});
-find("message-input").addEventListener("input", drawComposer);
-find("message-input").addEventListener("keydown", (event) => {
-  // While an input method composes, Enter chooses a word; 229 is how Safari says so.
-  if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
-  event.preventDefault();
-  send();
-});
-find("rename").addEventListener("click", showGate);
-find("gate").addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && ownName !== "") enterAs(ownName);
+  const name = roomName(find("room-input").value);
+  if (name === null) return;
+  location.hash = hashOfRoom(name);
+  find("room-input").value = "";
+  sidebar.toggle(false);
+  if (document.body.dataset.phase === "chat") composer.focus();
 });
 
 addEventListener("hashchange", openRoom);
-addEventListener("online", () => wake());
+addEventListener("storage", (event) => chat.heard(event));
+addEventListener("online", () => chat.wake());
 document.addEventListener("visibilitychange", () => {
-  if (document.hidden) return;
-  unread = 0;
-  wake();
+  if (document.hidden) {
+    unreadAfter = room().timeline.cursor;
+    return;
+  }
+  chat.wake();
   drawSoon();
 });
 
-function wake() {
-  socket.wake();
-  conversation.probe();
-}
-
+for (const id of list.ids) chat.join(id);
 openRoom();
-if (ownName === "") showGate();
-else enterAs(ownName);
+if (ownName === "") gate.show();
+else {
+  document.body.dataset.phase = "chat";
+  enterAs(ownName);
+}
+const offers = await offersOf();
+gate.offer(offers);
+chaos.offer(offers.trial);

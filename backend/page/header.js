@@ -1,22 +1,20 @@
 // The top of the page: which room, which backend, how the connection is; and the banner when it has been gone a while.
 
-import { element } from "./log.js";
+import { find } from "./element.js";
+import { nameOf } from "./sidebar.js";
 
 // Shorter losses heal by themselves before anybody needs to know.
 const BANNER_AFTER_MS = 2_000;
 const PROBE_EVERY_MS = 2_000;
-const RECENT_MAX = 12;
-const RECENT_KEY = "berth.rooms";
 
-const WORDS = { stopped: "Not connected", connecting: "Connecting…", connected: "Connected", waiting: "Reconnecting…" };
+const WORDS = { stopped: "Not connected", connecting: "Connecting…", connected: "Connected", waiting: "Reconnecting…", refused: "Not let in" };
 
 export class Header {
-  #find = (id) => document.getElementById(id);
   #state = document.querySelector("[data-testid=connection-state]");
   #instance = document.querySelector("[data-testid=instance]");
   #socket;
-  #conversation;
-  #storage;
+  #chat;
+  #room;
   #ownName;
   #lostAt = null;
   #ticker = null;
@@ -24,57 +22,43 @@ export class Header {
   // The backend's own words when it refuses connections.
   #why = null;
 
-  constructor({ socket, conversation, storage, ownName }) {
+  // `room()` is the room that is shown.
+  constructor({ socket, chat, room, ownName }) {
     this.#socket = socket;
-    this.#conversation = conversation;
-    this.#storage = storage;
+    this.#chat = chat;
+    this.#room = room;
     this.#ownName = ownName;
-    this.#find("try-now").addEventListener("click", () => socket.wake());
-    this.#find("details").addEventListener("toggle", (event) => this.#toggled(event.newState === "open"));
+    find("try-now").addEventListener("click", () => chat.wake());
+    find("details").addEventListener("toggle", (event) => this.#toggled(event.newState === "open"));
     socket.on("connect_error", ({ message }) => (this.#why = message));
     socket.on("state", (state) => this.#changed(state));
   }
 
   draw() {
-    const { room, welcome } = this.#conversation;
+    const { welcome } = this.#chat;
+    const room = this.#room();
     const state = this.#shownState();
     this.#state.textContent = WORDS[state];
     this.#state.dataset.state = state;
     document.body.dataset.connection = state;
     this.#instance.textContent = welcome?.instanceId ?? "–";
     this.#instance.title = welcome?.instanceId ?? "";
-    const input = this.#find("room-input");
-    if (document.activeElement !== input) input.value = room;
+    find("room-hash").hidden = room.info.type === "dm";
+    find("room-name").textContent = nameOf(room, room.id, (userId) => this.#chat.isMine({ senderId: userId }));
+    const { count, approximate } = room.presence ?? {};
+    find("room-count").hidden = count === undefined;
+    find("room-count").textContent = count === undefined ? "" : `${approximate ? "about " : ""}${count} here`;
     this.#drawDetails(state);
     this.#drawBanner();
   }
 
-  // Offered when somebody types a room's name.
-  remember(room) {
-    const rooms = [room, ...this.#recent().filter((other) => other !== room)].slice(0, RECENT_MAX);
-    try {
-      this.#storage?.setItem(RECENT_KEY, JSON.stringify(rooms));
-    } catch {
-      // Only a convenience.
-    }
-    this.#find("recent-rooms").replaceChildren(...rooms.map((value) => element("option", { value })));
-  }
-
-  #recent() {
-    try {
-      const rooms = JSON.parse(this.#storage?.getItem(RECENT_KEY) ?? "[]");
-      return Array.isArray(rooms) ? rooms.filter((room) => typeof room === "string") : [];
-    } catch {
-      return [];
-    }
-  }
-
   // Connected is what knows its backend. Connecting again is still reconnecting to somebody who was here before.
   #shownState() {
+    if (this.#chat.state === "refused") return "refused";
     const { state } = this.#socket;
-    const isUnderWay = state === "connecting" || (state === "connected" && !this.#conversation.isWelcome);
+    const isUnderWay = state === "connecting" || (state === "connected" && this.#chat.state !== "connected");
     if (!isUnderWay) return state;
-    return this.#lostAt === null && this.#conversation.welcome === null ? "connecting" : "waiting";
+    return this.#lostAt === null && this.#chat.welcome === null ? "connecting" : "waiting";
   }
 
   #changed(state) {
@@ -92,21 +76,24 @@ export class Header {
 
   #drawBanner() {
     const isLong = this.#lostAt !== null && performance.now() - this.#lostAt >= BANNER_AFTER_MS;
-    this.#find("banner").hidden = !isLong;
+    find("banner").hidden = !isLong;
     if (!isLong) return;
     const { retryAt } = this.#socket;
     const leftS = retryAt === null ? 0 : Math.ceil((retryAt - performance.now()) / 1000);
     const next = leftS > 0 ? `Next try in ${leftS} s` : "Trying now…";
-    this.#find("banner-count").textContent = this.#why === null ? next : `${next} (${this.#why})`;
+    find("banner-count").textContent = this.#why === null ? next : `${next} (${this.#why})`;
   }
 
   #drawDetails(state) {
-    const { room, timeline, rttMs, welcome } = this.#conversation;
+    const { rttMs, welcome, outbox } = this.#chat;
+    const { id, timeline } = this.#room();
+    const unsent = outbox.inRoom(id).filter((entry) => entry.state === "pending").length;
     const values = {
       instance: welcome?.instanceId ?? "–",
       state: WORDS[state],
       rtt: rttMs === null ? "–" : `${rttMs < 10 ? rttMs.toFixed(1) : Math.round(rttMs)} ms`,
-      seq: timeline.cursor === null ? "–" : `number ${timeline.cursor} in #${room}`,
+      seq: timeline.cursor === null ? "–" : `number ${timeline.cursor}`,
+      unsent: unsent === 0 ? "nothing" : `${unsent} ${unsent === 1 ? "message" : "messages"}`,
       name: welcome?.name ?? this.#ownName(),
     };
     for (const [name, value] of Object.entries(values)) {
@@ -118,7 +105,7 @@ export class Header {
   #toggled(isOpen) {
     clearInterval(this.#probing);
     if (!isOpen) return;
-    this.#conversation.probe();
-    this.#probing = setInterval(() => this.#conversation.probe(), PROBE_EVERY_MS);
+    this.#chat.probe();
+    this.#probing = setInterval(() => this.#chat.probe(), PROBE_EVERY_MS);
   }
 }

@@ -56,6 +56,33 @@ export async function ensureSession(name, { isKnown = true, request = fetch, tim
   }
 }
 
+// What this server offers: `{ login, register, guests, trial }`, as far as it says.
+export async function offersOf({ request = fetch, timeoutMs = 4_000 } = {}) {
+  try {
+    const answer = await request("/api/instance", { signal: AbortSignal.timeout(timeoutMs) });
+    return answer.ok ? await answer.json() : {};
+  } catch {
+    return {};
+  }
+}
+
+// `path` is login, register or logout. Resolves with `{ user }` or `{ problem }`, a sentence.
+export async function account(path, credentials = {}, { request = fetch, timeoutMs = 15_000 } = {}) {
+  try {
+    const answer = await request(`/api/auth/${path}`, {
+      method: "POST",
+      credentials: "same-origin",
+      signal: AbortSignal.timeout(timeoutMs),
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(credentials),
+    });
+    const body = await answer.json();
+    return answer.ok ? { user: body.user ?? null } : { problem: body.error?.message ?? "The server refused it." };
+  } catch {
+    return { problem: "The server could not be reached." };
+  }
+}
+
 async function userOf(response) {
   const body = await response.json();
   return body?.user ?? body;

@@ -1,42 +1,55 @@
-// Draws the conversation: one row per message in the order of the room, then what is on its way. Rows are kept and
-// moved, never drawn anew, so focus, selection and scroll position survive. Text only ever enters as text nodes.
+// Draws the conversation: rows are kept and moved, never drawn anew, so focus, selection and scroll position survive.
+// It owns scrolling and what can be done to a message; what the rows are is `rows`, how a message looks is `message`.
 
-import { dayKey, segments } from "./text.js";
+import { arrange, element, find } from "./element.js";
+import { makeMessage, updateMessage } from "./message.js";
+import { planRows } from "./rows.js";
 
-// Messages of one sender that follow each other within this time share a heading.
-const GROUP_MS = 5 * 60_000;
 const AT_BOTTOM_PX = 48;
+const EMOJIS = ["👍", "❤️", "😂", "🎉", "👀"];
+// A second click within this time deletes.
+const SURE_MS = 4_000;
 
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const day = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
-const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "medium" });
-
-export function element(tag, properties = {}, ...children) {
-  const { dataset = {}, ...rest } = properties;
-  const made = Object.assign(document.createElement(tag), rest);
-  Object.assign(made.dataset, dataset);
-  made.append(...children);
-  return made;
-}
 
 export class Log {
-  #list;
-  #scroller;
-  #jump;
-  #conversation;
+  #list = find("messages");
+  #scroller = find("scroller");
+  #jump = find("jump");
+  #chat;
+  #view;
+  #act;
   #rows = new Map();
   #unseen = 0;
   #isStuck = true;
+  #tools = null;
+  #sureTimer = null;
 
-  constructor({ list, scroller, jump, conversation }) {
-    this.#list = list;
-    this.#scroller = scroller;
-    this.#jump = jump;
-    this.#conversation = conversation;
-    scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
-    new ResizeObserver(() => this.#isStuck && this.toBottom()).observe(scroller);
-    jump.addEventListener("click", () => this.toBottom());
-    list.addEventListener("click", (event) => this.#clicked(event));
+  // `view()` is `{ room, marks, unreadAfter }` of what is shown. `act`: `edit(message)`, `problem(text)`, `toComposer()`.
+  constructor({ chat, view, act }) {
+    this.#chat = chat;
+    this.#view = view;
+    this.#act = act;
+    this.#scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    new ResizeObserver(() => this.#isStuck && this.toBottom()).observe(this.#scroller);
+    this.#jump.addEventListener("click", () => this.toBottom());
+    this.#list.addEventListener("click", (event) => this.#clicked(event));
+    this.#list.addEventListener("focusin", (event) => this.#showTools(event.target));
+    this.#list.addEventListener("pointerover", (event) => event.pointerType === "mouse" && this.#showTools(event.target));
+    this.#scroller.addEventListener("keydown", (event) => this.#pressed(event));
+  }
+
+  get isAtBottom() {
+    return this.#isStuck;
+  }
+
+  // Another room: nothing of the last one stays.
+  clear() {
+    this.#tools?.remove();
+    this.#rows.clear();
+    this.#list.replaceChildren();
+    this.#unseen = 0;
+    this.#isStuck = true;
   }
 
   // Messages of others that came while somebody reads further up.
@@ -52,108 +65,120 @@ export class Log {
   }
 
   draw() {
+    const { room, marks, unreadAfter } = this.#view();
     const { scrollHeight, scrollTop } = this.#scroller;
-    const firstBefore = this.#list.querySelector(".message")?.dataset.seq;
-    const rows = this.#plan();
-    const kept = new Set(rows.map(({ key }) => key));
-    for (const [key, node] of this.#rows) {
-      if (kept.has(key)) continue;
-      node.remove();
-      this.#rows.delete(key);
-    }
-    let at = this.#list.firstChild;
-    for (const row of rows) {
-      const node = this.#rows.get(row.key) ?? this.#make(row);
-      this.#update(node, row);
-      if (node === at) at = at.nextSibling;
-      else this.#list.insertBefore(node, at);
-    }
-    const firstNow = this.#list.querySelector(".message")?.dataset.seq;
+    const firstBefore = this.#firstSeq();
+    const self = this.#chat.welcome ?? {};
+    const isMine = (message) => this.#chat.isMine(message);
+    const rows = planRows({ room, unsent: this.#chat.outbox.inRoom(room.id), marks, unreadAfter, isMine, self });
+    const names = namesIn(room);
+    const canReact = this.#chat.can("addReaction");
+    arrange(this.#list, this.#rows, rows, {
+      keyOf: ({ key }) => key,
+      make: (row) => makers[row.kind](row),
+      update: (node, row) => {
+        if (row.kind === "message") updateMessage(node, row, { names, selfId: self.userId, canReact });
+        else if (row.kind === "earlier") node.firstChild.disabled = room.loadingEarlier;
+      },
+    });
     if (this.#isStuck) this.toBottom();
-    else if (Number(firstNow) < Number(firstBefore)) {
+    else if (this.#firstSeq() < firstBefore) {
       // An earlier page came in above: what was being read stays where it was.
       this.#scroller.scrollTop = scrollTop + this.#scroller.scrollHeight - scrollHeight;
     }
     this.#drawJump();
   }
 
-  #plan() {
-    const { timeline, marks, unsent, joined, joinError } = this.#conversation;
-    const rows = [];
-    if (timeline.hasEarlier) rows.push({ key: "earlier", kind: "earlier" });
-    const marksAt = groupBy(marks, (mark) => mark.afterSeq);
-    const used = new Set();
-    const pushMarks = (seq) => {
-      for (const mark of marksAt.get(seq) ?? []) rows.push({ key: `mark ${mark.id}`, kind: "mark", mark });
-      marksAt.delete(seq);
-      if (timeline.gaps.has(seq)) rows.push({ key: `gap ${seq}`, kind: "gap" });
-    };
-    let before = null;
-    const pushMessage = (message, state) => {
-      const date = new Date(message.timestamp);
-      if (before === null || dayKey(before.date) !== dayKey(date)) {
-        rows.push({ key: `day ${dayKey(date)}`, kind: "day", date });
-        before = null;
-      }
-      const follows =
-        before !== null && rows.at(-1).kind === "message" && before.senderId === message.senderId && date - before.date < GROUP_MS;
-      const ownKey = `own ${message.clientMsgId}`;
-      // One's own keeps its row when the server gives it a place. Nobody else's id is trusted to be unique.
-      const key = state === "received" || used.has(ownKey) ? `message ${message.seq}` : ownKey;
-      used.add(key);
-      rows.push({ key, kind: "message", message, state, date, follows });
-      before = { date, senderId: message.senderId };
-    };
-    pushMarks(0);
-    for (const message of timeline.messages) {
-      pushMessage(message, this.#conversation.isMine(message) ? "sent" : "received");
-      pushMarks(message.seq);
-    }
-    for (const rest of [...marksAt.keys()]) pushMarks(rest);
-    for (const entry of unsent) {
-      const { userId, name } = this.#conversation.welcome ?? {};
-      const message = { ...entry, senderId: userId, senderName: name, timestamp: entry.at };
-      pushMessage(message, entry.state);
-    }
-    if (joined && timeline.messages.length === 0 && unsent.length === 0) rows.push({ key: "empty", kind: "empty" });
-    if (joinError) rows.push({ key: `refused ${joinError.message}`, kind: "refused", why: joinError.message });
-    return rows;
+  #firstSeq() {
+    return Number(this.#list.querySelector(".message")?.dataset.seq ?? Number.NaN);
   }
 
-  #make(row) {
-    const node = makers[row.kind](row);
-    this.#rows.set(row.key, node);
-    return node;
+  async #clicked(event) {
+    const button = event.target.closest("button");
+    if (!button) return;
+    const { room } = this.#view();
+    const { action, emoji } = button.dataset;
+    const node = button.closest(".message");
+    const seq = Number(node?.dataset.seq);
+    const message = room.timeline.find(seq);
+    try {
+      if (action === "earlier") await room.loadEarlier();
+      else if (action === "gap") await room.loadGap(room.timeline.gaps.find(({ after }) => after === Number(button.dataset.after)));
+      else if (action === "retry") this.#chat.retry(node.dataset.id);
+      else if (action === "discard") this.#chat.discard(node.dataset.id);
+      else if (action === "react" && message) await this.#react(room, message, emoji);
+      else if (action === "edit" && message) this.#act.edit(message);
+      else if (action === "delete" && message && this.#isSure(button)) await this.#chat.remove(room.id, seq);
+    } catch (error) {
+      this.#act.problem(error.message);
+    }
   }
 
-  #update(node, row) {
-    if (row.kind === "earlier") {
-      node.firstChild.disabled = this.#conversation.loadingEarlier;
+  #react(room, message, emoji) {
+    const known = message.reactions?.find((one) => one.emoji === emoji);
+    const isOn = known?.users.includes(this.#chat.welcome?.userId) ?? false;
+    return this.#chat.react(room.id, message.seq, emoji, !isOn);
+  }
+
+  #isSure(button) {
+    clearTimeout(this.#sureTimer);
+    if (button.dataset.sure) {
+      this.#tools.remove();
+      return true;
+    }
+    const calm = button.textContent;
+    button.dataset.sure = "asked";
+    button.textContent = "Really delete?";
+    this.#sureTimer = setTimeout(() => {
+      delete button.dataset.sure;
+      button.textContent = calm;
+    }, SURE_MS);
+    return false;
+  }
+
+  // What can be done to the message under the pointer or the focus.
+  #showTools(target) {
+    const node = target.closest?.(".message");
+    if (!node || node.contains(this.#tools) || this.#tools?.contains(document.activeElement)) return;
+    const message = this.#view().room.timeline.find(Number(node.dataset.seq));
+    const isMine = message && this.#chat.isMine(message);
+    const tools = [];
+    if (message && !message.deletedAt) {
+      if (this.#chat.can("addReaction")) tools.push(...EMOJIS.map((emoji) => tool("react", emoji, { emoji }, `React with ${emoji}`)));
+      if (isMine && this.#chat.can("editMessage")) tools.push(tool("edit", "Edit"));
+      if (isMine && this.#chat.can("deleteMessage")) tools.push(tool("delete", "Delete"));
+    }
+    this.#tools?.remove();
+    if (tools.length === 0) return;
+    this.#tools = element("div", { className: "tools", role: "toolbar", ariaLabel: "Message" }, ...tools);
+    node.append(this.#tools);
+  }
+
+  #pressed(event) {
+    if (event.key === "Escape") {
+      this.#act.toComposer();
       return;
     }
-    if (row.kind !== "message") return;
-    const { message, state, follows } = row;
-    node.classList.toggle("follows", follows);
-    node.classList.toggle("mine", state !== "received");
-    if (message.seq !== undefined) node.dataset.seq = message.seq;
-    if (node.dataset.state === state) return;
-    node.dataset.state = state;
-    node.querySelector(".status").replaceChildren(...statusOf(message, state));
-  }
-
-  #clicked(event) {
-    const { action } = event.target.closest("button")?.dataset ?? {};
-    const id = event.target.closest(".message")?.dataset.id;
-    if (action === "earlier") this.#conversation.loadEarlier();
-    if (action === "retry") this.#conversation.retry(id);
-    if (action === "discard") this.#conversation.discard(id);
+    const steps = { ArrowUp: -1, ArrowDown: 1 };
+    const nodes = [...this.#list.querySelectorAll(".message")];
+    const at = nodes.indexOf(document.activeElement?.closest(".message"));
+    let next = null;
+    if (event.key in steps) next = at < 0 ? nodes.length - 1 : Math.min(Math.max(at + steps[event.key], 0), nodes.length - 1);
+    else if (event.key === "Home" && at >= 0) next = 0;
+    else if (event.key === "End" && at >= 0) next = nodes.length - 1;
+    if (next === null || nodes.length === 0) return;
+    event.preventDefault();
+    nodes[next].focus();
+    nodes[next].scrollIntoView({ block: "nearest" });
   }
 
   #scrolled() {
     const { scrollHeight, scrollTop, clientHeight } = this.#scroller;
+    const wasStuck = this.#isStuck;
     this.#isStuck = scrollHeight - scrollTop - clientHeight <= AT_BOTTOM_PX;
     if (this.#isStuck) this.#unseen = 0;
     this.#drawJump();
+    if (this.#isStuck && !wasStuck) this.#act.sawBottom();
   }
 
   #drawJump() {
@@ -162,65 +187,47 @@ export class Log {
   }
 }
 
-function groupBy(items, keyOf) {
-  const groups = new Map();
-  for (const item of items) groups.set(keyOf(item), [...(groups.get(keyOf(item)) ?? []), item]);
-  return groups;
+function tool(action, text, dataset = {}, label = text) {
+  return element("button", { type: "button", dataset: { action, ...dataset }, title: label, ariaLabel: label }, text);
+}
+
+// Names of those who said something here or are here.
+function namesIn(room) {
+  let names = null;
+  return (id) => {
+    names ??= new Map([
+      ...room.timeline.messages.map(({ senderId, senderName }) => [senderId, senderName]),
+      ...(room.presence?.users ?? []).map((user) => [user.id ?? user.userId, user.name]),
+    ]);
+    return names.get(id) ?? "Somebody";
+  };
 }
 
 const makers = {
-  earlier: () =>
-    element("div", { className: "remark" }, element("button", { type: "button", className: "quiet", dataset: { action: "earlier" } }, "Load earlier messages")),
-  gap: () => element("div", { className: "remark" }, element("span", {}, "Messages in between are no longer kept")),
-  empty: () =>
-    element("div", { className: "empty" }, element("p", {}, "Nothing said here yet."), element("p", {}, "Share this page’s address to bring others in.")),
+  earlier: () => remark("earlier", button("earlier", "Load earlier messages")),
+  gap: ({ gap }) =>
+    gap.isLost
+      ? remark("gap", element("span", {}, "Messages in between are no longer kept"))
+      : remark("gap", element("span", {}, `${gap.before - gap.after - 1} messages are not shown `, button("gap", "Load", { after: gap.after }))),
+  unread: () => element("div", { className: "unread-line", role: "separator", dataset: { testid: "unread-line" } }, element("span", {}, "New")),
+  empty: () => element("div", { className: "empty" }, element("p", {}, "Nothing said here yet."), element("p", {}, "Share this page’s address to bring others in.")),
   refused: ({ why }) => element("div", { className: "empty" }, element("p", {}, "This room cannot be joined."), element("p", { className: "why" }, why)),
-  day: ({ date }) => element("div", { className: "day" }, element("span", {}, day.format(date))),
+  day: ({ date }) => element("div", { className: "day", role: "separator" }, element("span", {}, day.format(date))),
   mark: ({ mark }) => element("div", { className: `remark ${mark.kind}`, dataset: { testid: `mark-${mark.kind}` } }, ...wordsOf(mark)),
+  system: ({ message }) => remark("system", element("span", { dir: "auto" }, message.content ?? "")),
   message: makeMessage,
 };
 
+function remark(kind, ...children) {
+  return element("div", { className: `remark ${kind}` }, ...children);
+}
+
+function button(action, text, dataset = {}) {
+  return element("button", { type: "button", className: "quiet", dataset: { action, ...dataset } }, text);
+}
+
 function wordsOf(mark) {
-  if (mark.kind === "moved") {
-    return [element("span", {}, "Moved from ", element("b", {}, mark.from), " to ", element("b", {}, mark.to))];
-  }
+  if (mark.kind === "moved") return [element("span", {}, "Moved from ", element("b", {}, mark.from), " to ", element("b", {}, mark.to))];
   const count = mark.count === 1 ? "1 message" : `${mark.count} messages`;
   return [element("span", {}, `Caught up: ${count} while you were away`)];
-}
-
-function makeMessage({ message, date }) {
-  const time = element("time", { dateTime: date.toISOString(), title: moment.format(date) }, clock.format(date));
-  const name = element("span", { className: "name", dir: "auto" }, message.senderName ?? "You");
-  const content = element("p", { className: "content", dir: "auto" }, ...contentOf(message));
-  return element(
-    "article",
-    { className: "message", dataset: { testid: "message", id: message.clientMsgId ?? message.id } },
-    time,
-    element("div", { className: "body" }, name, content),
-    element("span", { className: "status" }),
-  );
-}
-
-function contentOf({ content }) {
-  const text = typeof content === "string" ? content : JSON.stringify(content) ?? "";
-  return segments(text).map(({ text: words, href }) =>
-    href ? element("a", { href, target: "_blank", rel: "noopener noreferrer nofollow" }, words) : document.createTextNode(words),
-  );
-}
-
-function statusOf(message, state) {
-  if (state === "sent") return [element("span", { className: "tick", title: `Stored as number ${message.seq}` }, "✓"), hidden("Sent")];
-  if (state === "pending") return [element("span", { className: "clock", title: "On its way" }), hidden("Sending")];
-  if (state === "failed") {
-    return [
-      element("span", { className: "why" }, message.problem ?? "Not sent"),
-      element("button", { type: "button", className: "quiet", dataset: { action: "retry" } }, "Retry"),
-      element("button", { type: "button", className: "quiet", dataset: { action: "discard" } }, "Delete"),
-    ];
-  }
-  return [];
-}
-
-function hidden(text) {
-  return element("span", { className: "hidden" }, text);
 }

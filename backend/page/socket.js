@@ -7,9 +7,9 @@
 // digit (0 connect, 1 disconnect, 2 event, 3 ack, 4 connect error, 5/6 binary), an optional "/namespace,", an optional
 // ack id and JSON.
 
+import { retryDelayMs } from "./refusal.js";
+
 const CONNECT_TIMEOUT_MS = 10_000;
-const ACK_TIMEOUT_MS = 10_000;
-const RETRY_FIRST_MS = 500;
 const RETRY_MAX_MS = 8_000;
 // A connection that lived this long was a good one; the next retry starts from the shortest delay again.
 const STABLE_MS = 5_000;
@@ -105,13 +105,6 @@ export function encodeEvent(event, args, id) {
   return `42${id ?? ""}${JSON.stringify([event, ...args])}`;
 }
 
-// How long to wait before try number `attempt` (0 = the first after a loss). `random` is 0..1: the delays of many
-// clients spread over the upper half, so a server that comes back is not met by all of them at once.
-export function retryDelayMs(attempt, random) {
-  const ceiling = Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** Math.min(attempt, 10));
-  return Math.round(ceiling * (0.5 + random / 2));
-}
-
 const browser = {
   open: (url) => new WebSocket(url),
   setTimeout: (run, ms) => setTimeout(run, ms),
@@ -183,8 +176,17 @@ export class Socket {
     return this.#state === "connected" && this.#write(encodeEvent(event, args, null));
   }
 
-  // Resolves with the ack's first argument; rejects with a SocketError.
-  emitWithAck(event, args, timeoutMs = ACK_TIMEOUT_MS) {
+  get connected() {
+    return this.#state === "connected";
+  }
+
+  // `timeout(ms).emitWithAck(event, ...args)`, as the official client has it: resolves with the ack's first argument,
+  // rejects with a SocketError.
+  timeout(timeoutMs) {
+    return { emitWithAck: (event, ...args) => this.#emitWithAck(event, args, timeoutMs) };
+  }
+
+  #emitWithAck(event, args, timeoutMs) {
     return new Promise((resolve, reject) => {
       const id = this.#nextId++;
       if (this.#state !== "connected" || !this.#write(encodeEvent(event, args, id))) {
@@ -293,7 +295,7 @@ export class Socket {
     ws?.close();
     if (wasConnected && this.#world.now() - this.#connectedAt >= STABLE_MS) this.#attempt = 0;
     if (again) {
-      const delayMs = retryDelayMs(this.#attempt++, this.#world.random());
+      const delayMs = retryDelayMs(this.#attempt++, this.#world.random(), { maxMs: RETRY_MAX_MS });
       this.retryAt = this.#world.now() + delayMs;
       this.#timers.retry = this.#world.setTimeout(() => this.#dial(), delayMs);
     } else {

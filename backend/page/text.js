@@ -76,3 +76,12 @@ export function hashOfRoom(room) {
 export function dayKey(date) {
   return `${date.getFullYear()}-${date.getMonth()}-${date.getDate()}`;
 }
+
+// "Ada is typing…", without oneself.
+export function typingLine(users, selfId) {
+  const names = users.filter(({ id }) => id !== selfId).map(({ id, name }) => name ?? id);
+  if (names.length === 0) return "";
+  if (names.length === 1) return `${names[0]} is typing…`;
+  if (names.length === 2) return `${names[0]} and ${names[1]} are typing…`;
+  return `${names[0]}, ${names[1]} and ${names.length - 2 === 1 ? "one other" : `${names.length - 2} others`} are typing…`;
+}

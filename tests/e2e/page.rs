@@ -2,9 +2,9 @@
 
 use std::process::Command;
 
-use berth_tests::{Port, Program, Script, binary, http, repository, secs, variable};
+use berth_tests::{Port, Program, Proxy, Script, Town, binary, http, repository, secs, variable};
 use nix::sys::signal::Signal;
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 pub(crate) fn chromium() -> String {
@@ -38,6 +38,12 @@ fn berth(listen: &Port, data: &TempDir) -> Program {
     Program::start("berth", command)
 }
 
+fn browsing(url: &str) -> Value {
+    let artifacts = repository().join(".ci-artifacts");
+    std::fs::create_dir_all(&artifacts).expect("a folder for screenshots");
+    json!({ "url": url, "chromium": chromium(), "artifacts": artifacts })
+}
+
 async fn is_up(listen: &Port) {
     http::answers(
         &format!("http://{}/health/readiness", listen.address()),
@@ -49,17 +55,11 @@ async fn is_up(listen: &Port) {
 
 #[tokio::test]
 async fn two_pages_chat_through_different_backends() {
-    let artifacts = repository().join(".ci-artifacts");
-    std::fs::create_dir_all(&artifacts).expect("a folder for screenshots");
     let (listen, data) = (Port::reserve(), TempDir::new().expect("a temporary folder"));
     let mut program = berth(&listen, &data);
     is_up(&listen).await;
-    let options = json!({
-        "url": format!("http://{}/", listen.address()),
-        "chromium": chromium(),
-        "artifacts": artifacts,
-        "phase": "chat",
-    });
+    let mut options = browsing(&format!("http://{}/", listen.address()));
+    options["phase"] = json!("chat");
     Script::run("page.mjs", &options, secs(90)).await;
     program.signal(Signal::SIGINT);
     assert!(program.ended(secs(5)).await.success());
@@ -67,9 +67,33 @@ async fn two_pages_chat_through_different_backends() {
     // The same data again: what was said is still there.
     let mut program = berth(&listen, &data);
     is_up(&listen).await;
-    let mut options = options;
     options["phase"] = json!("return");
     Script::run("page.mjs", &options, secs(60)).await;
+    program.signal(Signal::SIGINT);
+    assert!(program.ended(secs(5)).await.success());
+}
+
+/// Offline and back, reloads in the middle of a send, several tabs and rooms, and the death of a page's backend.
+#[tokio::test]
+async fn a_page_keeps_its_promise_through_losses_reloads_and_a_dead_backend() {
+    let plan = Town::with_backends(3).redis().proxy(Proxy::round_robin());
+    let mut town = plan.start().await;
+    let mut script = Script::start("page_life.mjs", &browsing(&town.proxy().url("/")));
+    let wish = script.says("kill", 1, secs(200)).await;
+    let name = wish["instance"].as_str().expect("an instance").to_owned();
+    let number = name.rsplit('-').next().and_then(|text| text.parse().ok());
+    town.kill(number.expect("backend-N"));
+    script.tell("killed");
+    script.finish(secs(120)).await;
+}
+
+#[tokio::test]
+async fn a_page_needs_no_pointer_no_eyes_and_no_wide_screen() {
+    let (listen, data) = (Port::reserve(), TempDir::new().expect("a temporary folder"));
+    let mut program = berth(&listen, &data);
+    is_up(&listen).await;
+    let options = browsing(&format!("http://{}/", listen.address()));
+    Script::run("page_keyboard.mjs", &options, secs(120)).await;
     program.signal(Signal::SIGINT);
     assert!(program.ended(secs(5)).await.success());
 }

@@ -40,6 +40,41 @@ describe("outbox", () => {
     assert.equal(storage.length, 0);
   });
 
+  test("one that is stored stays to be seen until its row is there, but not over a reload", () => {
+    const storage = new MemoryStorage();
+    const outbox = new Outbox(storage);
+    outbox.add(draft("a"));
+    outbox.settle("a", { seq: 7, timestamp: "2026-01-01T00:00:00Z" });
+    assert.deepEqual(outbox.inRoom("lobby").map(({ state, seq }) => [state, seq]), [["stored", 7]]);
+    assert.equal(outbox.next("lobby"), undefined);
+    assert.equal(storage.length, 0);
+    storage.setItem("berth.outbox.b", JSON.stringify({ ...draft("b"), order: 1, at: 1, state: "stored" }));
+    assert.deepEqual(new Outbox(storage).inRoom("lobby"), [], "nor when the tab ended in between");
+  });
+
+  test("hears what another tab adds, settles and gives up, in whatever order it comes", () => {
+    const [one, two] = [new Outbox(new MemoryStorage()), new Outbox(new MemoryStorage())];
+    const event = (id, change) => ({ key: `berth.outbox.${id}`, newValue: change && JSON.stringify({ ...one.get(id), ...change }) });
+    for (const id of ["a", "b", "c"]) one.add(draft(id));
+    for (const id of ["a", "b", "c"]) assert.equal(two.heard(event(id, {})), "lobby");
+    two.heard(event("a", { state: "stored", seq: 3 }));
+    two.heard(event("a", null));
+    two.heard(event("b", null));
+    two.remove("c");
+    two.heard(event("c", { state: "stored", seq: 4 }));
+    assert.deepEqual(two.inRoom("lobby").map(({ clientMsgId, state }) => [clientMsgId, state]), [["a", "stored"]]);
+    assert.equal(two.heard({ key: "other", newValue: "x" }), null);
+    assert.equal(two.heard({ key: "berth.outbox.z", newValue: "{" }), null);
+  });
+
+  test("somebody else's words are not next", () => {
+    const outbox = new Outbox(null);
+    outbox.add({ ...draft("a"), userId: "u-a" });
+    outbox.add(draft("b"));
+    assert.equal(outbox.next("lobby", "u-a").clientMsgId, "a");
+    assert.equal(outbox.next("lobby", "u-b").clientMsgId, "b");
+  });
+
   test("two tabs do not overwrite each other", () => {
     const storage = new MemoryStorage();
     const [one, two] = [new Outbox(storage), new Outbox(storage)];

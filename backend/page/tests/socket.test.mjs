@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
-import { encodeEvent, parseFrame, ProtocolError, retryDelayMs, Socket } from "../socket.js";
+import { encodeEvent, parseFrame, ProtocolError, Socket } from "../socket.js";
 import { settle, World } from "./world.mjs";
 
 const URL = "ws://host/socket.io/?EIO=4&transport=websocket";
@@ -146,11 +146,6 @@ describe("staying alive", () => {
 });
 
 describe("connecting again", () => {
-  test("delays double up to eight seconds and keep their jitter in the upper half", () => {
-    assert.deepEqual([0, 1, 2, 3, 4, 5, 50].map((attempt) => retryDelayMs(attempt, 1)), [500, 1000, 2000, 4000, 8000, 8000, 8000]);
-    assert.deepEqual([0, 4].map((attempt) => retryDelayMs(attempt, 0)), [250, 4000]);
-  });
-
   test("each failure waits longer; a connection that lasted starts over", () => {
     const { world, socket } = connected();
     world.randomness = 1;
@@ -242,8 +237,8 @@ describe("events and acks", () => {
 
   test("each ack finds its question, in whatever order they come", async () => {
     const { world, socket } = connected();
-    const first = socket.emitWithAck("a", [1]);
-    const second = socket.emitWithAck("b", []);
+    const first = socket.timeout(10_000).emitWithAck("a", 1);
+    const second = socket.timeout(10_000).emitWithAck("b");
     assert.deepEqual(world.connection.sent.slice(1), ['420["a",1]', '421["b"]']);
     world.connection.says('431["two"]');
     world.connection.says('430["one"]');
@@ -253,7 +248,7 @@ describe("events and acks", () => {
 
   test("an answer that does not come is an error after its time, and too late afterwards", async () => {
     const { world, socket } = connected();
-    const answer = socket.emitWithAck("a", [], 2_000);
+    const answer = socket.timeout(2_000).emitWithAck("a");
     world.pass(2_000);
     await assert.rejects(answer, { code: "ACK_TIMEOUT" });
     world.connection.says('430["late"]');
@@ -262,7 +257,7 @@ describe("events and acks", () => {
 
   test("losing the connection answers all open questions at once", async () => {
     const { world, socket } = connected();
-    const answers = [socket.emitWithAck("a", []), socket.emitWithAck("b", [])];
+    const answers = [socket.timeout(10_000).emitWithAck("a"), socket.timeout(10_000).emitWithAck("b")];
     world.connection.breaks();
     for (const answer of answers) await assert.rejects(answer, { code: "DISCONNECTED" });
     await settle();
@@ -272,7 +267,7 @@ describe("events and acks", () => {
   test("without a connection nothing is sent and nothing is kept", async () => {
     const { world, socket } = make();
     assert.equal(socket.emit("a"), false);
-    await assert.rejects(socket.emitWithAck("a", []), { code: "NOT_CONNECTED" });
+    await assert.rejects(socket.timeout(10_000).emitWithAck("a"), { code: "NOT_CONNECTED" });
     socket.start();
     world.connection.shakesHands();
     assert.equal(world.connection.sent.length, 1);

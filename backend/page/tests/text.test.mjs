@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
-import { cleanName, ensureSession } from "../identity.js";
-import { hashOfRoom, roomFromHash, roomName, segments } from "../text.js";
+import { account, cleanName, ensureSession, offersOf } from "../identity.js";
+import { hashOfRoom, roomFromHash, roomName, segments, typingLine } from "../text.js";
 
 describe("links", () => {
   for (const [content, links] of [
@@ -93,5 +93,35 @@ describe("who speaks", () => {
   test("trouble with sessions is reported and never thrown", async () => {
     assert.equal((await asked(new TypeError("offline"))).result, false);
     assert.equal((await asked(answer(401, {}), answer(503, {}))).result, false);
+  });
+});
+
+describe("who is typing", () => {
+  for (const [names, line] of [
+    [[], ""],
+    [["Me"], ""],
+    [["Ada"], "Ada is typing…"],
+    [["Ada", "Me", "Bob"], "Ada and Bob are typing…"],
+    [["A", "B", "C"], "A, B and one other are typing…"],
+    [["A", "B", "C", "D"], "A, B and 2 others are typing…"],
+  ]) {
+    test(line || names.join() || "nobody", () => assert.equal(typingLine(names.map((name) => ({ id: name, name })), "Me"), line));
+  }
+});
+
+describe("accounts", () => {
+  const answering = (status, body) => async () => ({ ok: status < 300, json: async () => body });
+
+  test("a login names the user, or says in a sentence why not", async () => {
+    assert.deepEqual(await account("login", {}, { request: answering(200, { ok: true, user: { name: "Ada" } }) }), { user: { name: "Ada" } });
+    assert.deepEqual(await account("login", {}, { request: answering(401, { error: { message: "wrong" } }) }), { problem: "wrong" });
+    const lost = async () => Promise.reject(new TypeError("offline"));
+    assert.deepEqual(await account("login", {}, { request: lost }), { problem: "The server could not be reached." });
+  });
+
+  test("a server that does not say what it offers offers nothing more", async () => {
+    assert.deepEqual(await offersOf({ request: answering(200, { login: true }) }), { login: true });
+    assert.deepEqual(await offersOf({ request: answering(404, {}) }), {});
+    assert.deepEqual(await offersOf({ request: async () => Promise.reject(new Error("x")) }), {});
   });
 });

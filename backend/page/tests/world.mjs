@@ -20,10 +20,23 @@ export class World {
   };
   clearTimeout = (timer) => this.timers.delete(timer);
   now = () => this.nowMs;
+  monotonic = () => this.nowMs;
   random = () => this.randomness;
+  makeId = () => `${this.tabName}id${this.#nextId++}`;
+  tabName = "";
+  #nextId = 1;
 
   get connection() {
     return this.connections.at(-1);
+  }
+
+  // Lets time pass in small steps, and everything that waits for it or for an answer go on.
+  async live(ms, stepMs = 25) {
+    await settle();
+    for (let left = ms; left > 0; left -= stepMs) {
+      this.pass(Math.min(stepMs, left));
+      await settle();
+    }
   }
 
   // Runs what falls due on the way, in its order.
@@ -90,5 +103,67 @@ export class MemoryStorage {
   }
   removeItem(key) {
     this.#items.delete(key);
+  }
+}
+
+// A storage that several tabs share: what one writes, the others hear, a moment later.
+export class SharedStorage {
+  #memory = new MemoryStorage();
+  #tabs = [];
+  tab() {
+    const tab = { heard: () => {} };
+    this.#tabs.push(tab);
+    const tell = (key, newValue) => {
+      for (const other of this.#tabs) if (other !== tab) queueMicrotask(() => other.heard({ key, newValue }));
+    };
+    const memory = this.#memory;
+    tab.storage = {
+      get length() {
+        return memory.length;
+      },
+      key: (index) => memory.key(index),
+      getItem: (key) => memory.getItem(key),
+      setItem: (key, value) => {
+        memory.setItem(key, value);
+        tell(key, String(value));
+      },
+      removeItem: (key) => {
+        if (memory.getItem(key) === null) return;
+        memory.removeItem(key);
+        tell(key, null);
+      },
+    };
+    return tab;
+  }
+  get length() {
+    return this.#memory.length;
+  }
+}
+
+// Web Locks, as far as they are used: one holder per name, in order of asking, an asker may give up.
+export class Locks {
+  held = new Set();
+  #queues = new Map();
+  request(name, { signal } = {}, run) {
+    return new Promise((resolve, reject) => {
+      const take = () => {
+        this.held.add(name);
+        const free = () => {
+          this.held.delete(name);
+          this.#queues.get(name)?.shift()?.();
+        };
+        Promise.resolve().then(run).finally(free).then(resolve, reject);
+      };
+      if (!this.held.has(name)) return take();
+      const queue = this.#queues.get(name) ?? [];
+      this.#queues.set(name, queue);
+      queue.push(take);
+      signal?.addEventListener("abort", () => {
+        const at = queue.indexOf(take);
+        if (at < 0) return;
+        queue.splice(at, 1);
+        reject(new Error("AbortError"));
+      });
+    });
   }
 }

@@ -53,31 +53,57 @@ macro_rules! asset {
 
 static INDEX: LazyLock<Asset> = LazyLock::new(|| asset!("index.html", HTML));
 
-static ASSETS: LazyLock<[Asset; 11]> = LazyLock::new(|| {
+static ASSETS: LazyLock<[Asset; 23]> = LazyLock::new(|| {
     [
         asset!("chat.css", CSS),
         asset!("icon.svg", SVG),
+        asset!("berth-chat.js", JAVASCRIPT),
+        asset!("chaos.js", JAVASCRIPT),
         asset!("chat.js", JAVASCRIPT),
-        asset!("conversation.js", JAVASCRIPT),
+        asset!("composer.js", JAVASCRIPT),
+        asset!("courier.js", JAVASCRIPT),
+        asset!("element.js", JAVASCRIPT),
+        asset!("gate.js", JAVASCRIPT),
         asset!("header.js", JAVASCRIPT),
         asset!("identity.js", JAVASCRIPT),
+        asset!("link.js", JAVASCRIPT),
         asset!("log.js", JAVASCRIPT),
+        asset!("message.js", JAVASCRIPT),
         asset!("outbox.js", JAVASCRIPT),
+        asset!("read_marks.js", JAVASCRIPT),
+        asset!("refusal.js", JAVASCRIPT),
+        asset!("room.js", JAVASCRIPT),
+        asset!("rows.js", JAVASCRIPT),
+        asset!("sidebar.js", JAVASCRIPT),
         asset!("socket.js", JAVASCRIPT),
         asset!("text.js", JAVASCRIPT),
         asset!("timeline.js", JAVASCRIPT),
     ]
 });
 
-/// `GET /` and `GET /page/{file}`.
+/// The client helper under the name that others import. Its parts lie beside the page's, which is one of its users.
+static HELPER: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::new(
+        "/berth-chat.js",
+        JAVASCRIPT,
+        "export * from \"./page/berth-chat.js\";\n",
+    )
+});
+
+/// `GET /`, `GET /page/{file}` and `GET /berth-chat.js`.
 pub fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
     Router::new()
         .route("/", get(index))
         .route("/page/{file}", get(file))
+        .route("/berth-chat.js", get(helper))
 }
 
 async fn index(headers: HeaderMap) -> Response {
     answer(&INDEX, &headers)
+}
+
+async fn helper(headers: HeaderMap) -> Response {
+    answer(&HELPER, &headers)
 }
 
 async fn file(Path(name): Path<String>, headers: HeaderMap) -> Response {

@@ -41,7 +41,7 @@ fn mentions(source: &str) -> BTreeSet<String> {
         .iter()
         .flat_map(|start| source.split(start).skip(1))
         .filter_map(|rest| rest.split(['"', '\'']).next())
-        .map(str::to_owned)
+        .map(|name| name.trim_start_matches("page/").to_owned())
         .collect()
 }
 
@@ -51,7 +51,11 @@ async fn the_page_and_each_of_its_files_come_with_their_type_and_strict_headers(
         .iter()
         .map(|asset| (format!("/page/{}", asset.name), asset.content_type));
     let mut checked = 0;
-    for (path, content_type) in paths.chain([("/".to_owned(), HTML)]) {
+    let rest = [
+        ("/".to_owned(), HTML),
+        ("/berth-chat.js".to_owned(), JAVASCRIPT),
+    ];
+    for (path, content_type) in paths.chain(rest) {
         let response = get_with(&path, None).await;
         assert_eq!(response.status(), StatusCode::OK, "{path}");
         assert_eq!(
@@ -74,7 +78,7 @@ async fn the_page_and_each_of_its_files_come_with_their_type_and_strict_headers(
         assert!(!body(response).await.is_empty(), "{path}");
         checked += 1;
     }
-    assert_eq!(checked, ASSETS.len() + 1);
+    assert_eq!(checked, ASSETS.len() + 2);
 }
 
 #[tokio::test]
@@ -119,7 +123,10 @@ async fn only_the_table_is_served() {
 
 #[test]
 fn everything_the_page_refers_to_is_in_the_table_and_the_table_has_nothing_else() {
-    let sources = ASSETS.iter().map(|asset| asset.body).chain([INDEX.body]);
+    let sources = ASSETS
+        .iter()
+        .map(|asset| asset.body)
+        .chain([INDEX.body, HELPER.body]);
     let wanted: BTreeSet<String> = sources.flat_map(mentions).collect();
     let served: BTreeSet<String> = ASSETS.iter().map(|asset| asset.name.to_owned()).collect();
     assert_eq!(wanted, served);

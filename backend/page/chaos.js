@@ -1,0 +1,95 @@
+// Faults on purpose, where the server was started to be tried out: the connection is dropped, the network goes away, frames
+// are lost. What the page does about it is what it does about the real thing; nothing here knows how it recovers.
+
+import { find } from "./element.js";
+
+const OFFLINE_MS = 10_000;
+const LOST_EVERY = 3;
+
+// The browser as the socket sees it, with faults to switch on.
+export class FaultySocket {
+  isOffline = false;
+  isLossy = false;
+  #count = 0;
+
+  world = {
+    open: (url) => this.#open(url),
+    setTimeout: (run, ms) => setTimeout(run, ms),
+    clearTimeout: (timer) => clearTimeout(timer),
+    now: () => performance.now(),
+    random: () => Math.random(),
+  };
+
+  #open(url) {
+    if (this.isOffline) throw new Error("offline on purpose");
+    const ws = new WebSocket(url);
+    let listener = null;
+    // Only what somebody said is lost: a transport that loses its own packets is none.
+    ws.addEventListener("message", (event) => {
+      const isEntry = typeof event.data === "string" && event.data.startsWith('42["message"');
+      if (this.isLossy && isEntry && ++this.#count % LOST_EVERY === 0) return;
+      listener?.(event);
+    });
+    Object.defineProperty(ws, "onmessage", { set: (run) => (listener = run) });
+    return ws;
+  }
+}
+
+export class Chaos {
+  #socket;
+  #faults;
+  #chat;
+  #timer = null;
+
+  constructor({ socket, faults, chat }) {
+    this.#socket = socket;
+    this.#faults = faults;
+    this.#chat = chat;
+    find("chaos").addEventListener("click", (event) => {
+      const button = event.target.closest("button");
+      if (button) this.#deeds[button.dataset.chaos](button);
+    });
+  }
+
+  // Shown only where the server says that it is there to be tried out.
+  offer(trial) {
+    find("chaos").hidden = !trial;
+    find("chaos").querySelector("[data-chaos=restart]").hidden = !trial?.restart;
+  }
+
+  #deeds = {
+    drop: () => {
+      this.#socket.renew("dropped on purpose");
+      this.#say("The connection was cut.");
+    },
+    offline: () => {
+      this.#faults.isOffline = true;
+      this.#socket.renew("offline on purpose");
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => {
+        this.#faults.isOffline = false;
+        this.#chat.wake();
+        this.#say("Online again.");
+      }, OFFLINE_MS);
+      this.#say("Offline for ten seconds. Write something.");
+    },
+    lossy: (button) => {
+      this.#faults.isLossy = !this.#faults.isLossy;
+      button.setAttribute("aria-pressed", String(this.#faults.isLossy));
+      this.#say(this.#faults.isLossy ? "Every third message is lost on its way here." : "Nothing is lost any more.");
+    },
+    restart: async () => {
+      this.#say("Asking for a restart…");
+      try {
+        const answer = await fetch("/api/trial/restart", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ instanceId: this.#chat.welcome?.instanceId }) });
+        this.#say(answer.ok ? "Your backend restarts." : "It refused.");
+      } catch {
+        this.#say("The request was lost; perhaps with the backend.");
+      }
+    },
+  };
+
+  #say(text) {
+    find("chaos-said").textContent = text;
+  }
+}

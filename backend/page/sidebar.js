@@ -1,0 +1,170 @@
+// The side of the page: which rooms this person is in, what is unread there, and who is in the room that is open.
+
+import { arrange, element, find, hidden } from "./element.js";
+import { hashOfRoom } from "./text.js";
+
+const KEY = "berth.rooms";
+// A backend allows 100 per connection; nobody looks at more.
+const ROOMS_MAX = 40;
+const PEOPLE_MAX = 50;
+
+// The rooms of this browser, in the order in which they were first opened. `storage` may be null.
+export class RoomList {
+  #storage;
+  ids = [];
+
+  constructor(storage) {
+    this.#storage = storage;
+    try {
+      const ids = JSON.parse(storage?.getItem(KEY) ?? "[]");
+      if (Array.isArray(ids)) this.ids = ids.filter((id) => typeof id === "string").slice(0, ROOMS_MAX);
+    } catch {
+      // A broken list is no list.
+    }
+  }
+
+  // Returns the room that had to make place, if any.
+  add(id) {
+    if (this.ids.includes(id)) return null;
+    this.ids = [...this.ids, id];
+    const surplus = this.ids.length > ROOMS_MAX ? this.ids.shift() : null;
+    this.#keep();
+    return surplus;
+  }
+
+  remove(id) {
+    this.ids = this.ids.filter((other) => other !== id);
+    this.#keep();
+  }
+
+  #keep() {
+    try {
+      this.#storage?.setItem(KEY, JSON.stringify(this.ids));
+    } catch {
+      // Only a convenience.
+    }
+  }
+}
+
+export class Sidebar {
+  #chat;
+  #list;
+  #open;
+  #leave;
+  #problem;
+  #rows = new Map();
+  #people = new Map();
+
+  // `open()` is the id of the room that is shown; `leave(id)` closes one.
+  constructor({ chat, list, open, leave, onProblem }) {
+    this.#chat = chat;
+    this.#list = list;
+    this.#open = open;
+    this.#leave = leave;
+    this.#problem = onProblem;
+    find("menu").addEventListener("click", () => this.toggle(true));
+    find("side-close").addEventListener("click", () => this.toggle(false));
+    find("main").addEventListener("click", () => this.toggle(false));
+    find("side").addEventListener("keydown", (event) => event.key === "Escape" && this.toggle(false));
+    find("side").addEventListener("click", (event) => this.#clicked(event));
+  }
+
+  // On small screens the side is a drawer.
+  toggle(isOpen) {
+    if ((document.body.dataset.drawer === "open") === isOpen) return;
+    if (isOpen) document.body.dataset.drawer = "open";
+    else delete document.body.dataset.drawer;
+    find("menu").setAttribute("aria-expanded", String(isOpen));
+    find(isOpen ? "side-close" : "menu").focus();
+  }
+
+  draw() {
+    const rooms = this.#list.ids.map((id) => ({ id, room: this.#chat.rooms.get(id) }));
+    const isDirect = ({ room }) => room?.info.type === "dm";
+    this.#drawRooms("rooms", rooms.filter((one) => !isDirect(one)));
+    const direct = rooms.filter(isDirect);
+    find("direct").hidden = direct.length === 0;
+    this.#drawRooms("direct-rooms", direct);
+    this.#drawPeople(this.#chat.rooms.get(this.#open()));
+    const elsewhere = rooms.filter(({ id }) => id !== this.#open()).reduce((sum, { room }) => sum + (room?.unread ?? 0), 0);
+    find("menu-badge").hidden = elsewhere === 0;
+    find("menu-badge").textContent = short(elsewhere);
+  }
+
+  #drawRooms(listId, rooms) {
+    const nodes = this.#rows.get(listId) ?? new Map();
+    this.#rows.set(listId, nodes);
+    arrange(find(listId), nodes, rooms, { keyOf: ({ id }) => id, make: makeRoom, update: (node, one) => this.#updateRoom(node, one) });
+  }
+
+  #updateRoom(node, { id, room }) {
+    const isOpen = id === this.#open();
+    const unread = room?.unread ?? 0;
+    const link = node.querySelector("a");
+    if (isOpen) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+    node.classList.toggle("unread", unread > 0 && !isOpen);
+    node.querySelector(".name").textContent = nameOf(room, id, (userId) => this.#chat.isMine({ senderId: userId }));
+    const badge = node.querySelector(".badge");
+    badge.hidden = unread === 0 || isOpen;
+    badge.replaceChildren(short(unread), hidden(" unread"));
+    node.querySelector("button").hidden = isOpen;
+  }
+
+  #drawPeople(room) {
+    const users = (room?.presence?.users ?? []).map(personOf).slice(0, PEOPLE_MAX);
+    find("people").hidden = users.length === 0;
+    const canTalk = this.#chat.can("openDirect");
+    const selfId = this.#chat.welcome?.userId;
+    arrange(find("people-list"), this.#people, users, {
+      keyOf: ({ id }) => id,
+      make: ({ id }) => element("li", {}, element("button", { type: "button", className: "person", dataset: { person: id } }, element("span", { className: "dot" }), element("span", { className: "name", dir: "auto" }))),
+      update: (node, { id, name }) => {
+        const isSelf = id === selfId;
+        node.querySelector(".name").textContent = isSelf ? `${name} (you)` : name;
+        const button = node.querySelector("button");
+        button.disabled = isSelf || !canTalk;
+        button.title = button.disabled ? "" : `Talk to ${name} alone`;
+      },
+    });
+  }
+
+  async #clicked(event) {
+    const { leaves, person } = event.target.closest("button")?.dataset ?? {};
+    if (leaves) this.#leave(leaves);
+    if (event.target.closest("a")) this.toggle(false);
+    if (!person) return;
+    try {
+      const room = await this.#chat.openDirect(person);
+      location.hash = hashOfRoom(room.id);
+      this.toggle(false);
+    } catch (error) {
+      this.#problem(`That conversation could not be opened: ${error.message}`);
+    }
+  }
+}
+
+// A room of two is called by the other one, as far as that is known: the server only has an id for it.
+export function nameOf(room, id, isSelf = () => false) {
+  if (room?.info.type !== "dm") return room?.info.name || id;
+  const people = (room.presence?.users ?? []).map(personOf);
+  const said = room.timeline.messages.map(({ senderId, senderName }) => ({ id: senderId, name: senderName }));
+  const other = [...people, ...said].find((one) => one.id && !isSelf(one.id));
+  return other?.name ?? room.info.with ?? "Somebody";
+}
+
+function makeRoom({ id }) {
+  const link = element("a", { href: hashOfRoom(id) }, element("span", { className: "name", dir: "auto" }), element("span", { className: "badge", hidden: true }));
+  const leave = element("button", { type: "button", className: "leave", dataset: { leaves: id }, title: "Leave this room" }, "×", hidden(` Leave ${id}`));
+  return element("li", { dataset: { room: id } }, link, leave);
+}
+
+function personOf(user) {
+  if (typeof user === "string") return { id: user, name: user };
+  const id = user.id ?? user.userId ?? "";
+  return { id, name: user.name ?? user.senderName ?? id };
+}
+
+function short(count) {
+  return count > 99 ? "99+" : String(count);
+}
