@@ -10,7 +10,7 @@ use socketioxide_core::Str;
 use crate::bus::Inbox;
 use crate::channels::Address;
 use crate::counts::Counters;
-use crate::gate::Missed;
+use crate::gate::{Hearers, Missed};
 
 /// A namespace that takes part in the cluster.
 pub(crate) trait Member: Send + Sync + 'static {
@@ -21,7 +21,7 @@ pub(crate) trait Member: Send + Sync + 'static {
     /// To the room's members on this server.
     fn deliver(&self, room: &str, event: &Str) -> Vec<Missed>;
     /// To the room's members on the other servers.
-    fn announce(&self, room: &str, event: &Str);
+    fn announce(&self, room: &str, event: &Str, hearers: Hearers);
     /// Whether the room has members on this server.
     fn has_members(&self, room: &str) -> bool;
 }

@@ -41,6 +41,14 @@ pub struct Arrived<'a> {
     pub event: &'a Str,
 }
 
+/// Who on the other servers hears what is announced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hearers {
+    Clients,
+    /// Nobody but programs.
+    Gates,
+}
+
 /// A client that an event did not reach, and why.
 #[derive(Debug, Clone)]
 pub struct Missed {
@@ -69,7 +77,15 @@ impl Cluster {
     /// is that of these calls; like everything on the bus it may be lost.
     pub fn announce(&self, namespace: &str, room: &str, event: &Str) {
         if let Some(member) = self.member(namespace) {
-            member.announce(room, event);
+            member.announce(room, event, Hearers::Clients);
+        }
+    }
+
+    /// As [`announce`](Self::announce), but for the [`Gate`]s of the other servers alone: it excludes the
+    /// room that it is for, so that no client gets it, on Node servers neither.
+    pub fn whisper(&self, namespace: &str, room: &str, event: &Str) {
+        if let Some(member) = self.member(namespace) {
+            member.announce(room, event, Hearers::Gates);
         }
     }
 
@@ -96,14 +112,19 @@ impl<E: SocketEmitter> ClusterAdapter<E> {
         missed
     }
 
-    pub(crate) fn announce_elsewhere(&self, room: &str, event: &Str) {
+    pub(crate) fn announce_elsewhere(&self, room: &str, event: &Str, hearers: Hearers) {
         if self.cluster.kind() == Kind::Alone || !channels::can_be_clustered(self.local.path()) {
             return;
         }
         if let Some(packet) = self.packet_of(event) {
+            let rooms = vec![room.to_owned()];
             let audience = Audience {
-                rooms: vec![room.to_owned()],
-                ..Audience::default()
+                except: match hearers {
+                    Hearers::Clients => Vec::new(),
+                    Hearers::Gates => rooms.clone(),
+                },
+                rooms,
+                volatile: false,
             };
             self.publish_broadcast(&packet, &audience);
         }

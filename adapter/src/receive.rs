@@ -11,7 +11,7 @@ use crate::codec::broadcast::{self, Audience, Event};
 use crate::codec::request::{self, Change, Kind, Request};
 use crate::codec::{args, response};
 use crate::dispatch::{Malformed, Member};
-use crate::gate::{Arrived, Missed};
+use crate::gate::{Arrived, Hearers, Missed};
 
 impl<E: SocketEmitter> Member for ClusterAdapter<E> {
     fn on_broadcast(&self, room: Option<&str>, payload: Bytes) -> Result<(), Malformed> {
@@ -65,8 +65,8 @@ impl<E: SocketEmitter> Member for ClusterAdapter<E> {
         self.deliver_here(room, event)
     }
 
-    fn announce(&self, room: &str, event: &Str) {
-        self.announce_elsewhere(room, event);
+    fn announce(&self, room: &str, event: &Str, hearers: Hearers) {
+        self.announce_elsewhere(room, event, hearers);
     }
 
     fn has_members(&self, room: &str) -> bool {

@@ -4,6 +4,7 @@
 //! instances may append to one room at once, so a gap is given [`GAP_PATIENCE`] to close by itself. What no frame tells of is found by
 //! looking where the logs end: see `watch`. What an entry is does not matter here.
 
+mod beacon;
 mod frame;
 mod line;
 mod recent;
@@ -11,9 +12,9 @@ mod repair;
 mod room;
 pub mod watch;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use berth_adapter::{Arrived, Gate};
@@ -28,6 +29,7 @@ use crate::metrics::Metrics;
 use crate::reader::Reader;
 use crate::store::{History, Page, StoreError};
 
+use beacon::Beacons;
 use frame::Frame;
 use line::Offered;
 use recent::Recent;
@@ -42,6 +44,9 @@ const REPAIRS_MAX: usize = 16;
 
 /// Bytes of recent messages that an instance keeps, over all rooms. Rooms beyond it are read from the store.
 const RECENT_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Servers with another log that are remembered. There should be none.
+const STRANGERS_MAX: usize = 1_024;
 
 /// The namespace that rooms are in.
 pub const NAMESPACE: &str = "/";
@@ -85,6 +90,9 @@ struct Inner {
     /// A room is here while it has members, and a little longer.
     rooms: RwLock<HashMap<RoomId, Arc<Room>>>,
     recent_bytes: AtomicUsize,
+    beacons: Mutex<Beacons>,
+    /// Servers on this bus that keep another log.
+    strangers: RwLock<HashSet<String>>,
 }
 
 impl Delivery {
@@ -103,12 +111,17 @@ impl Delivery {
             repairs: Semaphore::new(REPAIRS_MAX),
             rooms: RwLock::default(),
             recent_bytes: AtomicUsize::new(0),
+            beacons: Mutex::default(),
+            strangers: RwLock::default(),
         }))
     }
 
     /// Takes an entry that was appended here, and its event.
     pub fn appended(&self, message: &Message, event: &Str) {
         let inner = &self.0;
+        inner
+            .beacons()
+            .note(&message.room, message.seq, clock::monotonic());
         let Some(room) = inner.room(&message.room) else {
             return;
         };
@@ -190,6 +203,16 @@ impl Delivery {
         }
     }
 
+    /// Another instance says where the room's log ends.
+    fn hear_of_end(&self, frame: &Frame, sender: &str) {
+        let Some(room) = self.0.room(&frame.room) else {
+            return;
+        };
+        let is_same_log = room.hear_of_end(frame.seq, frame.epoch.as_deref());
+        self.0.note_stranger(sender, !is_same_log);
+        self.mend(&frame.room, &room);
+    }
+
     fn until_stopped(&self, work: impl Future<Output = ()> + Send + 'static) {
         let stop = self.0.stop.clone();
         tokio::spawn(async move {
@@ -212,6 +235,38 @@ impl Inner {
     fn room(&self, name: &RoomId) -> Option<Arc<Room>> {
         let rooms = self.rooms.read().unwrap_or_else(PoisonError::into_inner);
         rooms.get(name).cloned()
+    }
+
+    fn beacons(&self) -> MutexGuard<'_, Beacons> {
+        self.beacons.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_stranger(&self, sender: &str) -> bool {
+        let strangers = self
+            .strangers
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        !strangers.is_empty() && strangers.contains(sender)
+    }
+
+    /// What a server with another log sends has places of that log: it is shown as it comes, like events of Node servers.
+    fn note_stranger(&self, sender: &str, is_stranger: bool) {
+        if self.is_stranger(sender) == is_stranger {
+            return;
+        }
+        let mut strangers = self
+            .strangers
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        if !is_stranger {
+            strangers.remove(sender);
+        } else if strangers.len() < STRANGERS_MAX {
+            tracing::warn!(
+                sender,
+                "a server on this bus keeps another log; its messages are shown, and kept only there"
+            );
+            strangers.insert(sender.to_owned());
+        }
     }
 
     /// The room of an entry that came. One that others moved sockets into begins with it.
@@ -256,14 +311,19 @@ impl Inner {
 impl Gate for Delivery {
     fn takes(&self, arrived: &Arrived<'_>) -> bool {
         let [room] = arrived.rooms else { return false };
-        let is_plain = arrived.namespace == NAMESPACE && arrived.except.is_empty();
-        if !is_plain || arrived.volatile {
+        if arrived.namespace != NAMESPACE || arrived.volatile {
             return false;
         }
         let Some(frame) = frame::read(arrived.event, room) else {
             return false;
         };
-        self.take(frame, arrived.event.clone());
+        match arrived.except {
+            [] if self.0.is_stranger(arrived.sender) => return false,
+            [] => self.take(frame, arrived.event.clone()),
+            // For nobody but us: where the log ends.
+            [nobody] if nobody == room => self.hear_of_end(&frame, arrived.sender),
+            _ => return false,
+        }
         true
     }
 }

@@ -5,6 +5,7 @@
 
 mod entry;
 mod read;
+mod sync;
 
 use serde::Serialize;
 
@@ -17,12 +18,15 @@ pub use read::{
     ChangeRequest, Cursor, HistoryRequest, JoinRequest, LeaveRequest, SendRequest, arguments,
 };
 
+pub use sync::{SYNC_ROOMS_MAX, SyncRequest, Synced, SyncedRoom};
+
 /// What a client may ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
     JoinRoom,
     LeaveRoom,
     SendMessage,
+    Sync,
     GetHistory,
     EditMessage,
     DeleteMessage,
@@ -31,10 +35,11 @@ pub enum Event {
 }
 
 impl Event {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::JoinRoom,
         Self::LeaveRoom,
         Self::SendMessage,
+        Self::Sync,
         Self::GetHistory,
         Self::EditMessage,
         Self::DeleteMessage,
@@ -49,6 +54,7 @@ impl Event {
             Self::JoinRoom => "joinRoom",
             Self::LeaveRoom => "leaveRoom",
             Self::SendMessage => "sendMessage",
+            Self::Sync => "sync",
             Self::GetHistory => "getHistory",
             Self::EditMessage => "editMessage",
             Self::DeleteMessage => "deleteMessage",

@@ -14,6 +14,7 @@ mod leave;
 mod members;
 mod reply;
 mod send;
+mod sync;
 mod worker;
 
 use std::sync::Arc;

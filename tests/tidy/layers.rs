@@ -79,7 +79,10 @@ fn the_doctors_judgement_is_pure() {
 #[test]
 fn the_backends_core_is_pure() {
     check("backend/src/", &["chat"]);
-    check("backend/src/delivery/", &["line", "frame", "recent"]);
+    check(
+        "backend/src/delivery/",
+        &["beacon", "frame", "line", "recent"],
+    );
 }
 
 #[test]

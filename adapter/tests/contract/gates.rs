@@ -136,7 +136,7 @@ async fn a_client_that_cannot_take_an_event_is_named_and_the_others_get_it() {
     let server = Server::start(Cluster::alone(), NAMESPACE).await;
     let idle = server.client_in("lobby").await;
     let mut reader = server.client_in("lobby").await;
-    let event = Str::from(json!(["big", "x".repeat(64 << 10)]).to_string());
+    let event = Str::from(json!(["big", "x".repeat(4 << 10)]).to_string());
     // The idle one reads nothing: the kernel takes some, then its buffer fills.
     let mut sent = 0_u32;
     let missed = loop {
@@ -150,4 +150,24 @@ async fn a_client_that_cannot_take_an_event_is_named_and_the_others_get_it() {
     };
     let names: Vec<String> = missed.iter().map(|one| one.socket.to_string()).collect();
     assert_eq!(names, std::slice::from_ref(&idle.id));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_whisper_is_for_gates_and_never_for_clients() {
+    let [first, second] = two().await;
+    let taker = taker(&second.cluster);
+    let mut far = second.client_in("lobby").await;
+    let event = Str::from(json!(["psst", 1]).to_string());
+    first.cluster.whisper(NAMESPACE, "lobby", &event);
+    first
+        .namespace()
+        .to("lobby")
+        .emit("end", &())
+        .await
+        .unwrap();
+    assert_eq!(far.next().await.data[0], "end");
+    let seen = taker.seen.lock().unwrap().clone();
+    let name = first.cluster.name();
+    let whispered = json!([name, ["lobby"], ["lobby"], false, ["psst", 1]]);
+    assert_eq!(seen[0], whispered);
 }

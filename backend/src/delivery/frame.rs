@@ -16,6 +16,8 @@ pub(super) struct Frame {
     pub(super) room: RoomId,
     pub(super) seq: u64,
     pub(super) made_ms: Option<i64>,
+    /// Which log it is of, where that is said.
+    pub(super) epoch: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -26,6 +28,13 @@ struct Body<'a> {
     seq: u64,
     #[serde(borrow)]
     timestamp: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    epoch: Option<Cow<'a, str>>,
+}
+
+/// Says where a room's log ends, in the same form.
+pub(super) fn end(room: &RoomId, seq: u64, epoch: Option<&str>) -> String {
+    serde_json::json!(["end", { "roomId": room.as_str(), "seq": seq, "epoch": epoch }]).to_string()
 }
 
 /// The place of an event that is for this room, if it has one.
@@ -37,6 +46,7 @@ pub(super) fn read(event: &str, room: &str) -> Option<Frame> {
         room: RoomId::parse(room).ok()?,
         seq: body.seq,
         made_ms: body.timestamp.and_then(|text| parse_iso(&text)),
+        epoch: body.epoch.map(Cow::into_owned),
     })
 }
 
@@ -53,13 +63,29 @@ mod tests {
         ];
         for text in texts {
             let (seq, made_ms) = (7, Some(1_000));
-            let room = room.clone();
+            let (room, epoch) = (room.clone(), None);
             assert_eq!(
                 read(text, "r"),
-                Some(Frame { room, seq, made_ms }),
+                Some(Frame {
+                    room,
+                    seq,
+                    made_ms,
+                    epoch
+                }),
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn an_end_is_read_as_it_was_said() {
+        let room = RoomId::parse("r \"1\"").unwrap();
+        let frame = read(&end(&room, 7, Some("e")), room.as_str()).unwrap();
+        assert_eq!((frame.seq, frame.epoch.as_deref()), (7, Some("e")));
+        assert_eq!(
+            read(&end(&room, 7, None), room.as_str()).unwrap().epoch,
+            None
+        );
     }
 
     #[test]

@@ -100,6 +100,23 @@ impl Room {
         }
     }
 
+    /// Another server says that the log ends at `seq`. False when it speaks of another log.
+    pub(super) fn hear_of_end(&self, seq: u64, epoch: Option<&str>) -> bool {
+        let mut state = self.state();
+        let is_same = match (&state.epoch, epoch) {
+            (Some(ours), Some(theirs)) => ours == theirs,
+            _ => true,
+        };
+        if is_same {
+            state.line.expect(seq);
+        }
+        is_same
+    }
+
+    pub(super) fn epoch(&self) -> Option<String> {
+        self.state().epoch.clone()
+    }
+
     /// Whether whoever asks must mend the line now; until [`Self::still_missing`] says that nothing is missing, nobody else is told so.
     pub(super) fn needs_mending(&self) -> bool {
         let mut state = self.state();

@@ -132,11 +132,21 @@ impl Instance {
     }
 
     fn hear_event(&self, event: &Str) -> bool {
+        self.hear_from("another", event, &[])
+    }
+
+    /// A beacon.
+    fn hear_end(&self, sender: &str, seq: u64, epoch: &str) {
+        let end = Str::from(frame::end(&room(), seq, Some(epoch)));
+        assert!(self.hear_from(sender, &end, &["r".to_owned()]));
+    }
+
+    fn hear_from(&self, sender: &str, event: &Str, except: &[String]) -> bool {
         self.delivery.takes(&Arrived {
-            sender: "another",
+            sender,
             namespace: "/",
             rooms: &["r".to_owned()],
-            except: &[],
+            except,
             volatile: false,
             event,
         })
@@ -372,6 +382,31 @@ async fn a_log_that_took_the_place_of_another_is_shown_from_its_beginning() {
     room_here.expect(1, "another epoch");
     assert_eq!(room_here.missing().map(|missing| missing.after), Some(0));
     assert_eq!(here.shows(2).await, [1, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_loss_of_a_last_frame_is_found_by_a_beacon() {
+    let log = Arc::default();
+    let (far, here) = (Instance::joined(&log).await, Instance::joined(&log).await);
+    far.say("1").await;
+    let start = clock::monotonic();
+    let due = far.delivery.0.beacons().due(start + Duration::from_secs(2));
+    assert_eq!(due, [(room(), 1)]);
+    let epoch = far.delivery.0.room(&room()).unwrap().epoch().unwrap();
+    here.hear_end("far", 1, &epoch);
+    assert_eq!(here.shows(1).await, [1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_of_a_server_with_another_log_are_left_to_the_adapter() {
+    let here = Instance::joined(&Arc::default()).await;
+    here.say("ours").await;
+    here.hear_end("stranger", 900, "another log");
+    let theirs = protocol::told(&draft("bob", "x", "hi").placed(&room(), at(1))).unwrap();
+    assert!(!here.hear_from("stranger", &theirs, &[]));
+    assert!(here.hear_from("another", &theirs, &[]));
+    assert_eq!(here.shows(1).await, [1]);
+    assert_eq!(here.delivery.0.room(&room()).unwrap().missing(), None);
 }
 
 #[tokio::test(start_paused = true)]

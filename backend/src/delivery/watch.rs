@@ -1,4 +1,4 @@
-//! Looks where the logs of the rooms here end, whenever frames may have been lost.
+//! Looks where the logs of the rooms here end, whenever frames may have been lost, and tells others where those end that grew here.
 //!
 //! While the bus is whole that is after each of its breaks, after a loss that it counted, and once a minute. While it is not, or where
 //! there is none, instances keep up with each other in this way alone: about a second late.
@@ -6,11 +6,13 @@
 use std::time::Duration;
 
 use berth_adapter::{Cluster, Kind};
+use socketioxide_core::Str;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Delivery, RoomId};
+use super::{Delivery, NAMESPACE, RoomId, frame};
+use crate::clock;
 use crate::store::StoreError;
 
 /// Between two looks while frames do not come. Its fifth is left to chance, so that instances do not ask the store in step.
@@ -29,9 +31,13 @@ enum Mode {
     Tail,
 }
 
+/// How often it is looked whose end is to be told.
+const BEACON_INTERVAL: Duration = Duration::from_millis(250);
+
 /// Watches until `stop`.
 #[must_use]
 pub fn watch(delivery: Delivery, cluster: Cluster, stop: CancellationToken) -> JoinHandle<()> {
+    let ends = tell_ends(delivery.clone(), cluster.clone());
     let watch = Watch {
         delivery,
         cluster,
@@ -40,8 +46,29 @@ pub fn watch(delivery: Delivery, cluster: Cluster, stop: CancellationToken) -> J
         swept: Instant::now(),
     };
     tokio::spawn(async move {
-        stop.run_until_cancelled(watch.run()).await;
+        let both = async { tokio::join!(watch.run(), ends) };
+        stop.run_until_cancelled(both).await;
     })
+}
+
+/// Tells the other servers where logs end that were appended to here. While they cannot hear it, it waits.
+async fn tell_ends(delivery: Delivery, cluster: Cluster) {
+    if cluster.kind() == Kind::Alone {
+        return;
+    }
+    let link = cluster.link();
+    loop {
+        tokio::time::sleep(BEACON_INTERVAL).await;
+        if !link.borrow().publisher {
+            continue;
+        }
+        let due = delivery.0.beacons().due(clock::monotonic());
+        for (name, seq) in due {
+            let epoch = delivery.0.room(&name).and_then(|room| room.epoch());
+            let end = Str::from(frame::end(&name, seq, epoch.as_deref()));
+            cluster.whisper(NAMESPACE, name.as_str(), &end);
+        }
+    }
 }
 
 struct Watch {

@@ -17,6 +17,7 @@ use crate::socket::{readable, wanted};
 pub(super) struct Texts {
     before: Option<String>,
     after: Option<String>,
+    around: Option<String>,
     limit: Option<String>,
 }
 
@@ -46,11 +47,12 @@ async fn read(
     let cursor = Cursor {
         before: number("before", texts.before.as_deref())?,
         after: number("after", texts.after.as_deref())?,
+        around: number("around", texts.around.as_deref())?,
         limit: number("limit", texts.limit.as_deref())?,
     };
     // Not from memory: nobody tells this client of what is on its way here.
-    let history = app.reader.page(&room, wanted(&cursor, app)?).await;
-    let history = readable(&room, history)?;
+    let wanted = wanted(&cursor, &app.limits)?;
+    let history = readable(&room, wanted.read(&app.reader, &room).await)?;
     Ok(Json(Done::new(HistoryBody::from(&*history))).into_response())
 }
 

@@ -39,7 +39,7 @@ pub struct ChangeRequest {
     pub change: Change,
 }
 
-/// `getHistory({roomId, before | after, limit})`, `(roomId, {…})`.
+/// `getHistory({roomId, before | after | around, limit})`, `(roomId, {…})`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HistoryRequest {
     pub room: RoomId,
@@ -51,6 +51,8 @@ pub struct HistoryRequest {
 pub struct Cursor {
     pub before: Option<u64>,
     pub after: Option<u64>,
+    /// Half of the page lies before it.
+    pub around: Option<u64>,
     pub limit: Option<u64>,
 }
 
@@ -156,6 +158,7 @@ impl HistoryRequest {
         let cursor = Cursor {
             before: number(&fields, "before")?,
             after: number(&fields, "after")?,
+            around: number(&fields, "around")?,
             limit: number(&fields, "limit")?,
         };
         Ok(Self { room, cursor })

@@ -38,8 +38,10 @@ pub(super) async fn join(app: &App, client: &Client, arguments: Vec<Value>, repl
             .refuse(&Refusal::from(&error), (Some(room.as_str()), None))
             .await;
     }
-    match catch_up(app, request, limit).await {
-        Ok((history, recovered)) => {
+    match catch_up(app, &request, limit).await {
+        Ok(CaughtUp {
+            history, recovered, ..
+        }) => {
             let name = room.as_str();
             let room = RoomBody {
                 id: name,
@@ -69,7 +71,7 @@ pub(super) fn is_own_room(socket: &Socket<Adapter>, room: &RoomId) -> bool {
     socket.id.as_str() == room.as_str()
 }
 
-fn enter(
+pub(super) fn enter(
     app: &App,
     client: &Client,
     socket: &Socket<Adapter>,
@@ -98,23 +100,41 @@ fn enter(
     Ok(())
 }
 
+/// What a client that was here before gets.
+pub(super) struct CaughtUp {
+    pub(super) history: Arc<History>,
+    /// It is everything since then.
+    pub(super) recovered: bool,
+    /// Something since then is no longer kept.
+    pub(super) trimmed: bool,
+}
+
 /// What the client missed, or the newest messages when it missed nothing we can name.
-async fn catch_up(
+pub(super) async fn catch_up(
     app: &App,
-    request: JoinRequest,
+    request: &JoinRequest,
     limit: u32,
-) -> Result<(Arc<History>, bool), Refusal> {
+) -> Result<CaughtUp, Refusal> {
     if let Some(after) = request.last_seq {
         let history = history::page(app, &request.room, Page::After { after, limit }).await?;
         if is_same_log(&history, after, request.epoch.as_deref()) {
-            let is_whole = !history.has_more && history.first_seq <= after.saturating_add(1);
             let missed = u64::try_from(history.messages.len()).unwrap_or(u64::MAX);
             app.metrics.delivery.resync_messages_total.inc_by(missed);
-            return Ok((history, is_whole));
+            let trimmed = history.first_seq > after.saturating_add(1);
+            let recovered = !history.has_more && !trimmed;
+            return Ok(CaughtUp {
+                history,
+                recovered,
+                trimmed,
+            });
         }
     }
     let history = history::page(app, &request.room, Page::Latest { limit }).await?;
-    Ok((history, false))
+    Ok(CaughtUp {
+        history,
+        recovered: false,
+        trimmed: false,
+    })
 }
 
 /// Whether a cursor belongs to this log: a wiped or restored store has another epoch, or ends before the cursor.

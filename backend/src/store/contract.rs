@@ -76,7 +76,7 @@ macro_rules! store_contract {
 }
 pub(super) use store_contract;
 
-pub(super) fn room(name: &str) -> RoomId {
+pub(crate) fn room(name: &str) -> RoomId {
     RoomId::parse(name).unwrap()
 }
 

@@ -195,3 +195,162 @@ async fn a_polling_client_that_stops_asking_is_told_to_begin_anew() {
         0
     );
 }
+
+#[tokio::test]
+async fn sync_joins_many_rooms_and_brings_what_was_missed_in_each() {
+    let mut place = Place::new();
+    let backend = place.backend().await;
+    let mut sender = Client::guest(backend.address).await;
+    for room in ["a", "b", "c"] {
+        sender.call(&json!(["joinRoom", room])).await;
+        for text in 1..=3 {
+            sender
+                .call(&json!(["sendMessage", room, text.to_string()]))
+                .await;
+        }
+    }
+    let epoch = sender.call(&json!(["joinRoom", "a"])).await["epoch"].clone();
+    let mut back = Client::guest(backend.address).await;
+    let id = json!("x".repeat(129));
+    let bad = back
+        .call(&json!(["sync", {"rooms": [{"roomId": id}]}]))
+        .await;
+    assert_eq!(bad["error"]["code"], "BAD_REQUEST");
+    let rooms = json!([
+        {"roomId": "a", "lastSeq": 1, "epoch": epoch},
+        {"roomId": "b", "lastSeq": 3, "epoch": epoch},
+        {"roomId": "c", "lastSeq": 1, "epoch": "another log"},
+        {"roomId": "new", "lastSeq": 0},
+    ]);
+    let answer = back.call(&json!(["sync", {"rooms": rooms}])).await;
+    let seen: Vec<_> = answer["rooms"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|room| {
+            let seqs: Vec<u64> = room["messages"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(seq)
+                .collect();
+            (
+                room["roomId"].as_str().unwrap(),
+                seqs,
+                room["lastSeq"].as_u64().unwrap(),
+                room["recovered"] == true,
+            )
+        })
+        .collect();
+    let wanted = [
+        ("a", vec![2, 3], 3, true),
+        ("b", vec![], 3, true),
+        ("c", vec![1, 2, 3], 3, false),
+        ("new", vec![], 0, true),
+    ];
+    assert_eq!(seen, wanted);
+    // It is in all of them.
+    for room in ["a", "b", "c"] {
+        sender.call(&json!(["sendMessage", room, "news"])).await;
+        assert_eq!(back.event("message").await["roomId"], room);
+    }
+    assert_eq!(
+        back.call(&json!(["sendMessage", "new", "hi"])).await["ok"],
+        true
+    );
+}
+
+#[tokio::test]
+async fn an_answer_to_sync_is_bounded_and_says_where_more_is() {
+    let mut place = Place::new();
+    let backend = place.backend().await;
+    let mut sender = Client::guest(backend.address).await;
+    let text = "x".repeat(16_000);
+    for room in ["a", "b", "c"] {
+        sender.call(&json!(["joinRoom", room])).await;
+        for _ in 0..25 {
+            sender.call(&json!(["sendMessage", room, text])).await;
+        }
+    }
+    let mut back = Client::guest(backend.address).await;
+    let rooms = json!(["a", "b", "c"].map(|room| json!({"roomId": room, "lastSeq": 0})));
+    let answer = back.call(&json!(["sync", {"rooms": rooms}])).await;
+    assert!(answer.to_string().len() < 600_000);
+    let facts: Vec<_> = answer["rooms"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|room| {
+            let count = room["messages"].as_array().unwrap().len();
+            (
+                count == 25,
+                room["hasMore"] == true,
+                room["recovered"] == true,
+                seq_of(room, "lastSeq"),
+            )
+        })
+        .collect();
+    assert_eq!(
+        facts,
+        [
+            (true, false, true, 25),
+            (false, true, false, 25),
+            (false, true, false, 25)
+        ]
+    );
+}
+
+fn seq_of(body: &Value, field: &str) -> u64 {
+    body[field].as_u64().unwrap()
+}
+
+#[tokio::test]
+async fn history_around_a_message_has_both_sides_of_it() {
+    let mut place = Place::new();
+    let backend = place.backend().await;
+    let mut client = member(backend.address).await;
+    for text in 1..=20 {
+        say(&mut client, &text.to_string()).await;
+    }
+    for (around, limit, wanted) in [
+        (10, 4, vec![8, 9, 10, 11]),
+        (10, 1, vec![10]),
+        (1, 4, vec![1, 2]),
+        (20, 5, vec![18, 19, 20]),
+        (99, 4, vec![19, 20]),
+    ] {
+        let ask = json!(["getHistory", {"roomId": "r", "around": around, "limit": limit}]);
+        let page = client.call(&ask).await;
+        let seqs: Vec<u64> = page["messages"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(seq)
+            .collect();
+        assert_eq!(
+            (seqs, &page["lastSeq"]),
+            (wanted, &json!(20)),
+            "{around} {limit}"
+        );
+        let path = format!("/api/rooms/r/messages?around={around}&limit={limit}");
+        let over_http = get(&backend.url(&path), None).await.json();
+        assert_eq!(over_http["messages"], page["messages"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_vanished_with_full_buffers_leaves_its_rooms() {
+    let mut place = Place::new();
+    place.settings.server.unacknowledged_timeout = std::time::Duration::from_secs(2);
+    let backend = place.backend().await;
+    let (mut sender, _stalled) = (member(backend.address).await, member(backend.address).await);
+    let text = "x".repeat(16_000);
+    let end = tokio::time::Instant::now() + std::time::Duration::from_secs(30);
+    // Its own buffer would hold far more; what gives up on it is the kernel.
+    while metric(&backend, "chat_connections{transport=\"websocket\"}").await == 2 {
+        assert!(tokio::time::Instant::now() < end, "it is still there");
+        say(&mut sender, &text).await;
+        sender.event("message").await;
+    }
+    assert_eq!(metric(&backend, "chat_slow_evictions_total").await, 0);
+}
