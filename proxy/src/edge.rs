@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
 use crate::affinity::cookie;
@@ -22,10 +21,11 @@ use crate::clock::Stopwatch;
 use crate::exchange::answer::Asked;
 use crate::exchange::{Line, Order, Patience, Places};
 use crate::h2;
-use crate::head::read::{Bounds, read_some};
+use crate::head::read::Bounds;
 use crate::head::{self, Body, Head, write};
 use crate::headers::{FORWARDED_FOR, FORWARDED_PROTO, Fields, Forwarded};
 use crate::lifecycle::{Open, Phase};
+use crate::linger::{Talk, linger};
 use crate::logging;
 use crate::refusal::Refusal;
 use crate::registry::Snapshot;
@@ -42,10 +42,8 @@ mod visit;
 pub(crate) use guest::{Crowd, Guest};
 use visit::Visit;
 
-/// How long a client that was refused may take to read why.
-const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
-/// What such a client may still send meanwhile; more is cut.
-const LINGER_BYTES_MAX: usize = 256 * 1024;
+/// How long a client that was turned away may take to read why, for others wait for its place.
+const TURN_AWAY_TIMEOUT: Duration = Duration::from_secs(2);
 /// Clients beyond `connections_max` that are told so at once; further ones are cut without a word.
 pub(crate) const TURNED_AWAY_MAX: usize = 1024;
 
@@ -167,13 +165,16 @@ impl Edge {
         }
         let turned_away = &self.context.shared.turned_away;
         if let Ok(_place) = turned_away.try_acquire() {
-            self.refuse(socket, peer, refusal).await;
+            let told = self.refuse(socket, peer, refusal);
+            if timeout(TURN_AWAY_TIMEOUT, told).await.is_err() {
+                tracing::debug!("a client that was turned away was slow to read why");
+            }
         }
     }
 
     async fn refuse(&self, socket: Socket, peer: Option<IpAddr>, refusal: Refusal) {
         note(&self.context.shared, peer, refusal);
-        say(socket, refusal).await;
+        say(socket, refusal, &self.context.shared).await;
     }
 }
 
@@ -184,30 +185,11 @@ pub(crate) fn note(shared: &Shared, peer: Option<IpAddr>, refusal: Refusal) {
     logging::refused(&client, refusal);
 }
 
-pub(crate) async fn say(mut socket: Socket, refusal: Refusal) {
-    linger(&mut socket, &refusal.to_bytes(None)).await;
-}
-
-/// Says the last words and closes, patiently enough that the client can read them: closing with unread bytes would
-/// reset the connection and take the words with it.
-pub(crate) async fn linger(socket: &mut Socket, words: &[u8]) {
-    let lingering = async {
-        socket.write_all(words).await?;
-        socket.shutdown().await?;
-        let (mut rest, mut total) = (BytesMut::new(), 0);
-        while total < LINGER_BYTES_MAX {
-            match read_some(socket, &mut rest).await? {
-                0 => break,
-                count => total += count,
-            }
-            rest.clear();
-        }
-        Ok::<_, std::io::Error>(())
-    };
-    match timeout(LINGER_TIMEOUT, lingering).await {
-        Ok(Ok(())) | Err(_) => {}
-        Ok(Err(error)) => tracing::debug!(%error, "the client left before it was told"),
-    }
+/// Tells a client why and closes.
+pub(crate) async fn say(mut socket: Socket, refusal: Refusal, shared: &Shared) {
+    let patience = Patience::new(&shared.registry.current().limits);
+    let words = refusal.to_bytes(None);
+    linger(&mut socket, &words, Talk::MayGoOn, patience.takes).await;
 }
 
 /// Decides about the head that stands in the first `end` of `bytes`.

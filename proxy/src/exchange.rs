@@ -5,23 +5,24 @@
 //! `outcome`, `refusal`). Invariants: **nothing reaches a server before the head was accepted**; **what a server may
 //! have seen goes to another one only if it is safe to repeat**; **an answer that began is ended or cut, never mended**.
 
+use std::io;
+
 use bytes::BytesMut;
-use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 
 use crate::affinity::sid::{Complaint, Stage};
 use crate::alarm::Alarm;
-use crate::edge;
 use crate::headers::push_field;
 use crate::heartbeat;
 use crate::lifecycle::Phase;
+use crate::linger::{Talk, linger};
 use crate::logging::{self, Access};
 use crate::outcome::Outcome;
 use crate::refusal::Refusal;
 use crate::request::{Request, Tries};
 use crate::settings::{IdleTimeout, Limits};
 use crate::shared::Context;
-use crate::socket::{Socket, write_within};
+use crate::socket::{Ending, Socket, write_within};
 use crate::workers::Worker;
 
 pub(crate) mod answer;
@@ -33,7 +34,7 @@ mod flow;
 mod framing;
 pub(crate) mod kept;
 mod order;
-mod pace;
+pub(crate) mod pace;
 mod talk;
 
 use answer::Answer;
@@ -50,7 +51,7 @@ pub(crate) struct Patience {
     /// While it sends a body.
     sends: pace::Patience,
     /// While it takes an answer.
-    takes: pace::Patience,
+    pub(crate) takes: pace::Patience,
 }
 
 impl Patience {
@@ -112,20 +113,18 @@ pub(crate) async fn run(
     } = line;
     let mut exchange = Exchange::new(order, std::mem::take(alarm), context, worker);
     let end = exchange.carry_out(client, std::mem::take(bytes)).await;
-    *bytes = std::mem::take(&mut exchange.asking.body.beyond);
     *alarm = std::mem::take(&mut exchange.asking.alarm);
+    let patience = exchange.order.patience.takes;
     match end {
-        End::Kept => return true,
-        End::Cut => {}
-        // Bytes that nobody reads would reset the connection and take the answer with them: whoever said more lingers.
-        End::Closed if exchange.asking.is_sent() && exchange.asking.body.beyond.is_empty() => {
-            if let Err(error) = client.shutdown().await {
-                tracing::debug!(%error, "the client left before the end of its answer");
-            }
+        End::Kept => {
+            *bytes = std::mem::take(&mut exchange.asking.body.beyond);
+            return true;
         }
+        End::Cut => {}
         End::Closed => {
+            let talk = exchange.asking.talk();
             drop(exchange);
-            Box::pin(edge::linger(client, &[])).await;
+            Box::pin(linger(client, &[], talk, patience)).await;
         }
         End::Refused(refusal) => {
             context.shared.metrics.refused(refusal);
@@ -136,7 +135,7 @@ pub(crate) async fn run(
             let words = refusal.to_bytes(origin.as_deref());
             drop(origin);
             drop(exchange);
-            Box::pin(edge::linger(client, &words)).await;
+            Box::pin(linger(client, &words, Talk::MayGoOn, patience)).await;
         }
     }
     false
@@ -192,12 +191,22 @@ impl<'c> Exchange<'c> {
             answer,
             rest,
         } = answered;
-        let goes_on =
-            self.order.is_kept && answer.is_measured && self.context.life.phase() == Phase::Running;
+        let goes_on = self.order.is_kept
+            && answer.is_measured
+            && !self.asking.is_cut()
+            && self.context.life.phase() == Phase::Running;
         self.status = Some(answer.status);
         let begun = rest.get(..begun).unwrap_or_default();
+        if !goes_on {
+            self.asking.be_last();
+        }
+        let is_unmeasured = !answer.is_measured || client.is_tls();
+        if is_unmeasured {
+            client.end_as(Ending::Broken);
+        }
         let words = self.first_words(answer.head, goes_on, begun);
-        if !say(client, &words, self.order.patience).await {
+        if let Err(cut) = say(client, &words, self.order.patience).await {
+            self.cut = Some(cut);
             return End::Cut;
         }
         if !body.is_done() {
@@ -205,10 +214,13 @@ impl<'c> Exchange<'c> {
                 .asking
                 .deliver(client, &mut connection.socket, &mut body);
             if let Err(fault) = delivered.await {
-                self.cut = Cut::of(fault);
+                self.cut = Some(Cut::of(fault));
                 self.bytes_sent = body.bytes;
                 return End::Cut;
             }
+        }
+        if is_unmeasured {
+            client.end_as(Ending::Whole);
         }
         self.bytes_sent = body.bytes;
         self.hear(answer.status, &body);
@@ -309,6 +321,10 @@ impl Drop for Exchange<'_> {
         if let Some(cut) = self.cut {
             metrics.cut(cut);
         }
+        let late = self.asking.late_fault().map(refusal_of);
+        if let Some(late) = late {
+            metrics.body_cut(late);
+        }
         if !logging::shows_requests() {
             return;
         }
@@ -323,7 +339,8 @@ impl Drop for Exchange<'_> {
             tries: self.tries.count_of_tries(),
             duration,
         };
-        let why = self.refusal.map(Refusal::why).or(self.cut.map(Cut::why));
+        let refused = self.refusal.or(late).map(Refusal::why);
+        let why = refused.or(self.cut.map(Cut::why));
         let bytes_sent = usize::try_from(self.bytes_sent).unwrap_or(usize::MAX);
         logging::request(&access, status, bytes_sent, why);
     }
@@ -336,13 +353,17 @@ fn is_opening(request: &Request, status: u16) -> bool {
         && request.upstream.websocket_idle_timeout == IdleTimeout::Auto
 }
 
-/// Writes to the client, and tells whether it took it.
-async fn say(client: &mut Socket, words: &[u8], patience: Patience) -> bool {
+/// Writes to the client.
+///
+/// # Errors
+/// When it does not take it.
+async fn say(client: &mut Socket, words: &[u8], patience: Patience) -> Result<(), Cut> {
     match write_within(client, words, patience.takes.timeout).await {
-        Ok(()) => true,
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(Cut::SendTimeout),
         Err(error) => {
             tracing::debug!(%error, "the client left before its answer");
-            false
+            Err(Cut::Client)
         }
     }
 }

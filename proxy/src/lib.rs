@@ -39,6 +39,7 @@ mod exchange;
 mod h2;
 mod lease;
 mod lifecycle;
+mod linger;
 mod listen;
 pub mod logging;
 mod metrics;

@@ -4,10 +4,12 @@
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::os::fd::AsRawFd as _;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use pingora::protocols::l4::ext::get_tcp_info;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
@@ -15,6 +17,23 @@ use tokio::time::timeout;
 mod tls;
 
 pub(crate) use tls::{ALPN_H2, TlsSocket};
+
+// Linux' numbers (include/net/tcp_states.h); other systems tell none of them.
+const ESTABLISHED: u8 = 1;
+const FIN_WAIT1: u8 = 4;
+const CLOSE: u8 = 7;
+const CLOSE_WAIT: u8 = 8;
+const LAST_ACK: u8 = 9;
+const CLOSING: u8 = 11;
+
+/// What the other side is to think of an end of the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// Everything was said.
+    Whole,
+    /// Something is missing.
+    Broken,
+}
 
 /// A connected socket, to a client or to a server.
 #[derive(Debug)]
@@ -49,6 +68,60 @@ impl Socket {
             Self::Tls(_) => return false,
         };
         read.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// How the end looks if it comes from now on, whatever brings it about: where only the end of the connection tells
+    /// the end of what is said on it, a break must not pass for it. A break of TLS is an end without goodbye
+    /// (`close_notify`), that of TCP a reset, which takes along what has not arrived yet. Unix sockets know none.
+    pub(crate) fn end_as(&mut self, ending: Ending) {
+        let set = match (self, ending) {
+            (Self::Tcp(stream), Ending::Broken) => stream.set_zero_linger(),
+            #[allow(
+                deprecated,
+                reason = "nothing lingers: this takes back what is set above"
+            )]
+            (Self::Tcp(stream), Ending::Whole) => stream.set_linger(None),
+            (Self::Unix(_), _) => Ok(()),
+            (Self::Tls(stream), ending) => {
+                stream.end_as(ending);
+                Ok(())
+            }
+        };
+        if let Err(error) = set {
+            tracing::debug!(%error, "the end of a connection will look like any other");
+        }
+    }
+
+    /// Whether the other side has ended its own, or the connection is broken, even if bytes are unread that came before.
+    /// `false` where there is no telling.
+    #[must_use]
+    pub(crate) fn has_left(&self) -> bool {
+        matches!(self.tcp_state(), Some((CLOSE | CLOSE_WAIT | LAST_ACK, _)))
+    }
+
+    /// How many bytes the other side's system has taken, as long as others are on their way; `None`: it has them all,
+    /// the end included, or there is no telling.
+    #[must_use]
+    pub(crate) fn under_way(&self) -> Option<u64> {
+        let (state, bytes_acked) = self.tcp_state()?;
+        let is_under_way = matches!(
+            state,
+            ESTABLISHED | FIN_WAIT1 | CLOSE_WAIT | LAST_ACK | CLOSING
+        );
+        is_under_way.then_some(bytes_acked)
+    }
+
+    /// Where the connection stands, and what the other side has acknowledged.
+    fn tcp_state(&self) -> Option<(u8, u64)> {
+        match self {
+            Self::Tcp(stream) => {
+                let info = get_tcp_info(stream.as_raw_fd()).ok()?;
+                Some((info.tcpi_state, info.tcpi_bytes_acked))
+            }
+            // What is written is there at once.
+            Self::Unix(_) => None,
+            Self::Tls(stream) => stream.below().tcp_state(),
+        }
     }
 }
 

@@ -297,7 +297,7 @@ async fn refused(
         Some(refusal),
         context,
     );
-    crate::edge::say(client, refusal).await;
+    crate::edge::say(client, refusal, &context.shared).await;
 }
 
 fn finish(

@@ -153,7 +153,7 @@ impl Exchange<'_> {
                         bytes.advance(end);
                         // HTTP/1.0 does not know them (RFC 9110 §15.2).
                         if self.order.asked.is_http11
-                            && !say(client, &head, self.order.patience).await
+                            && say(client, &head, self.order.patience).await.is_err()
                         {
                             return Err(Failed::ClientLeft);
                         }

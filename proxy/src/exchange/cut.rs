@@ -6,6 +6,8 @@ use super::flow::Fault;
 pub(crate) enum Cut {
     /// It did not go on as it began.
     Server,
+    /// The client left.
+    Client,
     /// The client took nothing of it for too long.
     SendTimeout,
     /// The client took it too slowly.
@@ -13,18 +15,17 @@ pub(crate) enum Cut {
 }
 
 impl Cut {
-    /// `None`: the client went, which is nobody's fault.
     #[must_use]
-    pub(super) fn of(fault: Fault) -> Option<Self> {
+    pub(super) fn of(fault: Fault) -> Self {
         match fault {
-            Fault::Receiver => None,
-            Fault::ReceiverStalled => Some(Self::SendTimeout),
-            Fault::ReceiverSlow => Some(Self::SendRate),
+            Fault::Receiver => Self::Client,
+            Fault::ReceiverStalled => Self::SendTimeout,
+            Fault::ReceiverSlow => Self::SendRate,
             Fault::Sender
             | Fault::Malformed
             | Fault::TooLarge
             | Fault::SenderStalled
-            | Fault::SenderSlow => Some(Self::Server),
+            | Fault::SenderSlow => Self::Server,
         }
     }
 
@@ -33,6 +34,7 @@ impl Cut {
     pub(crate) fn label(self) -> &'static str {
         match self {
             Self::Server => "server",
+            Self::Client => "client",
             Self::SendTimeout => "send_timeout",
             Self::SendRate => "send_rate",
         }
@@ -43,6 +45,7 @@ impl Cut {
     pub(super) fn why(self) -> &'static str {
         match self {
             Self::Server => "the answer was cut short",
+            Self::Client => "the client left before the end of its answer",
             Self::SendTimeout => "the client took nothing of its answer for send_timeout",
             Self::SendRate => "the client took its answer more slowly than send_rate_min",
         }

@@ -143,6 +143,12 @@ impl Flow {
         }
     }
 
+    /// The receiver is waited for.
+    #[must_use]
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.is_blocked
+    }
+
     #[must_use]
     pub(crate) fn moved_at(&self) -> Instant {
         self.moved_at

@@ -16,9 +16,15 @@ use tokio::time::Instant;
 use super::flow::{Fault, Flow};
 use crate::alarm::Alarm;
 use crate::head::read::poll_read_some;
+use crate::linger::Talk;
+use crate::socket::Socket;
 
 /// Of a request that is sent before the last one was answered; more waits in the kernel.
 const BEYOND_BYTES_MAX: usize = 16 * 1024;
+/// How often it is asked whether a client is still there that has sent so much: to read is no way to find out.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// Reads of what stands behind a request before others get their turn.
+const READS_PER_TURN_MAX: usize = 8;
 /// A client that has ended its side may still read (RFC 9112 §9.6), but most that do so are gone. Servers that went on
 /// with the answer all the while are not hurried.
 const HALF_CLOSED_TIMEOUT: Duration = Duration::from_secs(1);
@@ -31,6 +37,18 @@ enum Stage {
     Cut,
 }
 
+/// Somebody whose leaving may be hidden behind what was said before.
+pub(crate) trait Presence {
+    /// Nothing more will be said, as far as the system knows.
+    fn has_left(&self) -> bool;
+}
+
+impl Presence for Socket {
+    fn has_left(&self) -> bool {
+        Self::has_left(self)
+    }
+}
+
 /// The client's side of an exchange.
 #[derive(Debug)]
 pub(crate) struct Asking {
@@ -39,6 +57,14 @@ pub(crate) struct Asking {
     stage: Stage,
     since: Instant,
     left_at: Option<Instant>,
+    /// While nothing is read of the client.
+    look_at: Option<Instant>,
+    /// What was wrong with the request's body when the answer had begun.
+    fault: Option<Fault>,
+    /// There will be no further request: what stands behind this one is thrown away.
+    is_last: bool,
+    /// Something was.
+    has_thrown_away: bool,
     /// How long a server may be silent.
     read_timeout: Duration,
     /// The connection's.
@@ -65,6 +91,10 @@ impl Asking {
             stage: Stage::Sending,
             since: now,
             left_at: None,
+            look_at: None,
+            fault: None,
+            is_last: false,
+            has_thrown_away: false,
             read_timeout,
             alarm,
         }
@@ -93,9 +123,38 @@ impl Asking {
         self.stage == Stage::Sent && self.left_at.is_none()
     }
 
+    /// The server took only part of it, so nothing can follow on this connection.
+    #[must_use]
+    pub(crate) fn is_cut(&self) -> bool {
+        self.stage == Stage::Cut
+    }
+
     /// The server takes no more; what it says about it may follow.
     pub(crate) fn cut(&mut self) {
         self.stage = Stage::Cut;
+    }
+
+    /// What was wrong with the body, if that was found too late for a refusal.
+    #[must_use]
+    pub(crate) fn late_fault(&self) -> Option<Fault> {
+        self.fault
+    }
+
+    /// The connection ends with the answer. A client that first says all that it has to say, and then reads, still gets
+    /// the whole of it.
+    pub(crate) fn be_last(&mut self) {
+        self.is_last = true;
+    }
+
+    /// What to expect of the client when its answer was the last one.
+    #[must_use]
+    pub(crate) fn talk(&self) -> Talk {
+        let has_said_more = self.has_thrown_away || !self.body.beyond.is_empty();
+        if self.stage == Stage::Sent && !has_said_more {
+            Talk::Over
+        } else {
+            Talk::MayGoOn
+        }
     }
 
     fn deadline(&self) -> Instant {
@@ -142,16 +201,39 @@ impl Asking {
                 Poll::Ready(Err(fault)) => return Err(Silence::Body(fault)),
             }
         }
-        if self.stage == Stage::Sent
-            && self.left_at.is_none()
-            && self.body.beyond.len() < BEYOND_BYTES_MAX
-        {
+        match self.stage {
+            Stage::Sent => self.poll_beyond(context, client),
+            Stage::Cut if self.is_last => self.poll_beyond(context, client),
+            Stage::Sending | Stage::Cut => Ok(()),
+        }
+    }
+
+    /// Reads what stands behind the request, until it has to be waited for: only so is it noticed that a client leaves.
+    fn poll_beyond<C>(&mut self, context: &mut Context<'_>, client: &mut C) -> Result<(), Silence>
+    where
+        C: AsyncRead + Unpin,
+    {
+        for _ in 0..READS_PER_TURN_MAX {
+            if self.is_last && !self.body.beyond.is_empty() {
+                self.has_thrown_away = true;
+                self.body.beyond = BytesMut::new();
+            }
+            if self.left_at.is_some() {
+                return Ok(());
+            }
+            if self.body.beyond.len() >= BEYOND_BYTES_MAX {
+                self.look_at
+                    .get_or_insert_with(|| Instant::now() + LOOK_INTERVAL);
+                return Ok(());
+            }
             match poll_read_some(context, client, &mut self.body.beyond) {
-                Poll::Pending | Poll::Ready(Ok(1..)) => {}
+                Poll::Pending => return Ok(()),
+                Poll::Ready(Ok(1..)) => {}
                 Poll::Ready(Ok(0)) => self.left_at = Some(Instant::now()),
                 Poll::Ready(Err(_)) => return Err(Silence::ClientLeft),
             }
         }
+        context.waker().wake_by_ref();
         Ok(())
     }
 
@@ -166,7 +248,7 @@ impl Asking {
         bytes: &mut BytesMut,
     ) -> Result<(), Silence>
     where
-        C: AsyncRead + Unpin,
+        C: AsyncRead + Presence + Unpin,
         S: AsyncRead + AsyncWrite + Unpin,
     {
         poll_fn(|context| {
@@ -184,11 +266,28 @@ impl Asking {
             if is_sent {
                 self.poll(context, client, server)?;
             }
-            let deadline = self.deadline();
-            ready!(self.alarm.poll(context, deadline));
+            ready!(self.poll_patience(context, client));
             Poll::Ready(Err(self.timed_out()))
         })
         .await
+    }
+
+    /// Ready when nobody is to be waited for any more.
+    fn poll_patience<C: Presence>(&mut self, context: &mut Context<'_>, client: &C) -> Poll<()> {
+        loop {
+            let deadline = self.deadline();
+            let look_at = self.look_at.filter(|look_at| *look_at < deadline);
+            ready!(self.alarm.poll(context, look_at.unwrap_or(deadline)));
+            let now = Instant::now();
+            if look_at.is_none() {
+                return Poll::Ready(());
+            }
+            self.look_at = Some(now + LOOK_INTERVAL);
+            if client.has_left() {
+                self.left_at = Some(now);
+                self.look_at = None;
+            }
+        }
     }
 
     /// Passes the answer's body on to its end.
@@ -209,18 +308,31 @@ impl Asking {
         poll_fn(|context| {
             match self.poll(context, client, server) {
                 Ok(()) => {}
-                Err(Silence::ClientLeft) => return Poll::Ready(Err(Fault::Sender)),
-                Err(_) => self.cut(),
+                Err(Silence::ClientLeft) => return Poll::Ready(Err(Fault::Receiver)),
+                Err(Silence::Body(fault)) => {
+                    self.fault = Some(fault);
+                    self.cut();
+                }
+                Err(Silence::Ended(_) | Silence::TimedOut) => self.cut(),
+            }
+            if self.stage == Stage::Cut {
+                self.be_last();
             }
             if let Poll::Ready(done) = answer.poll(context, server, client) {
                 return Poll::Ready(done);
             }
-            let deadline = self.left_at.map_or(answer.deadline(), |left_at| {
-                let silent_since = answer.moved_at().max(left_at);
-                answer.deadline().min(silent_since + HALF_CLOSED_TIMEOUT)
-            });
-            ready!(self.alarm.poll(context, deadline));
-            Poll::Ready(Err(answer.stalled()))
+            let deadline = answer.deadline();
+            // A client that takes its time takes something; only while nobody says anything it may be gone.
+            let gone_at = self
+                .left_at
+                .filter(|_| !answer.is_blocked())
+                .map(|left_at| answer.moved_at().max(left_at) + HALF_CLOSED_TIMEOUT)
+                .filter(|gone_at| *gone_at < deadline);
+            ready!(self.alarm.poll(context, gone_at.unwrap_or(deadline)));
+            Poll::Ready(Err(match gone_at {
+                Some(_) => Fault::Receiver,
+                None => answer.stalled(),
+            }))
         })
         .await
     }

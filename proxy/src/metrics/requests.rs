@@ -17,6 +17,7 @@ pub(super) struct Requests {
     duration: HistogramVec,
     refusals: IntCounterVec,
     cut: IntCounterVec,
+    bodies_cut: IntCounterVec,
     retries: IntCounterVec,
     redispatches: IntCounterVec,
     sticky: IntCounterVec,
@@ -68,6 +69,12 @@ impl Metrics {
         self.requests.cut.with_label_values(&[cut.label()]).inc();
     }
 
+    /// A request's body broke a rule when its answer had begun, too late for the refusal.
+    pub(crate) fn body_cut(&self, refusal: Refusal) {
+        let cut = &self.requests.bodies_cut;
+        cut.with_label_values(&[refusal.label()]).inc();
+    }
+
     /// One request to an upstream was answered by a server or by a refusal. WebSockets are requests that were switched.
     pub(crate) fn answered(
         &self,
@@ -116,6 +123,11 @@ impl Families<'_> {
             cut: self.counters(
                 "answers_cut_total",
                 "Answers that began and did not end.",
+                &["reason"],
+            )?,
+            bodies_cut: self.counters(
+                "request_bodies_cut_total",
+                "Request bodies that broke a rule after their answer had begun.",
                 &["reason"],
             )?,
             retries: self.counters(

@@ -9,6 +9,7 @@ mod explain;
 mod h2;
 mod handshakes;
 mod limits;
+mod linger;
 mod reload;
 mod session;
 mod status;

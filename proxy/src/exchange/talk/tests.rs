@@ -6,6 +6,13 @@ use super::super::framing::Framing;
 use super::super::pace::Patience;
 use super::*;
 
+impl Presence for DuplexStream {
+    /// They are never full here, so that their end is read.
+    fn has_left(&self) -> bool {
+        false
+    }
+}
+
 /// The four ends: the client's own, the proxy's to it, the proxy's to the server, the server's own.
 struct Ends {
     client: DuplexStream,

@@ -54,7 +54,7 @@ pub(super) async fn try_connect(
     timeout(PATIENCE, shaken).await.unwrap()
 }
 
-async fn connect(
+pub(super) async fn connect(
     proxy: &Proxy,
     name: &'static str,
     config: &Arc<ClientConfig>,

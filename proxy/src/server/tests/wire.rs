@@ -6,10 +6,22 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-use super::cluster::{Client, PATIENCE, Proxy, Server, settings};
+use super::cluster::{Client, PATIENCE, Proxy, Server, server, settings};
+use crate::settings::Settings;
 
 /// A server that does this with every connection, and a proxy before it.
-async fn before<F>(serve: impl Fn(Client) -> F + Send + 'static) -> Proxy
+pub(super) async fn before<F>(serve: impl Fn(Client) -> F + Send + 'static) -> Proxy
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    before_settings(settings(&[]), serve).await
+}
+
+/// The same with a proxy of these settings, whose servers are replaced.
+pub(super) async fn before_settings<F>(
+    mut settings: Settings,
+    serve: impl Fn(Client) -> F + Send + 'static,
+) -> Proxy
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -21,11 +33,12 @@ where
             tokio::spawn(serve(Client(stream)));
         }
     });
-    Proxy::start(settings(&[&address])).await
+    settings.upstreams[0].servers = vec![server(&address)];
+    Proxy::start(settings).await
 }
 
 /// A server that answers every request head with these bytes and keeps the connection.
-async fn before_words(words: &'static str) -> Proxy {
+pub(super) async fn before_words(words: &'static str) -> Proxy {
     before(move |mut client| async move {
         while !head_of(&mut client.0).await.is_empty() {
             client.send(words).await;
@@ -35,7 +48,7 @@ async fn before_words(words: &'static str) -> Proxy {
 }
 
 /// Empty: the connection ended.
-async fn head_of(stream: &mut TcpStream) -> String {
+pub(super) async fn head_of(stream: &mut TcpStream) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         match stream.read_u8().await {
@@ -362,4 +375,39 @@ async fn a_client_that_waits_for_its_own_end_is_not_waited_for_long() {
     client.0.shutdown().await.unwrap();
     assert_eq!(timeout(PATIENCE, client.read_to_end()).await.unwrap(), b"");
     proxy.wait_for_metric("berth_requests_total{code=\"499\",method=\"GET\",transport=\"http\",upstream=\"app\"} 1").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_turns_out_bad_behind_the_answers_head_is_cut_and_the_answer_is_not() {
+    let mut settings = settings(&[]);
+    settings.limits.body_bytes_max = 1000;
+    let (is_bad, told) = tokio::sync::watch::channel(0);
+    let proxy = before_settings(settings, move |mut client| {
+        let mut told = told.clone();
+        async move {
+            told.mark_unchanged();
+            head_of(&mut client.0).await;
+            client
+                .send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst")
+                .await;
+            told.changed().await.unwrap();
+            client.send("-last").await;
+            std::future::pending::<()>().await;
+        }
+    })
+    .await;
+    for (bad, reason) in [("zz\r\n", "bad_request"), ("ffff\r\n", "body_too_large")] {
+        let mut client = proxy.connect().await;
+        client
+            .send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+            .await;
+        client.head().await;
+        assert_eq!(client.read(5).await, b"first");
+        // Lies in the proxy's kernel before the server says anything.
+        client.send(bad).await;
+        is_bad.send_modify(|count| *count += 1);
+        assert_eq!(client.read_to_end().await, b"-last");
+        let line = format!("berth_request_bodies_cut_total{{reason=\"{reason}\"}} 1");
+        proxy.wait_for_metric(&line).await;
+    }
 }
