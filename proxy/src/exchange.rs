@@ -49,7 +49,7 @@ use talk::Asking;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience {
     /// While it sends a body.
-    sends: pace::Patience,
+    pub(crate) sends: pace::Patience,
     /// While it takes an answer.
     pub(crate) takes: pace::Patience,
 }

@@ -21,6 +21,7 @@ use tokio::time::timeout;
 
 use crate::client::Peer;
 use crate::edge::{self, Edge, Guest};
+use crate::exchange::Patience;
 use crate::head;
 use crate::lifecycle::Phase;
 use crate::refusal::Refusal;
@@ -42,8 +43,6 @@ use stream::Lent;
 
 /// What every connection begins with (RFC 9113 §3.4), up to where the head of a request would end.
 pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\n";
-/// How long a client may pause inside a body that it sends or takes (nginx's `client_body_timeout`, `send_timeout`).
-const CLIENT_STALL_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a connection without a request stays after it was told to end: for last bytes, and for who does not listen.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);
 /// What all bodies of one connection may have sent that no server took yet. One stalled body, of which 64 KiB may wait,
@@ -205,7 +204,7 @@ impl Visit {
         let head = head::h2::view(parts, &fields, is_whole)?;
         let snapshot = self.edge.context.shared.registry.current();
         let request = edge::request(&snapshot, self.peer, &head)?;
-        Ok(Errand::new(&head, request))
+        Ok(Errand::new(&head, request, Patience::new(&snapshot.limits)))
     }
 
     async fn refuse(&self, mut session: ServerSession, refusal: Refusal) {

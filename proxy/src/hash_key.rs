@@ -5,6 +5,8 @@
 
 use std::net::IpAddr;
 
+use percent_encoding::percent_decode;
+
 use crate::client::Client;
 use crate::head::Head;
 use crate::headers::Fields;
@@ -190,7 +192,7 @@ fn cookie<'a>(field: &'a [u8], name: &str) -> Option<&'a [u8]> {
 
 /// `$uri`: escapes are decoded, `.` and `..` resolved, and slashes that stand together are one.
 fn normalize(key: &mut Vec<u8>, path: &[u8]) {
-    let decoded = decode(path);
+    let decoded: Vec<u8> = percent_decode(path).collect();
     let start = key.len();
     let mut segments = decoded.split(|byte| *byte == b'/').peekable();
     while let Some(segment) = segments.next() {
@@ -212,37 +214,6 @@ fn normalize(key: &mut Vec<u8>, path: &[u8]) {
         if is_last {
             key.push(b'/');
         }
-    }
-}
-
-fn decode(path: &[u8]) -> Vec<u8> {
-    let mut decoded = Vec::with_capacity(path.len());
-    let mut rest = path;
-    while let Some((byte, behind)) = rest.split_first() {
-        let escaped = match rest {
-            [b'%', high, low, ..] => hex(*high).zip(hex(*low)),
-            _ => None,
-        };
-        match escaped {
-            Some((high, low)) => {
-                decoded.push(high << 4 | low);
-                rest = behind.get(2..).unwrap_or_default();
-            }
-            None => {
-                decoded.push(*byte);
-                rest = behind;
-            }
-        }
-    }
-    decoded
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        b'A'..=b'F' => Some(digit - b'A' + 10),
-        _ => None,
     }
 }
 

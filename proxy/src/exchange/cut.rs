@@ -42,7 +42,7 @@ impl Cut {
 
     /// The words for the log.
     #[must_use]
-    pub(super) fn why(self) -> &'static str {
+    pub(crate) fn why(self) -> &'static str {
         match self {
             Self::Server => "the answer was cut short",
             Self::Client => "the client left before the end of its answer",

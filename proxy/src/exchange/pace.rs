@@ -36,6 +36,28 @@ impl Patience {
             window_bytes_min,
         }
     }
+
+    /// The same when it cannot be told for which side was waited: the other one may take `more` of each pause.
+    #[must_use]
+    pub(crate) fn shared_with(self, more: Duration) -> Self {
+        Self {
+            timeout: self.timeout.saturating_add(more),
+            window: self.window.saturating_add(more),
+            ..self
+        }
+    }
+
+    /// How long so many bytes may take when it is not seen how they move: as long as at the least rate, and never less
+    /// than one pause.
+    #[must_use]
+    pub(crate) fn time_for(&self, bytes: usize) -> Duration {
+        if self.window_bytes_min == 0 {
+            return self.timeout;
+        }
+        let windows = bytes as u64 / self.window_bytes_min;
+        let windows = u32::try_from(windows).unwrap_or(u32::MAX);
+        self.timeout.max(self.window.saturating_mul(windows))
+    }
 }
 
 /// The current window.
@@ -62,5 +84,23 @@ impl Pace {
         if self.waited >= patience.window && self.bytes >= patience.window_bytes_min {
             *self = Self::default();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_that_are_not_seen_to_move_have_the_time_of_the_least_rate() {
+        let seconds = Duration::from_secs;
+        let slow = Patience::of_rate(seconds(60), 240, seconds(60));
+        assert_eq!(slow.time_for(0), seconds(60));
+        assert_eq!(slow.time_for(240 * 60), seconds(60));
+        assert_eq!(slow.time_for(240 * 60 * 4), seconds(240));
+        assert_eq!(
+            Patience::of_pauses(seconds(7)).time_for(1 << 30),
+            seconds(7)
+        );
     }
 }

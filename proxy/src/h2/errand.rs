@@ -1,15 +1,15 @@
 //! One accepted request of an HTTP/2 client, as its stream's task and Pingora's hooks share it.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
-use super::CLIENT_STALL_TIMEOUT;
+use crate::exchange::Patience;
+use crate::exchange::pace::Pace;
 use crate::head::{Body, Head};
 use crate::headers::Fields;
+use crate::refusal::Refusal;
 use crate::request::Request;
 
 #[derive(Debug)]
@@ -19,16 +19,18 @@ pub(super) struct Errand {
     pub(super) host: String,
     pub(super) target: String,
     pub(super) origin: Option<String>,
+    pub(super) patience: Patience,
     /// Told of everything that moves the request on, until its body is whole.
-    progress: watch::Sender<Stage>,
-    /// The client stopped in the middle of its body.
-    is_stalled: AtomicBool,
+    progress: watch::Sender<Progress>,
+    /// The client stopped in the middle of its body, or was too slow with it.
+    stalled: OnceLock<Refusal>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    Sending,
-    Sent,
+struct Progress {
+    /// Of the body.
+    bytes: usize,
+    is_sent: bool,
 }
 
 /// How an errand reaches Pingora's hooks: among the extensions of the head.
@@ -37,11 +39,11 @@ pub(super) struct Carried(pub(super) Arc<Errand>);
 
 impl Errand {
     #[must_use]
-    pub(super) fn new(head: &Head<'_, '_>, request: Request) -> Self {
+    pub(super) fn new(head: &Head<'_, '_>, request: Request, patience: Patience) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let stage = match head.body {
-            Body::None => Stage::Sent,
-            Body::Length(_) | Body::Chunked => Stage::Sending,
+        let progress = Progress {
+            bytes: 0,
+            is_sent: matches!(head.body, Body::None),
         };
         Self {
             request,
@@ -49,44 +51,68 @@ impl Errand {
             host: text(head.host),
             target: head.target.to_owned(),
             origin: head.fields.first_of("Origin").map(text),
-            progress: watch::Sender::new(stage),
-            is_stalled: AtomicBool::new(false),
+            patience,
+            progress: watch::Sender::new(progress),
+            stalled: OnceLock::new(),
         }
     }
 
-    /// Something moved on.
-    pub(super) fn moved(&self) {
-        self.progress.send_modify(|_| {});
+    /// Something moved on: so many bytes of the body, or something else.
+    pub(super) fn moved(&self, bytes: usize) {
+        self.progress
+            .send_modify(|progress| progress.bytes = progress.bytes.saturating_add(bytes));
     }
 
     /// The client has nothing more to send.
     pub(super) fn sent(&self) {
-        self.progress.send_replace(Stage::Sent);
+        self.progress
+            .send_modify(|progress| progress.is_sent = true);
     }
 
-    /// Returns when the client pauses for too long inside the body that it sends; Pingora has no bound for that.
+    /// Returns when the client pauses for too long inside the body that it sends, or is too slow with it; Pingora has no
+    /// bound for that.
     pub(super) async fn stalled(&self) {
         let mut progress = self.progress.subscribe();
         // A server that does not take the body holds it up as well, and has a bound of its own.
-        let patience: Duration = CLIENT_STALL_TIMEOUT + self.request.upstream.write_timeout;
-        while *progress.borrow_and_update() == Stage::Sending {
-            if timeout(patience, progress.changed()).await.is_err() {
-                self.is_stalled.store(true, Relaxed);
+        let patience = self
+            .patience
+            .sends
+            .shared_with(self.request.upstream.write_timeout);
+        let (mut pace, mut moved_at, mut before) = (Pace::default(), Instant::now(), 0);
+        loop {
+            let Progress { bytes, is_sent } = *progress.borrow_and_update();
+            if is_sent {
+                std::future::pending::<()>().await;
+            }
+            let now = Instant::now();
+            pace.count(&patience, now - moved_at, bytes - before);
+            (moved_at, before) = (now, bytes);
+            let left = pace.left(&patience).min(patience.timeout);
+            if timeout_at(now + left, progress.changed()).await.is_err() {
+                let is_silent = left == patience.timeout;
+                let refusal = if is_silent {
+                    Refusal::BodyTimeout
+                } else {
+                    Refusal::BodyTooSlow
+                };
+                self.stalled.get_or_init(|| refusal);
                 return;
             }
         }
-        std::future::pending().await
     }
 
+    /// Why its body was not waited for any longer, if it was not.
     #[must_use]
-    pub(super) fn is_stalled(&self) -> bool {
-        self.is_stalled.load(Relaxed)
+    pub(super) fn stalled_as(&self) -> Option<Refusal> {
+        self.stalled.get().copied()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::Instant;
+    use std::time::Duration;
+
+    use tokio::time::timeout;
 
     use super::*;
     use crate::edge;
@@ -99,18 +125,20 @@ mod tests {
         let mut room = room();
         let head = parse(text.as_bytes(), &mut room).unwrap();
         let request = edge::request(&snapshot, None, &head).unwrap();
-        Errand::new(&head, request)
+        let mut limits = snapshot.limits.clone();
+        limits.body_timeout = Duration::from_secs(60);
+        (limits.body_rate_min, limits.rate_window) = (240, Duration::from_secs(60));
+        Errand::new(&head, request, Patience::new(&limits))
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn only_a_pause_inside_a_body_is_too_long() {
-        let hour = Duration::from_secs(3600);
-        let errand = errand("Content-Length: 7\r\n");
+    /// When a client was too slow that sends so many bytes so often, and in which way.
+    async fn ended(bytes: usize, seconds: u64, times: u32) -> (Duration, Option<Refusal>) {
+        let errand = errand("Content-Length: 1000000\r\n");
         let began = Instant::now();
         let slowly = async {
-            for _ in 0..3 {
-                tokio::time::sleep(Duration::from_secs(100)).await;
-                errand.moved();
+            for _ in 0..times {
+                tokio::time::sleep(Duration::from_secs(seconds)).await;
+                errand.moved(bytes);
             }
             std::future::pending::<()>().await;
         };
@@ -118,13 +146,35 @@ mod tests {
             () = errand.stalled() => {}
             () = slowly => {}
         }
-        assert_eq!(began.elapsed(), Duration::from_secs(3 * 100 + 60 + 60));
-        assert!(errand.is_stalled());
+        (began.elapsed(), errand.stalled_as())
+    }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_inside_a_body_is_too_long_some_day() {
+        let hour = Duration::from_secs(3600);
+        // The server may have taken its time as well.
+        let patience = Duration::from_secs(60 + 60);
+        assert_eq!(ended(0, 0, 0).await, (patience, Some(Refusal::BodyTimeout)));
+        let (after, refusal) = ended(100_000, 100, 3).await;
+        assert_eq!(after, Duration::from_secs(3 * 100) + patience);
+        assert_eq!(refusal, Some(Refusal::BodyTimeout));
+
+        let errand = errand("Content-Length: 7\r\n");
         errand.sent();
         assert!(timeout(hour, errand.stalled()).await.is_err());
         let without = self::errand("");
         assert!(timeout(hour, without.stalled()).await.is_err());
-        assert!(!without.is_stalled());
+        assert_eq!(without.stalled_as(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_comes_too_slowly_is_ended_however_steadily() {
+        // 240 bytes per second in the window, of which the server may hold up half.
+        let (after, refusal) = ended(100, 1, 1000).await;
+        assert_eq!(refusal, Some(Refusal::BodyTooSlow));
+        assert_eq!(after, Duration::from_secs(60 + 60));
+        let (after, refusal) = ended(250, 1, 600).await;
+        assert!(after > Duration::from_secs(600), "{after:?}");
+        assert!(refusal.is_some());
     }
 }

@@ -5,6 +5,7 @@ use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use pingora::{Error, ErrorSource, ErrorType};
 
+use crate::exchange::cut::Cut;
 use crate::outcome::Outcome;
 use crate::refusal::Refusal;
 use crate::request::Tries;
@@ -53,6 +54,15 @@ pub(super) fn refusal_of(error: &Error, tries: &Tries) -> Option<Refusal> {
         ErrorSource::Upstream | ErrorSource::Internal | ErrorSource::Unset => {
             Some(tries.last().map_or(Refusal::Internal, Outcome::refusal))
         }
+    }
+}
+
+/// Why an answer that began did not end.
+pub(super) fn cut_of(error: &Error) -> Cut {
+    match (error.esource(), error.etype()) {
+        (ErrorSource::Downstream, ErrorType::WriteTimedout) => Cut::SendTimeout,
+        (ErrorSource::Downstream, _) => Cut::Client,
+        (ErrorSource::Upstream | ErrorSource::Internal | ErrorSource::Unset, _) => Cut::Server,
     }
 }
 

@@ -15,10 +15,9 @@ use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
 use pingora::{Error, ErrorType};
 
-use super::CLIENT_STALL_TIMEOUT;
 use super::envelope::{self, Wrapping};
 use super::errand::Carried;
-use super::errors::{answer, of_connect, of_exchange, refusal_of};
+use super::errors::{answer, cut_of, of_connect, of_exchange, refusal_of};
 use super::passage::Passage;
 use super::uses::Uses;
 use crate::affinity::sid::{Complaint, Reading};
@@ -60,7 +59,8 @@ impl ProxyHttp for Forward {
     ) -> pingora::Result<()> {
         let extensions = session.req_header_mut().extensions_mut();
         passage.errand = extensions.remove().map(|Carried(errand)| errand);
-        session.set_write_timeout(Some(CLIENT_STALL_TIMEOUT));
+        let takes = passage.errand()?.patience.takes;
+        session.set_write_timeout(Some(takes.timeout));
         Ok(())
     }
 
@@ -70,7 +70,7 @@ impl ProxyHttp for Forward {
         passage: &mut Passage,
     ) -> pingora::Result<Box<HttpPeer>> {
         let errand = passage.errand()?;
-        errand.moved();
+        errand.moved(0);
         match passage.tries.next(&errand.request, &self.shared) {
             Ok(lease) => {
                 let endpoint = &lease.server().endpoint;
@@ -103,7 +103,7 @@ impl ProxyHttp for Forward {
         passage: &mut Passage,
     ) -> pingora::Result<()> {
         let errand = passage.errand()?;
-        errand.moved();
+        errand.moved(0);
         let uses = self.uses.count(connection, was_kept);
         passage.is_last_use = uses >= errand.request.upstream.keepalive_requests;
         Ok(())
@@ -136,12 +136,12 @@ impl ProxyHttp for Forward {
         passage: &mut Passage,
     ) -> pingora::Result<()> {
         let errand = passage.errand()?;
+        let bytes = body.as_ref().map_or(0, Bytes::len);
+        errand.moved(bytes);
         if is_last {
             errand.sent();
-        } else {
-            errand.moved();
         }
-        passage.body_bytes += body.as_ref().map_or(0, |bytes| bytes.len() as u64);
+        passage.body_bytes += bytes as u64;
         if passage.body_bytes > errand.request.body_bytes_max {
             return passage.refuse(Refusal::BodyTooLarge);
         }
@@ -174,7 +174,7 @@ impl ProxyHttp for Forward {
 
     fn response_body_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         body: &mut Option<Bytes>,
         is_last: bool,
         passage: &mut Passage,
@@ -184,6 +184,10 @@ impl ProxyHttp for Forward {
             wrapping.take(body, is_last, |held| passage.wrap(held));
             passage.wrapping = Some(wrapping);
         }
+        // Of a piece it is not seen how it moves, only whether all of it was taken.
+        let takes = passage.errand()?.patience.takes;
+        let bytes = body.as_ref().map_or(0, Bytes::len);
+        session.set_write_timeout(Some(takes.time_for(bytes)));
         Ok(None)
     }
 
@@ -213,7 +217,7 @@ impl ProxyHttp for Forward {
     ) -> FailToProxy {
         if session.response_written().is_some() {
             // Too late to say anything but the end of the stream.
-            passage.is_cut_short = true;
+            passage.cut = Some(cut_of(error));
             return NOTHING_SAID;
         }
         passage.refusal = passage

@@ -10,6 +10,7 @@ use pingora::{Error, ErrorType};
 use super::envelope::Wrapping;
 use super::errand::Errand;
 use crate::affinity::sid::{Complaint, Reading};
+use crate::exchange::cut::Cut;
 use crate::logging::{self, Access};
 use crate::outcome::Outcome;
 use crate::refusal::Refusal;
@@ -28,7 +29,7 @@ pub(super) struct Passage {
     /// The connection to the server ends with this request.
     pub(super) is_last_use: bool,
     /// The answer broke after its head had left.
-    pub(super) is_cut_short: bool,
+    pub(super) cut: Option<Cut>,
     pub(super) refusal: Option<Refusal>,
     /// The answer to a handshake whose session id is to be wrapped.
     pub(super) wrapping: Option<Wrapping>,
@@ -47,7 +48,7 @@ impl Passage {
             bytes_sent: 0,
             body_bytes: 0,
             is_last_use: false,
-            is_cut_short: false,
+            cut: None,
             refusal: None,
             wrapping: None,
             complaint: None,
@@ -117,9 +118,14 @@ impl Drop for Passage {
         };
         let request = &errand.request;
         let metrics = &self.shared.metrics;
-        if errand.is_stalled() && self.status.is_none() {
-            self.refusal = Some(Refusal::BodyTimeout);
-            metrics.refused(Refusal::BodyTimeout);
+        if let Some(stalled) = errand.stalled_as()
+            && self.status.is_none()
+        {
+            self.refusal = Some(stalled);
+            metrics.refused(stalled);
+        }
+        if let Some(cut) = self.cut {
+            metrics.cut(cut);
         }
         let refused = self.refusal.map(Refusal::status);
         // nginx's word for a client that did not wait.
@@ -138,8 +144,7 @@ impl Drop for Passage {
             tries: self.tries.count_of_tries(),
             duration,
         };
-        let cut_short = self.is_cut_short.then_some("the answer was cut short");
-        let why = self.refusal.map(Refusal::why).or(cut_short);
+        let why = self.refusal.map(Refusal::why).or(self.cut.map(Cut::why));
         logging::request(&access, status, self.bytes_sent, why);
     }
 }

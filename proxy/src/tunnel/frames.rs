@@ -53,6 +53,12 @@ impl Frames {
         self.messages
     }
 
+    /// The bytes are no frames.
+    #[cfg(test)]
+    pub(crate) fn is_lost(&self) -> bool {
+        self.is_lost
+    }
+
     /// Follows all of `bytes`.
     pub(crate) fn follow(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() && !self.is_lost {

@@ -1,6 +1,10 @@
 //! Any bytes as WebSocket frames: they are followed alike in any pieces, and nothing panics.
 
+use std::io::Cursor;
+
 use proptest::prelude::*;
+use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::OpCode;
 
 use super::frames::Frames;
 
@@ -29,8 +33,51 @@ fn followed(bytes: &[u8], cuts: &[usize]) -> String {
     format!("{frames:?}")
 }
 
+/// Messages whose last frame began, and whether the bytes end between two frames, as tungstenite has it; `None`: they are
+/// no frames.
+fn walked(bytes: &[u8]) -> Option<(u64, bool)> {
+    let (mut messages, mut rest) = (0, bytes);
+    while !rest.is_empty() {
+        let mut cursor = Cursor::new(rest);
+        let Some((header, length)) = FrameHeader::parse(&mut cursor).ok()? else {
+            return Some((messages, false));
+        };
+        messages += u64::from(header.is_final && matches!(header.opcode, OpCode::Data(_)));
+        let Some(behind) = cursor
+            .position()
+            .checked_add(length)
+            .and_then(|end| rest.get(usize::try_from(end).ok()?..))
+        else {
+            return Some((messages, false));
+        };
+        rest = behind;
+    }
+    Some((messages, true))
+}
+
+#[test]
+fn the_other_reader_knows_frames() {
+    assert_eq!(walked(b"\x81\x01a\x01\x01b\x80\x00"), Some((2, true)));
+    assert_eq!(walked(b"\x82\x05abc"), Some((1, false)));
+    assert_eq!(walked(b"\x83\x00"), None);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) })]
+
+    #[test]
+    fn frames_mean_the_same_to_tungstenite(bytes in bytes()) {
+        let mut frames = Frames::default();
+        frames.follow(&bytes);
+        // A control frame that cannot be is a frame to a reader of headers alone.
+        if !frames.is_lost() {
+            let (messages, is_between) = walked(&bytes).unwrap();
+            prop_assert_eq!(frames.is_between(), is_between);
+            // The mask is the last of a header to the one, and the first of the payload to the other.
+            let more = frames.messages() - messages;
+            prop_assert!(more == 0 || (more == 1 && !is_between), "{} more", more);
+        }
+    }
 
     #[test]
     fn frames_are_followed_alike_in_any_pieces(

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use percent_encoding::percent_decode_str;
+
 use super::Revision;
 
 /// What a proxy must know of it.
@@ -56,32 +58,5 @@ impl Query {
 
 /// Takes the percent-encoding off (RFC 3986 §2.1); what is none stays.
 pub(super) fn decode(value: &str) -> Vec<u8> {
-    let mut decoded = Vec::with_capacity(value.len());
-    let mut rest = value.as_bytes();
-    while let [first, after @ ..] = rest {
-        let code = match rest {
-            [b'%', high, low, ..] => hex(*high).zip(hex(*low)),
-            _ => None,
-        };
-        rest = match code {
-            Some((high, low)) => {
-                decoded.push(high << 4 | low);
-                after.get(2..).unwrap_or_default()
-            }
-            None => {
-                decoded.push(*first);
-                after
-            }
-        };
-    }
-    decoded
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        b'A'..=b'F' => Some(digit - b'A' + 10),
-        _ => None,
-    }
+    percent_decode_str(value).collect()
 }

@@ -251,6 +251,16 @@ proptest! {
     }
 
     #[test]
+    fn an_escaped_tilde_is_one_and_half_an_escape_is_none(
+        session in "[A-Za-z0-9_-]{1,24}",
+        escape in prop::sample::select(&["~", "%7E", "%7e", "%7", "%", "%7G", "%257E"][..]),
+    ) {
+        let read = bound(envelope(&[]).read("GET", &format!("{TARGET}{session}{escape}b")));
+        let is_one = matches!(escape, "~" | "%7E" | "%7e");
+        prop_assert_eq!(read.is_some(), is_one, "{}", escape);
+    }
+
+    #[test]
     fn only_the_key_makes_a_signature(session in "[A-Za-z0-9_-]{1,24}", seal in "[A-Za-z0-9_.-]{1,60}") {
         let read = envelope(&[NEW]).read("GET", &format!("{TARGET}{session}~{seal}"));
         prop_assert_eq!(bound(read), None);

@@ -593,3 +593,59 @@ async fn big_bodies_pass_both_ways_at_once() {
         one.await.unwrap();
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_stops_sending_or_sends_too_slowly_loses_its_stream_and_no_other() {
+    let server = Server::start(Does::Echo).await;
+    let mut settings = settings(&[&server.address]);
+    settings.upstreams[0].write_timeout = Duration::from_millis(100);
+    settings.limits.body_timeout = Duration::from_millis(300);
+    for (is_slow, reason) in [(false, "body_timeout"), (true, "body_too_slow")] {
+        if is_slow {
+            settings.limits.body_timeout = PATIENCE;
+            settings.limits.rate_window = Duration::from_secs(1);
+            settings.limits.body_rate_min = 1 << 20;
+        }
+        let proxy = Proxy::start(settings.clone()).await;
+        let client = Client::connect(&proxy).await;
+        let (answer, mut stream) = client.begin(get("/").method("POST"), false).await;
+        stream.send_data(Bytes::from("half"), false).unwrap();
+        let error = timeout(PATIENCE, answer).await.unwrap().unwrap_err();
+        assert!(error.is_reset(), "{error}");
+        let line = format!("berth_refusals_total{{reason=\"{reason}\"}} 1");
+        proxy.wait_for_metric(&line).await;
+        assert_eq!(client.get("/", &[]).await.status, 200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_nobody_takes_is_cut_and_others_are_not() {
+    let server = Server::start(Does::Echo).await;
+    let mut settings = settings(&[&server.address]);
+    settings.limits.send_timeout = Duration::from_millis(300);
+    settings.limits.send_rate_min = 0;
+    let proxy = Proxy::start(settings).await;
+    let client = Client::connect(&proxy).await;
+    let (answer, mut stream) = client.begin(get("/").method("POST"), false).await;
+    let body = "x".repeat(900_000);
+    stream.send_data(Bytes::from(body), true).unwrap();
+    let mut body = head(answer).await.into_body();
+    // What is taken without making room for more.
+    let taken = async {
+        loop {
+            match body.data().await.unwrap() {
+                Ok(_) => {}
+                Err(error) => break error,
+            }
+        }
+    };
+    let error = timeout(PATIENCE, taken).await.unwrap();
+    assert!(error.is_reset(), "{error}");
+    proxy
+        .wait_for_metric("berth_answers_cut_total{reason=\"send_timeout\"} 1")
+        .await;
+    assert_eq!(
+        Client::connect(&proxy).await.get("/", &[]).await.status,
+        200
+    );
+}
