@@ -142,8 +142,13 @@ impl Edge {
         None
     }
 
+    /// What is served by at this moment, for a look.
+    fn peek(&self) -> arc_swap::Guard<Arc<Snapshot>> {
+        self.context.shared.registry.peek(self.worker.number)
+    }
+
     fn bounds(&self, is_first: bool) -> Bounds {
-        let limits = &self.context.shared.registry.peek().limits;
+        let limits = &self.peek().limits;
         let idle_timeout = if is_first {
             limits.head_timeout
         } else {

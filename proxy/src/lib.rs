@@ -15,6 +15,7 @@ pub mod status;
 // Core, in the order a request meets it.
 pub mod affinity;
 pub mod balance;
+mod by_thread;
 pub mod certificate;
 pub mod choose;
 pub mod client;

@@ -15,6 +15,7 @@ use crate::pool::Seconds;
 use crate::registry::Snapshot;
 use crate::tunnel::Ended;
 
+mod durations;
 mod health;
 mod known;
 mod requests;
@@ -189,6 +190,8 @@ impl Metrics {
         self.health.read_weights(snapshot, now);
         for upstream in &snapshot.upstreams {
             self.read_servers(upstream, now);
+            let (_, known) = upstream.counted();
+            known.tell();
         }
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;

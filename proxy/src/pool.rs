@@ -6,9 +6,10 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
+use crate::by_thread::ByThread;
 use crate::handshakes::{Bucket, Rate};
 use crate::health::Badness;
 use crate::health::check::{LastCheck, Standing};
@@ -47,6 +48,8 @@ pub struct Server {
     pub max_conns: u32,
     /// Engine.IO sessions that it begins.
     pub handshakes: Option<Rate>,
+    /// No choice depends on how many connections it has, so that each thread may count its own.
+    pub counts_apart: bool,
     pub backup: bool,
     pub down: bool,
     /// Whether `state.standing` says anything: somebody asks the server how it is.
@@ -62,23 +65,34 @@ impl Server {
     /// Whether `max_conns` leaves room for one more.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.max_conns == 0 || self.state.connections.load(Ordering::Relaxed) < self.max_conns
+        self.max_conns == 0 || self.state.connections() < self.max_conns
     }
 
     /// Takes a place among its connections, even when several ask at the same instant.
     #[must_use]
     pub fn enter(&self) -> bool {
-        let (connections, max_conns) = (&self.state.connections, self.max_conns);
-        connections
+        let (state, max_conns) = (&self.state, self.max_conns);
+        if self.counts_apart {
+            state.apart().mine().fetch_add(1, Ordering::Relaxed);
+            return true;
+        }
+        state
+            .connections
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
-                (max_conns == 0 || count < max_conns).then(|| count.saturating_add(1))
+                let all = count.wrapping_add(state.connections_apart());
+                (max_conns == 0 || all < max_conns).then(|| count.wrapping_add(1))
             })
             .is_ok()
     }
 
     /// Gives the place back.
     pub fn leave(&self) {
-        self.state.connections.fetch_sub(1, Ordering::Relaxed);
+        let connections = if self.counts_apart {
+            self.state.apart().mine()
+        } else {
+            &self.state.connections
+        };
+        connections.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -86,8 +100,10 @@ impl Server {
 #[derive(Debug, Default)]
 pub struct State {
     weight: AtomicU32,
-    /// Requests and tunnels that use the server now.
+    /// Requests and tunnels that use the server now, but for those that threads count apart. One may be counted up
+    /// here and down there, so each of the numbers may be below zero, and only their sum means anything.
     pub connections: AtomicU32,
+    apart: OnceLock<Box<ByThread<AtomicU32>>>,
     pub(crate) fails: AtomicU32,
     pub(crate) window: Window,
     pub(crate) accessed: AtomicU64,
@@ -114,6 +130,31 @@ impl State {
         state
     }
 
+    /// Requests and tunnels that use the server now.
+    #[must_use]
+    pub fn connections(&self) -> u32 {
+        self.connections
+            .load(Ordering::Relaxed)
+            .wrapping_add(self.connections_apart())
+    }
+
+    fn connections_apart(&self) -> u32 {
+        let Some(apart) = self.apart.get() else {
+            return 0;
+        };
+        let counts = apart.all().map(|count| count.load(Ordering::Relaxed));
+        counts.fold(0, u32::wrapping_add)
+    }
+
+    /// Makes room for what threads count apart, so that no choice has to.
+    pub(crate) fn prepare_to_count_apart(&self) {
+        self.apart();
+    }
+
+    fn apart(&self) -> &ByThread<AtomicU32> {
+        self.apart.get_or_init(Box::default)
+    }
+
     /// A changed weight starts its round robin afresh; failures and connections stay known.
     pub fn reweigh(&self, weight: u32) {
         if self.weight.swap(weight, Ordering::Relaxed) != weight {
@@ -132,9 +173,9 @@ pub struct Pool {
     primaries: usize,
     /// For each primary, the weights up to and with its own.
     reach: Box<[u64]>,
-    ring: Ring,
+    ring: Arc<Ring>,
     /// The last request found nobody who may serve, and somebody was asked all the same.
-    pub(crate) is_failing_open: AtomicBool,
+    pub(crate) is_failing_open: Arc<AtomicBool>,
 }
 
 /// Primaries serve; backups only when no primary may.
@@ -163,8 +204,21 @@ impl Pool {
             servers: primary,
             primaries,
             reach,
-            ring: Ring::default(),
-            is_failing_open: AtomicBool::new(false),
+            ring: Arc::default(),
+            is_failing_open: Arc::default(),
+        }
+    }
+
+    /// The same servers in other places of the memory: what is counted about them is shared, who holds them is not.
+    #[must_use]
+    pub fn replica(&self) -> Self {
+        let servers = self.servers.iter();
+        Self {
+            servers: servers.map(|server| Arc::new((**server).clone())).collect(),
+            primaries: self.primaries,
+            reach: self.reach.clone(),
+            ring: Arc::clone(&self.ring),
+            is_failing_open: Arc::clone(&self.is_failing_open),
         }
     }
 
@@ -172,7 +226,7 @@ impl Pool {
     #[must_use]
     pub fn with_ring(servers: impl IntoIterator<Item = Server>) -> Self {
         let mut pool = Self::new(servers);
-        pool.ring = Ring::of(pool.group(Group::Primary));
+        pool.ring = Arc::new(Ring::of(pool.group(Group::Primary)));
         pool
     }
 
@@ -317,6 +371,7 @@ pub(crate) mod tests {
                 slow_start: 0,
                 max_conns: 0,
                 handshakes: None,
+                counts_apart: false,
                 backup: word.ends_with('+'),
                 down: word.ends_with('!'),
                 has_check: false,
@@ -366,5 +421,30 @@ pub(crate) mod tests {
                 prop_assert_eq!(tried.contains(index), index != removed && indexes.contains(&index));
             }
         }
+    }
+
+    #[test]
+    fn connections_are_counted_whoever_begins_and_ends_them() {
+        let mut server = servers("a").next().unwrap();
+        let mut limited = server.clone();
+        server.counts_apart = true;
+        limited.max_conns = 3;
+        // Begun by one thread before a reload, ended by others behind it.
+        assert!((0..2).all(|_| server.enter()));
+        assert_eq!(server.state.connections(), 2);
+        assert!(limited.enter());
+        assert!(!limited.enter() && !limited.has_room());
+        std::thread::scope(|scope| {
+            scope.spawn(|| limited.leave());
+            scope.spawn(|| server.leave());
+        });
+        assert_eq!(server.state.connections(), 1);
+        assert!((0..2).all(|_| limited.enter()));
+        assert!(!limited.enter());
+        for _ in 0..3 {
+            limited.leave();
+        }
+        assert_eq!(server.state.connections(), 0);
+        assert!((0..3).all(|_| limited.enter()));
     }
 }

@@ -17,9 +17,10 @@ use crate::affinity::sid;
 use crate::handshakes::Rate;
 use crate::health::check::Verdict;
 use crate::health::slow_start;
+use crate::metrics::Known;
 use crate::pool::{Endpoint, Pool, Seconds, Server, State};
 use crate::route::Routes;
-use crate::settings::{self, Limits, ServerAddress, Settings};
+use crate::settings::{self, Balance, Limits, ServerAddress, Settings};
 
 mod handshakes;
 mod upstream;
@@ -43,10 +44,27 @@ pub(crate) struct Snapshot {
     pub(crate) limits: Limits,
 }
 
+impl Snapshot {
+    fn replica(&self) -> Self {
+        let upstreams = self.upstreams.iter();
+        Self {
+            routes: self.routes.clone(),
+            upstreams: upstreams
+                .map(|upstream| Arc::new(upstream.replica()))
+                .collect(),
+            trusted_proxies: self.trusted_proxies.clone(),
+            limits: self.limits.clone(),
+        }
+    }
+}
+
 /// The snapshot and what it was built from.
 #[derive(Debug)]
 pub(crate) struct Registry {
     current: ArcSwap<Snapshot>,
+    /// For each worker the same, in other places of the memory: every request counts itself among the owners of its
+    /// upstream and of its server, and threads that do so in one place wait for each other.
+    replicas: Box<[ArcSwap<Snapshot>]>,
     basis: Mutex<Basis>,
     /// Told of every new snapshot.
     news: watch::Sender<()>,
@@ -62,7 +80,9 @@ impl Registry {
     #[must_use]
     pub(crate) fn new(settings: Settings, addresses: Addresses) -> Self {
         let snapshot = build(&settings, &addresses, None);
+        let replicas = (0..settings.threads).map(|_| ArcSwap::from_pointee(snapshot.replica()));
         Self {
+            replicas: replicas.collect(),
             current: ArcSwap::from_pointee(snapshot),
             basis: Mutex::new(Basis {
                 settings: Arc::new(settings),
@@ -77,11 +97,10 @@ impl Registry {
         self.current.load_full()
     }
 
-    /// The same for a look that ends before anything is waited for: it counts no owner, which threads would have to
-    /// agree on.
+    /// A worker's own replica, for a look that ends before anything is waited for.
     #[must_use]
-    pub(crate) fn peek(&self) -> Guard<Arc<Snapshot>> {
-        self.current.load()
+    pub(crate) fn peek(&self, worker: usize) -> Guard<Arc<Snapshot>> {
+        self.replicas.get(worker).unwrap_or(&self.current).load()
     }
 
     #[must_use]
@@ -123,11 +142,15 @@ impl Registry {
 
     fn rebuild(&self, basis: &Basis, now: Seconds) {
         let previous = self.current();
-        self.current.store(Arc::new(build(
-            &basis.settings,
-            &basis.addresses,
-            Some((&previous, now)),
-        )));
+        let next = build(&basis.settings, &basis.addresses, Some((&previous, now)));
+        for replica in &self.replicas {
+            replica.store(Arc::new(next.replica()));
+        }
+        self.current.store(Arc::new(next));
+        for upstream in &previous.upstreams {
+            // One that left the settings is not asked any more.
+            upstream.known().tell();
+        }
         self.news.send_replace(());
     }
 
@@ -172,6 +195,7 @@ fn build(
             Some(Before {
                 pool: &same.pool,
                 handshakes: same.handshakes.as_ref(),
+                known: same.known(),
                 now,
             })
         });
@@ -190,6 +214,7 @@ fn build(
 struct Before<'a> {
     pool: &'a Pool,
     handshakes: Option<&'a Handshakes>,
+    known: &'a Arc<Known>,
     now: Seconds,
 }
 
@@ -276,6 +301,7 @@ fn build_servers(
             slow_start: server.slow_start.as_secs(),
             max_conns: server.max_conns,
             handshakes: upstream.handshakes.per_server.map(Rate::new),
+            counts_apart: server.max_conns == 0 && !counts_connections(upstream.balance),
             backup: server.backup,
             down: server.down,
             has_check,
@@ -283,12 +309,23 @@ fn build_servers(
             tag,
             state,
         };
+        if server.counts_apart {
+            server.state.prepare_to_count_apart();
+        }
         if let Some(before) = before {
             before.slow_start(known, &server);
         }
         server
     };
     endpoints.into_iter().map(build).collect()
+}
+
+/// Whether it chooses by how many connections servers have.
+fn counts_connections(balance: Balance) -> bool {
+    match balance {
+        Balance::LeastConn | Balance::RandomTwo => true,
+        Balance::RoundRobin | Balance::IpHash | Balance::Hash | Balance::HashConsistent => false,
+    }
 }
 
 /// What names a server in a cookie and in a session id. Sessions live on one server, so the addresses of one name, which

@@ -6,7 +6,7 @@
 use crate::settings;
 
 /// All routes, ready to be asked.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Routes {
     /// Best first, so the first match is the answer.
     ranked: Vec<settings::Route>,

@@ -31,6 +31,7 @@ pub(crate) struct Worker {
     pub(crate) carrier: Carrier,
     /// Clients' connections that are open on it.
     pub(crate) connections: IntGauge,
+    pub(crate) number: usize,
 }
 
 impl Worker {
@@ -40,6 +41,7 @@ impl Worker {
             kept: Kept::default(),
             carrier: Carrier::new(shared),
             connections: shared.metrics.worker_connections(number),
+            number,
         }
     }
 }

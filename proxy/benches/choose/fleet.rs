@@ -92,6 +92,7 @@ pub(crate) fn server(index: u32) -> Server {
         slow_start: 0,
         max_conns: 0,
         handshakes: None,
+        counts_apart: false,
         backup: false,
         down: false,
         has_check: false,

@@ -72,7 +72,7 @@ fn server(server: &pool::Server, now: Seconds) -> Server {
         backup: server.backup,
         weight: server.weight,
         slow_start: (part < slow_start::WHOLE).then(|| part * 100 / slow_start::WHOLE),
-        connections: state.connections.load(Relaxed),
+        connections: state.connections(),
         max_conns: server.max_conns,
         fails: state.fails.load(Relaxed),
         max_fails: server.max_fails,

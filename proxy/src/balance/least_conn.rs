@@ -3,7 +3,6 @@
 //! The weight is what `slow_start` leaves of it, or a server that lost its connections would be given all new ones.
 
 use std::cmp::Ordering;
-use std::sync::atomic::Ordering::Relaxed;
 
 use super::{is_candidate, round_robin};
 use crate::health::slow_start;
@@ -44,7 +43,7 @@ pub(super) struct Load {
 impl Load {
     pub(super) fn of(server: &Server, now: Seconds) -> Self {
         Self {
-            connections: u64::from(server.state.connections.load(Relaxed)),
+            connections: u64::from(server.state.connections()),
             weight: u64::from(server.weight) * u64::from(slow_start::part(server, now)),
         }
     }
@@ -57,6 +56,8 @@ impl Load {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::Ordering::Relaxed;
+
     use crate::pool::Group;
     use crate::pool::tests::pool;
     use proptest::prelude::*;

@@ -80,7 +80,7 @@ impl Visit {
             Came::Refused(refusal) => return Next::Refuse(refusal),
         };
         // Taken only now: the wait for the head may have lasted over a reload.
-        let snapshot = self.edge.context.shared.registry.peek();
+        let snapshot = self.edge.peek();
         let bytes = &mut self.line.bytes;
         if self.served == 0 && snapshot.limits.http2 && bytes.starts_with(h2::PREFACE) {
             return Next::Http2;

@@ -1,13 +1,16 @@
-//! The numbers that every request touches, looked up once per upstream: to find a counter by its labels costs more than
-//! to count.
+//! The numbers that every request touches, looked up once per upstream and counted by each thread for itself: to find a
+//! counter by its labels, or to take it from another processor, costs more than to count.
 //!
 //! Kept with the upstream and gone with it; the counters themselves are the registry's and stay.
 
 use std::sync::OnceLock;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 
 use prometheus::{Histogram, IntCounter};
 
 use crate::affinity::Method;
+use crate::by_thread::ByThread;
 use crate::choose::Affinity;
 
 /// What a label can be; a client can invent methods, a label cannot.
@@ -26,17 +29,54 @@ const AFFINITIES: [Affinity; 4] = [
     Affinity::Invalid,
 ];
 
+/// A counter that threads count up apart, and what they counted since it was last told.
+#[derive(Debug)]
+pub(super) struct Tally {
+    apart: ByThread<AtomicU64>,
+    total: IntCounter,
+}
+
+impl Tally {
+    fn new(total: IntCounter) -> Box<Self> {
+        Box::new(Self {
+            apart: ByThread::default(),
+            total,
+        })
+    }
+
+    pub(super) fn inc(&self) {
+        self.apart.mine().fetch_add(1, Relaxed);
+    }
+
+    fn tell(&self) {
+        for count in self.apart.all() {
+            self.total.inc_by(count.swap(0, Relaxed));
+        }
+    }
+}
+
+type Tallies<const COLUMNS: usize, const ROWS: usize> = [[OnceLock<Box<Tally>>; COLUMNS]; ROWS];
+
 /// Of one upstream; filled as its requests come.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
-    duration: OnceLock<Histogram>,
-    answered: [[OnceLock<IntCounter>; STATUSES.len()]; METHODS.len()],
-    stuck: [[OnceLock<IntCounter>; AFFINITIES.len()]; STICKY_METHODS.len()],
+    duration: ByThread<OnceLock<Histogram>>,
+    answered: Tallies<{ STATUSES.len() }, { METHODS.len() }>,
+    stuck: Tallies<{ AFFINITIES.len() }, { STICKY_METHODS.len() }>,
 }
 
 impl Known {
+    /// Brings the counters up to date, for who reads them now.
+    pub(crate) fn tell(&self) {
+        let (answered, stuck) = (self.answered.iter().flatten(), self.stuck.iter().flatten());
+        for tally in answered.chain(stuck).filter_map(OnceLock::get) {
+            tally.tell();
+        }
+    }
+
+    /// This thread's part.
     pub(super) fn duration(&self, find: impl FnOnce() -> Histogram) -> &Histogram {
-        self.duration.get_or_init(find)
+        self.duration.mine().get_or_init(find)
     }
 
     /// `None`: a status without a place.
@@ -45,10 +85,11 @@ impl Known {
         status: u16,
         method: &[u8],
         find: impl FnOnce() -> IntCounter,
-    ) -> Option<&IntCounter> {
+    ) -> Option<&Tally> {
         let status = STATUSES.iter().position(|known| *known == status)?;
         let counters = self.answered.get(index_of(method))?;
-        Some(counters.get(status)?.get_or_init(find))
+        let counter = counters.get(status)?;
+        Some(counter.get_or_init(|| Tally::new(find())))
     }
 
     pub(super) fn stuck(
@@ -56,10 +97,17 @@ impl Known {
         method: Method,
         affinity: Affinity,
         find: impl FnOnce() -> IntCounter,
-    ) -> Option<&IntCounter> {
+    ) -> Option<&Tally> {
         let method = STICKY_METHODS.iter().position(|known| *known == method)?;
         let affinity = AFFINITIES.iter().position(|known| *known == affinity)?;
-        Some(self.stuck.get(method)?.get(affinity)?.get_or_init(find))
+        let counter = self.stuck.get(method)?.get(affinity)?;
+        Some(counter.get_or_init(|| Tally::new(find())))
+    }
+}
+
+impl Drop for Known {
+    fn drop(&mut self) {
+        self.tell();
     }
 }
 
@@ -89,6 +137,7 @@ mod tests {
                 metrics.answered(("app", &known), status, method.as_bytes(), "http");
             }
         }
+        known.tell();
         let counted = |code: &str, method| {
             let labels = ["app", code, method, "http"];
             metrics.requests.total.with_label_values(&labels).get()

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use prometheus::{HistogramVec, IntCounter, IntCounterVec};
+use prometheus::{HistogramOpts, IntCounter, IntCounterVec};
 
+use super::durations::Durations;
 use super::known::{Known, method_label};
 use super::{Families, Metrics, REQUEST_BUCKETS};
 use crate::affinity::Method;
@@ -14,7 +15,7 @@ use crate::refusal::Refusal;
 #[derive(Debug)]
 pub(super) struct Requests {
     pub(super) total: IntCounterVec,
-    duration: HistogramVec,
+    duration: Durations,
     refusals: IntCounterVec,
     cut: IntCounterVec,
     bodies_cut: IntCounterVec,
@@ -100,12 +101,17 @@ impl Metrics {
 
     pub(crate) fn took(&self, (upstream, known): (&str, &Known), duration: Duration) {
         known
-            .duration(|| self.requests.duration.with_label_values(&[upstream]))
+            .duration(|| self.requests.duration.mine(upstream))
             .observe(duration.as_secs_f64());
     }
 }
 
 impl Families<'_> {
+    fn durations(&self, name: &str, help: &str) -> prometheus::Result<Durations> {
+        let options = HistogramOpts::new(format!("berth_{name}"), help);
+        self.register(Durations::new(&options.buckets(REQUEST_BUCKETS.to_vec()))?)
+    }
+
     pub(super) fn requests(&self) -> prometheus::Result<Requests> {
         let took = "From the head to the end of the answer, without WebSockets.";
         Ok(Requests {
@@ -114,7 +120,7 @@ impl Families<'_> {
                 "Requests answered.",
                 &["upstream", "code", "method", "transport"],
             )?,
-            duration: self.histograms("request_duration_seconds", took, &REQUEST_BUCKETS)?,
+            duration: self.durations("request_duration_seconds", took)?,
             refusals: self.counters(
                 "refusals_total",
                 "Requests the proxy answered itself.",

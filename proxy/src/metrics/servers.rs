@@ -1,7 +1,6 @@
 //! The numbers of each server. What is kept elsewhere anyway is read when somebody asks.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 
 use prometheus::{IntCounterVec, IntGaugeVec};
 
@@ -89,7 +88,7 @@ impl Metrics {
                     .with_label_values(&[labels[0], labels[1], other.label()])
                     .set(i64::from(condition == other));
             }
-            let connections = server.state.connections.load(Relaxed);
+            let connections = server.state.connections();
             self.servers
                 .connections
                 .with_label_values(&labels)

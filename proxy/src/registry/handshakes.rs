@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::handshakes::{Gate, Rate};
 use crate::settings;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Handshakes {
     /// In the whole upstream; `None`: only its servers have limits.
     pub(crate) rate: Option<Rate>,

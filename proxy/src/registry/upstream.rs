@@ -42,7 +42,7 @@ pub(crate) struct Upstream {
     pub(crate) health_check: Option<Arc<HealthCheck>>,
     /// `None`: any number of Engine.IO sessions may begin.
     pub(crate) handshakes: Option<Handshakes>,
-    known: Known,
+    known: Arc<Known>,
 }
 
 impl Upstream {
@@ -50,6 +50,25 @@ impl Upstream {
     #[must_use]
     pub(crate) fn counted(&self) -> (&str, &Known) {
         (&self.name, &self.known)
+    }
+
+    pub(super) fn known(&self) -> &Arc<Known> {
+        &self.known
+    }
+
+    /// As `Pool::replica`.
+    pub(super) fn replica(&self) -> Self {
+        Self {
+            pool: self.pool.replica(),
+            name: Arc::clone(&self.name),
+            hash_key: self.hash_key.clone(),
+            sid: self.sid.clone(),
+            cookie: self.cookie.clone(),
+            health_check: self.health_check.clone(),
+            handshakes: self.handshakes.clone(),
+            known: Arc::clone(&self.known),
+            ..*self
+        }
     }
 }
 
@@ -75,13 +94,13 @@ pub(super) fn build_upstream(
             }
         });
     }
-    let mut pool = if upstream.balance == Balance::HashConsistent {
+    let pool = if upstream.balance == Balance::HashConsistent {
         Pool::with_ring(servers)
     } else {
         Pool::new(servers)
     };
-    *pool.is_failing_open.get_mut() =
-        before.is_some_and(|before| before.pool.is_failing_open.load(Relaxed));
+    let was_failing_open = before.is_some_and(|before| before.pool.is_failing_open.load(Relaxed));
+    pool.is_failing_open.store(was_failing_open, Relaxed);
     Upstream {
         name: upstream.name.as_str().into(),
         pool,
@@ -114,6 +133,6 @@ pub(super) fn build_upstream(
             upstream.handshakes,
             before.and_then(|before| before.handshakes),
         ),
-        known: Known::default(),
+        known: before.map_or_else(Arc::default, |before| Arc::clone(before.known)),
     }
 }
