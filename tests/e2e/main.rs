@@ -11,6 +11,7 @@ mod bad_input_proxy;
 mod checks;
 mod configs;
 mod cross_origin;
+mod delivery;
 mod descriptors;
 mod doctor;
 mod engine;
