@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     fn a_greeting_is_asked_for_by_the_path() {
-        let ask = |path: &str| answer_head(&handshake::request("bench", path)).0;
+        let ask = |path: &str| answer_head(&handshake::request("bench", path, "")).0;
         assert!(ask("/greet").ends_with(b"\r\n\r\n\x82\x07welcome"));
         assert!(ask("/echo").ends_with(b"\r\n\r\n"));
         let (plain, _) = answer_head(b"GET / HTTP/1.1\r\n\r\n");

@@ -1,6 +1,7 @@
-//! Berth beside nginx, HAProxy and Envoy: the same backend, the same clients, equal settings, in interleaved rounds.
+//! Berth beside nginx, HAProxy and Envoy: the same backend, the same clients, equal settings, in interleaved rounds. `chat` does the same for chat servers.
 
 mod chart;
+mod chat;
 mod judge;
 mod machine;
 mod measure;
@@ -18,6 +19,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 
+pub use chat::{ChatWish, chat, chat_names, profile_chat};
 use judge::{Field, Row};
 use measure::Bench;
 use profile::Profiles;
@@ -48,10 +50,10 @@ type Samples = BTreeMap<(&'static str, &'static str), Vec<f64>>;
 /// # Errors
 /// When the backend or a proxy cannot be run.
 pub fn compare(wish: &Wish) -> anyhow::Result<Results> {
-    let rows = wanted(&wish.only)?;
+    let rows = wanted(&wish.only, &ROWS, &names())?;
     let mut bench = Bench::start(wish)?;
     let versions = bench.contenders.iter();
-    let machine = machine::facts(versions.map(|one| (one.name(), one.version(wish))))?;
+    let machine = machine::facts(versions.map(|one| (one.name(), one.asked_for_version(wish))))?;
     if let Some(note) = machine.is_busy() {
         bench.note(note);
     }
@@ -87,7 +89,7 @@ pub fn compare(wish: &Wish) -> anyhow::Result<Results> {
 /// # Errors
 /// When the backend or a proxy cannot be run.
 pub fn profile(wish: &Wish) -> anyhow::Result<Profiles> {
-    let rows = wanted(&wish.only)?;
+    let rows = wanted(&wish.only, &ROWS, &names())?;
     let mut bench = Bench::start(wish)?;
     let mut seen = Vec::new();
     for scenario in Scenario::ALL {
@@ -122,21 +124,21 @@ pub fn chart(results: &Results) -> String {
 /// The names that `only` takes.
 #[must_use]
 pub fn names() -> String {
-    let scenarios = Scenario::ALL.map(Scenario::name);
-    format!(
-        "{}; rows: {}",
-        scenarios.join(", "),
-        ROWS.map(|row| row.id).join(", ")
-    )
+    names_of(&Scenario::ALL.map(Scenario::name), &ROWS)
 }
 
-fn wanted(only: &[String]) -> anyhow::Result<Vec<&'static Row>> {
+fn names_of(groups: &[&str], rows: &[Row]) -> String {
+    let rows: Vec<&str> = rows.iter().map(|row| row.id).collect();
+    format!("{}; rows: {}", groups.join(", "), rows.join(", "))
+}
+
+fn wanted(only: &[String], rows: &'static [Row], names: &str) -> anyhow::Result<Vec<&'static Row>> {
     for name in only {
-        let is_known = ROWS.iter().any(|row| row.answers_to(name));
-        anyhow::ensure!(is_known, "nothing is called {name}; there are {}", names());
+        let is_known = rows.iter().any(|row| row.answers_to(name));
+        anyhow::ensure!(is_known, "nothing is called {name}; there are {names}");
     }
     let is_wanted = |row: &&Row| only.is_empty() || only.iter().any(|name| row.answers_to(name));
-    Ok(ROWS.iter().filter(is_wanted).collect())
+    Ok(rows.iter().filter(is_wanted).collect())
 }
 
 /// Progress of the whole. A terminal that is gone needs none.

@@ -4,15 +4,19 @@
 //! `Content-Length`, and after a 101 both ways byte for byte. Connections to servers are kept and taken in turn. There are no
 //! timeouts, no limits, no bodies of requests and no pipelining; what is broken is closed.
 
-use std::io::{self, ErrorKind, Read as _, Write as _};
+mod outlet;
+pub mod rooms;
+
+use std::io::{self, ErrorKind};
 use std::mem;
 use std::net::SocketAddr;
 
 use mio::net::{TcpListener, TcpStream};
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Interest, Poll, Registry, Token};
 use slab::Slab;
 
 use crate::head;
+use outlet::{Outlet, Over};
 
 const LISTENER: Token = Token(usize::MAX);
 const EVENTS_MAX: usize = 1024;
@@ -24,18 +28,32 @@ const SCRATCH_BYTES: usize = 128 * 1024;
 /// # Errors
 /// When the kernel has no events to give.
 pub fn serve(listener: std::net::TcpListener, servers: Vec<SocketAddr>) -> io::Result<()> {
+    run(listener, |registry| Hall {
+        kept: vec![Vec::new(); servers.len()],
+        registry,
+        ends: Slab::new(),
+        servers,
+        turn: 0,
+    })
+}
+
+/// What a thread does with its connections, each known by its key.
+trait Keeper {
+    fn accept(&mut self, listener: &TcpListener);
+    fn writable(&mut self, key: usize, scratch: &mut [u8]);
+    fn readable(&mut self, key: usize, is_closed: bool, scratch: &mut [u8]);
+}
+
+fn run<K: Keeper>(
+    listener: std::net::TcpListener,
+    keeper: impl FnOnce(Registry) -> K,
+) -> io::Result<()> {
     let mut poll = Poll::new()?;
     let mut listener = TcpListener::from_std(listener);
     poll.registry()
         .register(&mut listener, LISTENER, Interest::READABLE)?;
     let mut events = Events::with_capacity(EVENTS_MAX);
-    let mut hall = Hall {
-        kept: vec![Vec::new(); servers.len()],
-        poll: poll.registry().try_clone()?,
-        ends: Slab::new(),
-        servers,
-        turn: 0,
-    };
+    let mut keeper = keeper(poll.registry().try_clone()?);
     let mut scratch = vec![0; SCRATCH_BYTES];
     loop {
         match poll.poll(&mut events, None) {
@@ -44,25 +62,22 @@ pub fn serve(listener: std::net::TcpListener, servers: Vec<SocketAddr>) -> io::R
         }
         for event in &events {
             if event.token() == LISTENER {
-                hall.accept(&listener);
+                keeper.accept(&listener);
                 continue;
             }
-            let end = event.token().0;
+            let (key, is_closed) = (event.token().0, event.is_read_closed());
             if event.is_writable() {
-                hall.flush(end, &mut scratch);
+                keeper.writable(key, &mut scratch);
             }
-            if event.is_read_closed() {
-                hall.note_closed(end);
-            }
-            if event.is_readable() || event.is_read_closed() {
-                hall.pump(end, &mut scratch);
+            if event.is_readable() || is_closed {
+                keeper.readable(key, is_closed, &mut scratch);
             }
         }
     }
 }
 
 struct Hall {
-    poll: mio::Registry,
+    registry: Registry,
     ends: Slab<End>,
     servers: Vec<SocketAddr>,
     /// Connections that wait for a request, by server.
@@ -72,15 +87,13 @@ struct Hall {
 
 /// One connection.
 struct End {
-    stream: TcpStream,
+    outlet: Outlet,
     /// Whose connection it is: a client's, or one to the server of this number.
     server: Option<usize>,
     /// The end that gets what is read here.
     peer: Option<usize>,
     /// A head that has not come whole yet.
     head: Vec<u8>,
-    /// What the kernel did not take yet.
-    unsent: Vec<u8>,
     /// Of the answer that is under way.
     body_bytes_left: usize,
     /// A 101 went through: whatever comes, goes on.
@@ -89,10 +102,7 @@ struct End {
     is_closed: bool,
 }
 
-/// This connection is at its end.
-struct Over;
-
-impl Hall {
+impl Keeper for Hall {
     fn accept(&mut self, listener: &TcpListener) {
         // What an accept can fail with here is that all are accepted, or that files ran out; then clients see it.
         while let Ok((stream, _)) = listener.accept() {
@@ -102,45 +112,43 @@ impl Hall {
         }
     }
 
+    /// What had to wait goes on its way; then the other end may read on.
+    fn writable(&mut self, key: usize, scratch: &mut [u8]) {
+        let Some(end) = self.ends.get_mut(key) else {
+            return;
+        };
+        match (end.outlet.flush(), end.peer) {
+            (Err(Over), _) => self.close(key),
+            (Ok(true), Some(peer)) => self.pump(peer, scratch),
+            (Ok(_), _) => {}
+        }
+    }
+
+    fn readable(&mut self, key: usize, is_closed: bool, scratch: &mut [u8]) {
+        if let Some(end) = self.ends.get_mut(key) {
+            end.is_closed |= is_closed;
+            self.pump(key, scratch);
+        }
+    }
+}
+
+impl Hall {
     fn add(&mut self, mut stream: TcpStream, server: Option<usize>) -> io::Result<usize> {
         stream.set_nodelay(true)?;
         let entry = self.ends.vacant_entry();
         let key = entry.key();
         let both = Interest::READABLE | Interest::WRITABLE;
-        self.poll.register(&mut stream, Token(key), both)?;
+        self.registry.register(&mut stream, Token(key), both)?;
         entry.insert(End {
-            stream,
+            outlet: Outlet::new(stream),
             server,
             peer: None,
             head: Vec::new(),
-            unsent: Vec::new(),
             body_bytes_left: 0,
             is_tunnel: false,
             is_closed: false,
         });
         Ok(key)
-    }
-
-    /// Writes what had to wait; then the other end may read on.
-    fn flush(&mut self, key: usize, scratch: &mut [u8]) {
-        let Some(end) = self.ends.get_mut(key) else {
-            return;
-        };
-        if end.unsent.is_empty() {
-            return;
-        }
-        let waiting = mem::take(&mut end.unsent);
-        match (end.write(&waiting), end.peer) {
-            (Err(Over), _) => self.close(key),
-            (Ok(()), Some(peer)) if end.unsent.is_empty() => self.pump(peer, scratch),
-            (Ok(()), _) => {}
-        }
-    }
-
-    fn note_closed(&mut self, key: usize) {
-        if let Some(end) = self.ends.get_mut(key) {
-            end.is_closed = true;
-        }
     }
 
     /// Reads until there is nothing more, and passes it on, as long as the other end takes it. A read that did not fill the buffer
@@ -151,12 +159,10 @@ impl Hall {
                 return;
             };
             let is_closed = end.is_closed;
-            let count = match end.stream.read(scratch) {
-                Ok(0) => return self.close(key),
-                Ok(count) => count,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(_) => return self.close(key),
+            let count = match end.outlet.read(scratch) {
+                Ok(Some(count)) => count,
+                Ok(None) => return,
+                Err(Over) => return self.close(key),
             };
             let Some(bytes) = scratch.get(..count) else {
                 return;
@@ -173,7 +179,7 @@ impl Hall {
     fn may_read(&self, key: usize) -> bool {
         let peer = self.ends.get(key).and_then(|end| end.peer);
         let peer = peer.and_then(|peer| self.ends.get(peer));
-        peer.is_none_or(|peer| peer.unsent.is_empty())
+        peer.is_none_or(|peer| peer.outlet.is_clear())
     }
 
     fn pass(&mut self, key: usize, bytes: &[u8]) -> Result<(), Over> {
@@ -264,7 +270,7 @@ impl Hall {
 
     fn write_to_peer(&mut self, key: usize, bytes: &[u8]) -> Result<(), Over> {
         let peer = self.ends.get(key).and_then(|end| end.peer).ok_or(Over)?;
-        self.ends.get_mut(peer).ok_or(Over)?.write(bytes)
+        self.ends.get_mut(peer).ok_or(Over)?.outlet.write(bytes)
     }
 
     /// Both ends; the kernel forgets what it watched with them.
@@ -277,29 +283,5 @@ impl Hall {
         } else if let Some(kept) = end.server.and_then(|server| self.kept.get_mut(server)) {
             kept.retain(|kept| *kept != key);
         }
-    }
-}
-
-impl End {
-    fn write(&mut self, bytes: &[u8]) -> Result<(), Over> {
-        let mut taken = 0;
-        while self.unsent.is_empty() && taken < bytes.len() {
-            match self.stream.write(&bytes[taken..]) {
-                Ok(count) => taken += count,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                // Not connected: this one is on its way to a server, and will be writable when it is there.
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        ErrorKind::WouldBlock | ErrorKind::NotConnected
-                    ) =>
-                {
-                    break;
-                }
-                Err(_) => return Err(Over),
-            }
-        }
-        self.unsent.extend_from_slice(&bytes[taken..]);
-        Ok(())
     }
 }

@@ -7,7 +7,9 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use berth_bench::swarm::{self, Echo, Fresh, Http, IdlePlan, Kind, Plan, Session, Target};
+use berth_bench::swarm::{
+    self, Echo, Fresh, Http, IdlePlan, Kind, Plan, RoomPlan, Session, Target,
+};
 use berth_bench::watch::Watch;
 use berth_bench::{backend, floor};
 
@@ -125,5 +127,35 @@ fn idle_websockets_stay_open() {
         (report.opened, report.failures.len()),
         (30, 0),
         "{report:?}"
+    );
+}
+
+#[test]
+fn members_of_rooms_get_every_message_once_and_in_order() {
+    let listener = backend::listen("127.0.0.1:0".parse().unwrap()).unwrap();
+    let target = Target::new(
+        listener.local_addr().unwrap(),
+        "/socket.io/?EIO=4&transport=websocket",
+    );
+    thread::spawn(move || floor::rooms::serve(listener));
+    let plan = RoomPlan {
+        name: "room".to_owned(),
+        rooms: 3,
+        members: 4,
+        in_flight: 2,
+        has_acks: true,
+        is_for_others: false,
+        timing: Plan {
+            rate: Some(500.0),
+            warm_up: Duration::ZERO,
+            duration: Duration::from_millis(200),
+            ..Plan::default()
+        },
+    };
+    let report = swarm::rooms(&[target], &plan, &Watch::default()).unwrap();
+    assert!(report.is_exact(), "{report:?}");
+    assert_eq!(
+        (report.latency.samples, report.ack_latency.samples),
+        (400, 100)
     );
 }

@@ -39,6 +39,9 @@ enum Mode {
     HttpIdle(HttpIdleMode),
     /// Rooms of Socket.IO members in which every delivery is counted.
     Socketio(SocketioMode),
+    /// Socket.IO members of rooms, 20 in each, that are held and say nothing. Longer than the server waits for an answer to its ping,
+    /// they lose their connections.
+    SocketioIdle(SocketioIdleMode),
 }
 
 #[derive(Args)]
@@ -106,6 +109,19 @@ struct WsIdleMode {
 struct HttpIdleMode {
     #[command(flatten)]
     common: Common,
+    /// Seconds to hold them for.
+    #[arg(long, default_value_t = 0.0)]
+    hold: f64,
+}
+
+/// The path is /socket.io/?EIO=4&transport=websocket unless given.
+#[derive(Args)]
+struct SocketioIdleMode {
+    #[command(flatten)]
+    common: Common,
+    /// The session that all of them have.
+    #[arg(long)]
+    cookie: Option<String>,
     /// Seconds to hold them for.
     #[arg(long, default_value_t = 0.0)]
     hold: f64,
@@ -183,6 +199,12 @@ impl Common {
         }
     }
 
+    fn default_to_socketio(&mut self) {
+        if self.path == "/" {
+            SOCKETIO_PATH.clone_into(&mut self.path);
+        }
+    }
+
     fn watch(&self) -> Watch {
         Watch::new(self.watch.clone())
     }
@@ -212,6 +234,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Mode::WsIdle(mode) => mode.run(),
         Mode::HttpIdle(mode) => mode.run(),
         Mode::Socketio(mode) => mode.run(),
+        Mode::SocketioIdle(mode) => mode.run(),
     }
 }
 
@@ -265,7 +288,7 @@ impl WsIdleMode {
             message_bytes: self.message_bytes,
             hold: Duration::try_from_secs_f64(self.hold)?,
         };
-        held(&self.common, &plan)
+        held(&self.common.target()?, &self.common, &plan)
     }
 }
 
@@ -278,16 +301,34 @@ impl HttpIdleMode {
             message_bytes: 0,
             hold: Duration::try_from_secs_f64(self.hold)?,
         };
-        held(&self.common, &plan)
+        held(&self.common.target()?, &self.common, &plan)
+    }
+}
+
+impl SocketioIdleMode {
+    fn run(mut self) -> anyhow::Result<ExitCode> {
+        self.common.default_to_socketio();
+        let plan = IdlePlan {
+            kind: Kind::Socketio,
+            connections: self.common.connections,
+            messages: 0,
+            message_bytes: 0,
+            hold: Duration::try_from_secs_f64(self.hold)?,
+        };
+        let target = self.common.target()?;
+        let target = match &self.cookie {
+            None => target,
+            Some(cookie) => target.with_cookie(cookie),
+        };
+        held(&target, &self.common, &plan)
     }
 }
 
 impl SocketioMode {
     fn run(mut self) -> anyhow::Result<ExitCode> {
-        if self.common.path == "/" {
-            SOCKETIO_PATH.clone_into(&mut self.common.path);
-        }
+        self.common.default_to_socketio();
         let plan = RoomPlan {
+            name: format!("swarm-{}", std::process::id()),
             rooms: self.rooms.into(),
             members: self.members.into(),
             in_flight: self.in_flight.into(),
@@ -298,7 +339,8 @@ impl SocketioMode {
                 ..self.common.plan(&self.timing)?
             },
         };
-        let report = swarm::rooms(&self.common.target()?, &plan, &self.common.watch())?;
+        let targets = [self.common.target()?];
+        let report = swarm::rooms(&targets, &plan, &self.common.watch())?;
         print(&report, report.is_exact())
     }
 }
@@ -308,8 +350,8 @@ fn exchange<S: swarm::Session>(common: &Common, plan: &Plan) -> anyhow::Result<E
     print(&report, report.failed() == 0)
 }
 
-fn held(common: &Common, plan: &IdlePlan) -> anyhow::Result<ExitCode> {
-    let report = swarm::idle(&common.target()?, plan, &common.watch())?;
+fn held(target: &Target, common: &Common, plan: &IdlePlan) -> anyhow::Result<ExitCode> {
+    let report = swarm::idle(target, plan, &common.watch())?;
     print(&report, report.failures.is_empty())
 }
 

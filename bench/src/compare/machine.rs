@@ -1,22 +1,19 @@
 //! Where and with what the numbers were made.
 
 use std::fs;
-use std::path::PathBuf;
 use std::process::Command;
 
 use super::results::Machine;
 
-/// How a program is asked for its version.
-pub(super) type Question = (PathBuf, &'static [&'static str]);
-
+/// The programs are asked for their versions.
 pub(super) fn facts(
-    programs: impl Iterator<Item = (&'static str, Question)>,
+    programs: impl Iterator<Item = (&'static str, Command)>,
 ) -> anyhow::Result<Machine> {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo")?;
     let meminfo = fs::read_to_string("/proc/meminfo")?;
     let loadavg = fs::read_to_string("/proc/loadavg")?;
-    let versions = programs.filter_map(|(name, (program, arguments))| {
-        let output = Command::new(program).args(arguments).output().ok()?;
+    let versions = programs.filter_map(|(name, mut question)| {
+        let output = question.output().ok()?;
         // nginx says it on stderr.
         let said = [output.stdout, output.stderr].concat();
         let said = String::from_utf8_lossy(&said)

@@ -1,7 +1,7 @@
 //! The rounds: starts the proxies, sends them the swarm, and writes down what it reports.
 
 mod scenarios;
-mod tracked;
+pub(super) mod tracked;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,8 +11,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tempfile::TempDir;
 
-use super::profile::{self, Perf, Profile};
-use super::program::{Ports, Program};
+use super::profile::{self, Load, Profile};
+use super::program::{Ports, Program, Ready};
 use super::proxies::{Certificate, Contender, Flavour, Wiring};
 use super::rows::Scenario;
 use super::{Samples, Wish, say};
@@ -100,7 +100,7 @@ impl<'a> Bench<'a> {
         }
         let mut backend = Program::start("backend", command, &folder.path().join("backend.log"))?;
         for server in &servers {
-            backend.ready(*server, false)?;
+            backend.ready(*server, Ready::Answers)?;
         }
         let is_present = |contender: &Contender| contender.is_present(wish);
         let (contenders, missing): (Vec<_>, Vec<_>) =
@@ -222,23 +222,16 @@ impl<'a> Bench<'a> {
         let file = self.folder.path().join("perf.data");
         let mut seen = Vec::new();
         for proxy in &self.line_up(scenario, flavour)? {
-            let before = proxy.watch.ticks()?;
-            let perf = Perf::counting(&proxy.watch)?;
-            let report = self.load(scenario, proxy, None)?;
-            let said = perf.stop()?;
-            let ticks = (before, proxy.watch.ticks()?);
-            let perf = Perf::sampling(&proxy.watch, &file)?;
-            self.load(scenario, proxy, None)?;
-            perf.stop()?;
-            let mut profile = Profile::new(scenario, proxy.contender, &report, ticks);
-            match profile::calls(&said, report.done) {
-                Ok(calls) => profile.calls = calls,
-                Err(reason) => self.note(format!("system calls were not counted: {reason:#}")),
-            }
-            match profile::places(&file) {
-                Ok(places) => profile.places = places,
-                Err(reason) => self.note(format!("nothing was sampled: {reason:#}")),
-            }
+            let name = (scenario.name(), proxy.contender.name());
+            let (profile, notes) = profile::look(name, &proxy.watch, &file, || {
+                let report = self.load(scenario, proxy, None)?;
+                Ok(Load {
+                    exchanges: report.done,
+                    per_second: report.done_per_second,
+                    cpu_us_per_exchange: scenarios::cpu(&report),
+                })
+            })?;
+            notes.into_iter().for_each(|note| self.note(note));
             say(&profile.line());
             seen.push(profile);
         }
@@ -259,8 +252,13 @@ impl<'a> Bench<'a> {
         let command = contender.command(self.wish, &wiring)?;
         let log = folder.join("output.log");
         let mut program = Program::start(contender.name(), command, &log)?;
+        let ready = if flavour.is_tls() {
+            Ready::Accepts
+        } else {
+            Ready::Answers
+        };
         program
-            .ready(wiring.listen, flavour.is_tls())
+            .ready(wiring.listen, ready)
             .with_context(|| last_line(&log))?;
         Ok(Running {
             contender,

@@ -13,9 +13,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::Serialize;
 
-use super::proxies::Contender;
 use super::rows::Scenario;
-use crate::swarm::Report;
 use crate::watch::Watch;
 
 /// What is looked at when nobody says what.
@@ -35,44 +33,44 @@ pub struct Profiles {
     pub(super) seen: Vec<Profile>,
 }
 
-/// One proxy under one load.
+/// One program under one load.
 #[derive(Debug, Serialize)]
 pub(super) struct Profile {
     scenario: &'static str,
-    proxy: &'static str,
+    who: &'static str,
     exchanges_per_second: f64,
     cpu_us_per_exchange: f64,
     kernel_share: f64,
     /// Per exchange, the most frequent first.
-    pub(super) calls: Vec<Call>,
+    calls: Vec<Call>,
     /// The greatest first.
-    pub(super) places: Vec<Place>,
+    places: Vec<Place>,
 }
 
 #[derive(Debug, PartialEq, Serialize)]
-pub(super) struct Call {
+struct Call {
     name: String,
     per_exchange: f64,
 }
 
 /// A function, and its part of all samples.
 #[derive(Debug, PartialEq, Serialize)]
-pub(super) struct Place {
+struct Place {
     percent: f64,
     program: String,
     function: String,
 }
 
 /// perf, which looks at processes and all their threads until it is stopped.
-pub(super) struct Perf(Child);
+struct Perf(Child);
 
 impl Perf {
-    pub(super) fn counting(watch: &Watch) -> anyhow::Result<Self> {
+    fn counting(watch: &Watch) -> anyhow::Result<Self> {
         // Not commas, which some locales have in numbers.
         Self::start(&["stat", "-x", ";", "-e", "syscalls:sys_enter_*"], watch)
     }
 
-    pub(super) fn sampling(watch: &Watch, file: &Path) -> anyhow::Result<Self> {
+    fn sampling(watch: &Watch, file: &Path) -> anyhow::Result<Self> {
         let (rate, path) = (SAMPLES_PER_SECOND.to_string(), file.display().to_string());
         let arguments = ["record", "-q", "-e", "cpu-clock", "-F", &rate, "-o", &path];
         Self::start(&arguments, watch)
@@ -91,7 +89,7 @@ impl Perf {
     }
 
     /// What it said until it was stopped.
-    pub(super) fn stop(self) -> anyhow::Result<String> {
+    fn stop(self) -> anyhow::Result<String> {
         kill(Pid::from_raw(i32::try_from(self.0.id())?), Signal::SIGINT)?;
         let output = self.0.wait_with_output()?;
         Ok(String::from_utf8_lossy(&output.stderr).into_owned())
@@ -99,7 +97,7 @@ impl Perf {
 }
 
 /// How often each system call was made for one exchange, from what a counting perf said.
-pub(super) fn calls(said: &str, exchanges: u64) -> anyhow::Result<Vec<Call>> {
+fn calls(said: &str, exchanges: u64) -> anyhow::Result<Vec<Call>> {
     let calls = said.lines().filter_map(count);
     let calls = calls.map(|(name, count)| Call {
         name,
@@ -114,7 +112,7 @@ pub(super) fn calls(said: &str, exchanges: u64) -> anyhow::Result<Vec<Call>> {
 }
 
 /// The functions in which samples fell, from the file of a sampling perf.
-pub(super) fn places(file: &Path) -> anyhow::Result<Vec<Place>> {
+fn places(file: &Path) -> anyhow::Result<Vec<Place>> {
     let report = Command::new("perf")
         .args(["report", "--stdio", "-t", ";", "-s", "dso,symbol", "-i"])
         .arg(file)
@@ -154,26 +152,52 @@ fn place(line: &str) -> Option<Place> {
     })
 }
 
-impl Profile {
-    pub(super) fn new(
-        scenario: Scenario,
-        contender: Contender,
-        report: &Report,
-        (before, after): ((u64, u64), (u64, u64)),
-    ) -> Self {
-        let user = after.0.saturating_sub(before.0);
-        let kernel = after.1.saturating_sub(before.1);
-        Self {
-            scenario: scenario.name(),
-            proxy: contender.name(),
-            exchanges_per_second: report.done_per_second,
-            cpu_us_per_exchange: report.cpu.map_or(f64::NAN, |cpu| cpu.us_per_exchange),
-            kernel_share: kernel as f64 / (user + kernel).max(1) as f64,
-            calls: Vec::new(),
-            places: Vec::new(),
-        }
-    }
+/// What a load was.
+pub(super) struct Load {
+    pub(super) exchanges: u64,
+    pub(super) per_second: f64,
+    pub(super) cpu_us_per_exchange: f64,
+}
 
+/// Runs the load once for each way of looking. The notes say what could not be seen.
+pub(super) fn look(
+    (scenario, who): (&'static str, &'static str),
+    watch: &Watch,
+    file: &Path,
+    mut load: impl FnMut() -> anyhow::Result<Load>,
+) -> anyhow::Result<(Profile, Vec<String>)> {
+    let before = watch.ticks()?;
+    let perf = Perf::counting(watch)?;
+    let loaded = load()?;
+    let said = perf.stop()?;
+    let after = watch.ticks()?;
+    let perf = Perf::sampling(watch, file)?;
+    load()?;
+    perf.stop()?;
+    let user = after.0.saturating_sub(before.0);
+    let kernel = after.1.saturating_sub(before.1);
+    let mut notes = Vec::new();
+    let calls = calls(&said, loaded.exchanges).unwrap_or_else(|reason| {
+        notes.push(format!("system calls were not counted: {reason:#}"));
+        Vec::new()
+    });
+    let places = places(file).unwrap_or_else(|reason| {
+        notes.push(format!("nothing was sampled: {reason:#}"));
+        Vec::new()
+    });
+    let profile = Profile {
+        scenario,
+        who,
+        exchanges_per_second: loaded.per_second,
+        cpu_us_per_exchange: loaded.cpu_us_per_exchange,
+        kernel_share: kernel as f64 / (user + kernel).max(1) as f64,
+        calls,
+        places,
+    };
+    Ok((profile, notes))
+}
+
+impl Profile {
     /// All but the functions.
     pub(super) fn line(&self) -> String {
         let kernel = self.cpu_us_per_exchange * self.kernel_share;
@@ -183,7 +207,7 @@ impl Profile {
         format!(
             "{:<9} {:<8} {:>6.1} µs, of these {:>6.1} in the kernel ({:.0} %); {calls:.2} system calls: {}",
             self.scenario,
-            self.proxy,
+            self.who,
             self.cpu_us_per_exchange,
             kernel,
             self.kernel_share * 100.0,
@@ -236,7 +260,7 @@ impl Profiles {
             .iter()
             .filter(|profile| !profile.places.is_empty())
         {
-            text += &format!("\n{} {}\n", profile.scenario, profile.proxy);
+            text += &format!("\n{} {}\n", profile.scenario, profile.who);
             text += &profile.functions();
         }
         for note in &self.notes {

@@ -49,6 +49,15 @@ impl Ports {
     }
 }
 
+/// When a program is ready.
+#[derive(Clone, Copy)]
+pub(super) enum Ready {
+    /// It answers an HTTP request, through to the backend if it is a proxy.
+    Answers,
+    /// It accepts connections: it speaks TLS, or something else than HTTP.
+    Accepts,
+}
+
 /// A running program. Dropping it stops it.
 pub(super) struct Program {
     name: &'static str,
@@ -76,14 +85,14 @@ impl Program {
         self.child.id()
     }
 
-    /// Waits until it answers requests, through to the backend if it is a proxy; over TLS, until it accepts.
-    pub(super) fn ready(&mut self, address: SocketAddr, is_tls: bool) -> anyhow::Result<()> {
+    /// Waits until it is.
+    pub(super) fn ready(&mut self, address: SocketAddr, ready: Ready) -> anyhow::Result<()> {
         let since = clock::now();
-        while !(if is_tls {
-            accepts(address)
-        } else {
-            answers(address)
-        }) {
+        let is_ready = || match ready {
+            Ready::Answers => answers(address),
+            Ready::Accepts => accepts(address),
+        };
+        while !is_ready() {
             if let Some(status) = self.child.try_wait()? {
                 anyhow::bail!("{} ended at its start: {status}", self.name);
             }

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 
 use super::Wish;
 use super::rows::Scenario;
+use super::table::FLOOR;
 
 /// Of every proxy: this machine has two processors, and the numbers are per request.
 const THREADS: usize = 2;
@@ -81,7 +82,7 @@ impl Contender {
             Self::Nginx => "nginx",
             Self::Haproxy => "haproxy",
             Self::Envoy => "envoy",
-            Self::Floor => "floor",
+            Self::Floor => FLOOR,
         }
     }
 
@@ -117,22 +118,18 @@ impl Contender {
         }
     }
 
-    pub(super) fn version(self, wish: &Wish) -> (PathBuf, &'static [&'static str]) {
-        let arguments: &[&str] = match self {
-            Self::Nginx | Self::Haproxy => &["-v"],
-            Self::Berth | Self::Envoy | Self::Floor => &["--version"],
-        };
-        (self.program(wish), arguments)
+    pub(super) fn asked_for_version(self, wish: &Wish) -> Command {
+        let mut command = Command::new(self.program(wish));
+        command.arg(match self {
+            Self::Nginx | Self::Haproxy => "-v",
+            Self::Berth | Self::Envoy | Self::Floor => "--version",
+        });
+        command
     }
 
     pub(super) fn is_present(self, wish: &Wish) -> bool {
-        let (program, arguments) = self.version(wish);
-        let mut command = Command::new(program);
-        let said = command
-            .args(arguments)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
+        let mut command = self.asked_for_version(wish);
+        let said = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
         said.is_ok_and(|status| status.success())
     }
 

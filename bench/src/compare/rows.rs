@@ -47,7 +47,7 @@ impl Scenario {
     }
 }
 
-pub(super) const ROWS: [Row; 21] = [
+pub(super) static ROWS: [Row; 21] = [
     cost(
         Scenario::Http.name(),
         "http-cpu",

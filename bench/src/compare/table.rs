@@ -5,7 +5,7 @@ use super::results::{Judged, Results};
 /// What a cell says when there is nothing to say.
 const NOTHING: &str = "-";
 /// Stands behind the ratios: it is none of those who are compared.
-const FLOOR: &str = "floor";
+pub(super) const FLOOR: &str = "floor";
 
 pub(super) fn table(results: &Results) -> String {
     let mut lines = vec![header(results)];

@@ -11,6 +11,7 @@ use super::drive::{Next, Plan, Scene, Session, on_this_thread};
 use super::http::Http;
 use super::progress::Progress;
 use super::report::{Cpu, IdleReport, Memory};
+use super::socketio::Seat;
 use super::tally::{Failure, Tally};
 use super::target::Target;
 use super::websocket::{Held, client_frame};
@@ -35,6 +36,8 @@ pub enum Kind {
     WebSocket,
     /// Each after one request.
     Http,
+    /// Socket.IO clients that joined a room.
+    Socketio,
 }
 
 #[derive(Clone, Debug)]
@@ -57,6 +60,7 @@ pub fn idle(target: &Target, plan: &IdlePlan, watch: &Watch) -> anyhow::Result<I
     match plan.kind {
         Kind::WebSocket => on_this_thread(hold::<Held>(scene, plan.clone(), watch)),
         Kind::Http => on_this_thread(hold::<Http>(scene, plan.clone(), watch)),
+        Kind::Socketio => on_this_thread(hold::<Seat>(scene, plan.clone(), watch)),
     }
 }
 
@@ -73,6 +77,12 @@ impl Hold for Held {
 }
 
 impl Hold for Http {
+    async fn message(&mut self, _: &[u8], _: usize) -> Result<(), Failure> {
+        self.once().await.map(drop)
+    }
+}
+
+impl Hold for Seat {
     async fn message(&mut self, _: &[u8], _: usize) -> Result<(), Failure> {
         self.once().await.map(drop)
     }
@@ -104,8 +114,9 @@ async fn hold<S: Hold>(
     let is_watched = !watch.is_empty();
     Ok(IdleReport {
         mode: match plan.kind {
-            Kind::WebSocket => "ws-idle",
+            Kind::WebSocket => Held::NAME,
             Kind::Http => "http-idle",
+            Kind::Socketio => Seat::NAME,
         },
         connections: plan.connections,
         opened,

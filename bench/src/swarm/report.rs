@@ -125,8 +125,15 @@ pub struct RoomReport {
     pub disordered: u64,
     /// The server said no, or hung up.
     pub refused: u64,
+    /// Messages that the server acknowledged in the measured time.
+    pub acked: u64,
+    /// Messages that it neither acknowledged nor refused, if it should.
+    pub unacked: u64,
     pub failures: BTreeMap<&'static str, u64>,
+    /// Of deliveries.
     pub latency: Latency,
+    /// Of acknowledgements.
+    pub ack_latency: Latency,
     /// Of the watched processes, per delivery.
     pub cpu: Option<Cpu>,
     /// The share of a processor that the clients took themselves.
@@ -136,7 +143,8 @@ pub struct RoomReport {
 impl RoomReport {
     #[must_use]
     pub fn is_exact(&self) -> bool {
-        self.missing + self.twice + self.disordered + self.refused == 0 && self.failures.is_empty()
+        self.missing + self.twice + self.disordered + self.refused + self.unacked == 0
+            && self.failures.is_empty()
     }
 }
 

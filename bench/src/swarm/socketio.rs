@@ -2,6 +2,9 @@
 //!
 //! Speaks Engine.IO 4 on WebSockets, and the events of the chat: `joinRoom(room)`, `sendMessage(room, {content, type})`, `message`.
 
+mod heard;
+mod seat;
+
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -17,9 +20,12 @@ use super::progress::Progress;
 use super::report::{Latency, RoomReport};
 use super::tally::{Failure, Tally};
 use super::target::Target;
-use super::websocket::{WebSocket, client_frame};
+use super::websocket::WebSocket;
+use crate::clock;
 use crate::watch::Watch;
-use crate::{clock, frame};
+
+use heard::{Heard, MARK, hear, text};
+pub(crate) use seat::Seat;
 
 const BUFFER_BYTES: usize = 4096;
 const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -28,11 +34,11 @@ const JOIN_PAUSE: Duration = Duration::from_secs(1);
 /// A delivery that is later than this after the last one is missing.
 const QUIET_MAX: Duration = Duration::from_secs(3);
 const POLL: Duration = Duration::from_millis(50);
-/// Begins the content of each message; then room and number, so that a delivery names what it delivers.
-const MARK: &str = "swarm:";
 
 #[derive(Clone, Debug)]
 pub struct RoomPlan {
+    /// Begins the rooms' names. A room of an earlier run has a history, and may have stragglers.
+    pub name: String,
     pub rooms: usize,
     pub members: usize,
     /// Messages that a room's sender may have under way without a rate.
@@ -47,8 +53,8 @@ pub struct RoomPlan {
 
 struct Hall {
     plan: RoomPlan,
-    scene: Scene,
     tally: Rc<Tally>,
+    acks: Tally,
     pace: Pace,
     rooms: Vec<Room>,
     refused: Cell<u64>,
@@ -61,32 +67,22 @@ struct Room {
     /// When each message was meant to be sent.
     sent: RefCell<Vec<Instant>>,
     delivered: Cell<u64>,
+    acked: Cell<u64>,
     progress: Notify,
 }
 
-/// What a member hears, as far as it matters.
-#[derive(Debug, Eq, PartialEq)]
-enum Heard {
-    Ping,
-    Open,
-    Connected,
-    Joined,
-    Refused,
-    Message(usize),
-    Other,
-}
-
-/// Runs on this thread.
+/// Runs on this thread. Of several targets each member of a room takes the next one, and so do the rooms' senders.
 ///
 /// # Errors
 /// When the watched processes cannot be read, or not all members could join.
-pub fn rooms(target: &Target, plan: &RoomPlan, watch: &Watch) -> anyhow::Result<RoomReport> {
-    on_this_thread(gather(target.clone(), plan.clone(), watch))
+pub fn rooms(targets: &[Target], plan: &RoomPlan, watch: &Watch) -> anyhow::Result<RoomReport> {
+    on_this_thread(gather(targets, plan.clone(), watch))
 }
 
-async fn gather(target: Target, plan: RoomPlan, watch: &Watch) -> anyhow::Result<RoomReport> {
-    let scene = Scene::new(target, plan.timing.clone());
-    let members = join_all(&plan, &scene).await?;
+async fn gather(targets: &[Target], plan: RoomPlan, watch: &Watch) -> anyhow::Result<RoomReport> {
+    let scenes = targets.iter();
+    let scenes = scenes.map(|target| Scene::new(target.clone(), plan.timing.clone()));
+    let members = join_all(&plan, &scenes.collect::<Vec<_>>()).await?;
     let timing = Plan {
         connections: plan.rooms,
         ..plan.timing.clone()
@@ -96,7 +92,7 @@ async fn gather(target: Target, plan: RoomPlan, watch: &Watch) -> anyhow::Result
         pace,
         rooms: (0..plan.rooms).map(|_| Room::default()).collect(),
         plan,
-        scene,
+        acks: tally.sibling()?,
         tally,
         refused: Cell::default(),
         twice: Cell::default(),
@@ -116,12 +112,14 @@ async fn gather(target: Target, plan: RoomPlan, watch: &Watch) -> anyhow::Result
     sleep(timing.warm_up).await;
     let meter = Meter::start(watch)?;
     hall.tally.begin(meter.since);
+    hall.acks.begin(meter.since);
     let mut progress = Progress::new("deliveries");
     progress
         .follow(meter.since, timing.duration, || hall.tally.done())
         .await;
     let reading = meter.read()?;
     hall.tally.finish(reading.until);
+    hall.acks.finish(reading.until);
     progress.clear();
     if keeper.is_finished() {
         keeper.await??;
@@ -131,12 +129,15 @@ async fn gather(target: Target, plan: RoomPlan, watch: &Watch) -> anyhow::Result
 }
 
 /// The members in order: those of the first room, of the second, and so on.
-async fn join_all(plan: &RoomPlan, scene: &Scene) -> anyhow::Result<Vec<WebSocket>> {
+async fn join_all(plan: &RoomPlan, scenes: &[Scene]) -> anyhow::Result<Vec<WebSocket>> {
     let mut members = Vec::with_capacity(plan.rooms * plan.members);
     let mut progress = Progress::new("members");
     let count = plan.rooms * plan.members;
     for index in 0..count {
-        let joined = timeout(JOIN_TIMEOUT, join(plan, scene, index)).await;
+        let (room, name) = (index / plan.members, plan.room(index / plan.members));
+        let scene = scenes.get((index + room) % scenes.len().max(1));
+        let scene = scene.ok_or_else(|| anyhow::anyhow!("there is nowhere to go"))?;
+        let joined = timeout(JOIN_TIMEOUT, join(scene, index, &name, plan.has_acks)).await;
         let joined = joined.unwrap_or(Err(Failure::TimedOut));
         let refused =
             |failure: Failure| anyhow::anyhow!("member {index} could not join: {}", failure.word());
@@ -150,15 +151,21 @@ async fn join_all(plan: &RoomPlan, scene: &Scene) -> anyhow::Result<Vec<WebSocke
     Ok(members)
 }
 
-async fn join(plan: &RoomPlan, scene: &Scene, index: usize) -> Result<WebSocket, Failure> {
+/// Connects, and sits down in a room.
+async fn join(
+    scene: &Scene,
+    index: usize,
+    room: &str,
+    has_acks: bool,
+) -> Result<WebSocket, Failure> {
     let mut socket = WebSocket::open(scene, index, BUFFER_BYTES).await?;
     wait_for(&mut socket, &Heard::Open).await?;
     socket.send(&text("40")).await?;
     wait_for(&mut socket, &Heard::Connected).await?;
-    let join = format!("420[\"joinRoom\",\"{}\"]", name(index / plan.members));
+    let join = format!("420[\"joinRoom\",\"{room}\"]");
     socket.send(&text(&join)).await?;
-    if plan.has_acks {
-        wait_for(&mut socket, &Heard::Joined).await?;
+    if has_acks {
+        wait_for(&mut socket, &Heard::Acked(0)).await?;
     }
     Ok(socket)
 }
@@ -169,45 +176,16 @@ async fn wait_for(socket: &mut WebSocket, expected: &Heard) -> Result<(), Failur
             heard if heard == *expected => return Ok(()),
             Heard::Ping => socket.send(&text("3")).await?,
             Heard::Refused => return Err(Failure::Wrong),
-            Heard::Open | Heard::Connected | Heard::Joined | Heard::Message(_) | Heard::Other => {}
+            Heard::Open | Heard::Connected | Heard::Acked(_) | Heard::Message(_) | Heard::Other => {
+            }
         }
     }
 }
 
-/// Not the room of an earlier run, which has a history.
-fn name(room: usize) -> String {
-    format!("swarm-{}-{room}", std::process::id())
-}
-
-fn text(packet: &str) -> Vec<u8> {
-    client_frame(frame::TEXT, packet.as_bytes())
-}
-
-fn hear(opcode: u8, payload: &[u8]) -> Heard {
-    match payload {
-        _ if opcode == frame::CLOSE => Heard::Refused,
-        b"2" => Heard::Ping,
-        [b'0', ..] => Heard::Open,
-        [b'4', b'0', ..] => Heard::Connected,
-        // Namespace errors, and acks that say no.
-        [b'4', b'4', ..] => Heard::Refused,
-        [b'4', b'3', ..] if contains(payload, b"\"ok\":false").is_some() => Heard::Refused,
-        [b'4', b'3', ..] => Heard::Joined,
-        [b'4', b'2', ..] => number(payload).map_or(Heard::Other, Heard::Message),
-        _ => Heard::Other,
+impl RoomPlan {
+    fn room(&self, number: usize) -> String {
+        format!("{}-{number}", self.name)
     }
-}
-
-fn contains(bytes: &[u8], part: &[u8]) -> Option<usize> {
-    bytes.windows(part.len()).position(|window| window == part)
-}
-
-/// The number of the message that this event delivers.
-fn number(payload: &[u8]) -> Option<usize> {
-    let start = contains(payload, MARK.as_bytes())? + MARK.len();
-    let digits = payload.get(start..)?;
-    let end = digits.iter().position(|byte| !byte.is_ascii_digit())?;
-    std::str::from_utf8(&digits[..end]).ok()?.parse().ok()
 }
 
 impl Hall {
@@ -226,7 +204,8 @@ impl Hall {
                     Heard::Ping => socket.send(&text("3")).await?,
                     Heard::Message(message) => self.count(room, &mut seen, message),
                     Heard::Refused => self.refused.set(self.refused.get() + 1),
-                    Heard::Open | Heard::Connected | Heard::Joined | Heard::Other => {}
+                    Heard::Acked(message) => self.count_ack(room, message),
+                    Heard::Open | Heard::Connected | Heard::Other => {}
                 },
                 intended = &mut turn, if is_sending => match intended {
                     None => is_sending = false,
@@ -256,10 +235,14 @@ impl Hall {
     }
 
     fn packet(&self, room: usize, message: usize) -> String {
-        let ack = if self.plan.has_acks { "1" } else { "" };
+        let ack = if self.plan.has_acks {
+            message.to_string()
+        } else {
+            String::new()
+        };
         let mark = format!("{MARK}{message}:");
         let padding = "x".repeat(self.plan.timing.message_bytes.saturating_sub(mark.len()));
-        let name = name(room);
+        let name = self.plan.room(room);
         format!(
             "42{ack}[\"sendMessage\",\"{name}\",{{\"content\":\"{mark}{padding}\",\"type\":\"text\"}}]"
         )
@@ -285,12 +268,34 @@ impl Hall {
         }
     }
 
+    fn count_ack(&self, room: &Room, message: usize) {
+        let intended = room.sent.borrow().get(message).copied();
+        match intended {
+            None => self.tally.fail(Failure::Wrong),
+            Some(intended) => {
+                room.acked.set(room.acked.get() + 1);
+                self.acks.succeed(intended, clock::now());
+            }
+        }
+    }
+
+    fn sent(&self) -> u64 {
+        let sent = self.rooms.iter().map(|room| room.sent.borrow().len());
+        sent.sum::<usize>() as u64
+    }
+
     fn expected(&self) -> u64 {
-        let sent = self
-            .rooms
-            .iter()
-            .map(|room| room.sent.borrow().len() as u64);
-        sent.sum::<u64>() * self.receivers()
+        self.sent() * self.receivers()
+    }
+
+    fn unacked(&self) -> u64 {
+        let acked: u64 = self.rooms.iter().map(|room| room.acked.get()).sum();
+        let answered = acked + self.refused.get();
+        if self.plan.has_acks {
+            self.sent().saturating_sub(answered)
+        } else {
+            0
+        }
     }
 
     fn delivered(&self) -> u64 {
@@ -299,11 +304,13 @@ impl Hall {
 
     /// Waits for what is still under way.
     async fn quiet(&self) {
-        let mut last = (self.delivered(), clock::now());
-        while self.delivered() < self.expected() && last.1.elapsed() < QUIET_MAX {
+        let state = || (self.delivered(), self.unacked());
+        let mut last = (state(), clock::now());
+        let is_under_way = || self.delivered() < self.expected() || self.unacked() > 0;
+        while is_under_way() && last.1.elapsed() < QUIET_MAX {
             sleep(POLL).await;
-            if self.delivered() != last.0 {
-                last = (self.delivered(), clock::now());
+            if state() != last.0 {
+                last = (state(), clock::now());
             }
         }
     }
@@ -314,7 +321,7 @@ impl Hall {
             mode: "socketio",
             rooms: self.plan.rooms,
             members: self.plan.members,
-            rate_per_second: self.scene.plan.rate,
+            rate_per_second: self.plan.timing.rate,
             seconds: reading.took.as_secs_f64(),
             deliveries: tally.done(),
             deliveries_per_second: reading.per_second(tally.done()),
@@ -323,8 +330,11 @@ impl Hall {
             twice: self.twice.get(),
             disordered: self.disordered.get(),
             refused: self.refused.get(),
+            acked: self.acks.done(),
+            unacked: self.unacked(),
             failures: tally.failures(),
             latency: Latency::new(&tally.latency()),
+            ack_latency: Latency::new(&self.acks.latency()),
             cpu: reading.cpu(tally.done()),
             clients_busy: reading.clients_busy(),
         }
@@ -371,19 +381,6 @@ impl Seen {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn packets_are_told_apart() {
-        let hear = |packet: &str| hear(frame::TEXT, packet.as_bytes());
-        assert_eq!(hear("2"), Heard::Ping);
-        assert_eq!(hear("0{\"sid\":\"a\"}"), Heard::Open);
-        assert_eq!(hear("40{\"sid\":\"a\"}"), Heard::Connected);
-        assert_eq!(hear("430[{\"ok\":true}]"), Heard::Joined);
-        assert_eq!(hear("431[{\"ok\":false,\"error\":{}}]"), Heard::Refused);
-        let message = "42[\"message\",{\"roomId\":\"swarm-7-0\",\"content\":\"swarm:12:xx\"}]";
-        assert_eq!(hear(message), Heard::Message(12));
-        assert_eq!(hear("42[\"userJoined\",{}]"), Heard::Other);
-    }
 
     #[test]
     fn each_message_counts_once_and_in_its_order() {

@@ -72,6 +72,14 @@ impl Tally {
         })
     }
 
+    /// For something else that is counted at the same time.
+    ///
+    /// # Errors
+    /// Never with these bounds.
+    pub(crate) fn sibling(&self) -> anyhow::Result<Self> {
+        Self::new(self.recorded)
+    }
+
     pub(crate) fn begin(&self, now: Instant) {
         self.phase.set(Phase::Measured { since: now });
     }

@@ -26,6 +26,8 @@ pub struct Target {
     pub host: String,
     /// How many addresses the clients have: 127.0.0.2, 127.0.1.2 and so on, so that `ip_hash` tells them apart. 0: the system's choice.
     pub sources: u8,
+    /// Of a WebSocket's handshake, beside those that it needs.
+    pub(crate) fields: String,
     tls: Option<(TlsConnector, ServerName<'static>)>,
 }
 
@@ -37,6 +39,7 @@ impl Target {
             path: path.to_owned(),
             host: "localhost".to_owned(),
             sources: 20,
+            fields: String::new(),
             tls: None,
         }
     }
@@ -44,6 +47,13 @@ impl Target {
     #[must_use]
     pub fn with_sources(mut self, sources: u8) -> Self {
         self.sources = sources;
+        self
+    }
+
+    /// WebSockets are opened with this cookie.
+    #[must_use]
+    pub fn with_cookie(mut self, cookie: &str) -> Self {
+        self.fields = format!("Cookie: {cookie}\r\n");
         self
     }
 

@@ -27,7 +27,11 @@ impl WebSocket {
         let buffer_bytes = buffer_bytes.clamp(BUFFER_BYTES_MIN, BUFFER_BYTES_MAX);
         let mut channel = Channel::new(stream, buffer_bytes);
         channel
-            .write(&handshake::request(&target.host, &target.path))
+            .write(&handshake::request(
+                &target.host,
+                &target.path,
+                &target.fields,
+            ))
             .await?;
         let end = loop {
             if let Some(end) = head::end(channel.bytes()) {

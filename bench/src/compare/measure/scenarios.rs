@@ -271,6 +271,6 @@ pub(super) fn flavour(scenario: Scenario) -> Flavour {
     }
 }
 
-fn cpu(report: &Report) -> f64 {
+pub(super) fn cpu(report: &Report) -> f64 {
     report.cpu.map_or(f64::NAN, |cpu| cpu.us_per_exchange)
 }

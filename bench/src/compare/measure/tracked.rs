@@ -14,7 +14,7 @@ const WAIT_MAX: Duration = Duration::from_secs(150);
 const SPARE: u64 = 10_000;
 
 /// Waits until so many connections fit in. Says if they do not.
-pub(super) fn wait_for(connections: u64) -> Result<(), &'static str> {
+pub(in crate::compare) fn wait_for(connections: u64) -> Result<(), &'static str> {
     let (Some(max), Some(_)) = (read("max"), read("count")) else {
         // There is no such table.
         return Ok(());
