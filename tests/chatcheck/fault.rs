@@ -30,6 +30,8 @@ pub(crate) enum Fault {
     ProxyKill,
     ProxyStop,
     ProxyReload,
+    /// The clocks of two backends are wrong from the start.
+    Skew,
 }
 
 /// How much of it.
@@ -48,15 +50,15 @@ impl Fault {
         match self {
             Self::None | Self::KillAll | Self::FreezeOne | Self::StorePause => true,
             Self::StoreRestart => pair == Pair::MongoRedis,
+            Self::RedisRestart | Self::RedisFlush | Self::RedisPause | Self::RedisDown => {
+                matches!(pair, Pair::MongoRedis | Pair::SqliteRedis)
+            }
             Self::KillOne
             | Self::Deploy
-            | Self::RedisRestart
-            | Self::RedisFlush
-            | Self::RedisPause
-            | Self::RedisDown
             | Self::ProxyKill
             | Self::ProxyStop
-            | Self::ProxyReload => pair != Pair::SqliteHub,
+            | Self::ProxyReload
+            | Self::Skew => pair != Pair::SqliteHub,
         }
     }
 
@@ -74,7 +76,7 @@ impl Fault {
     async fn once(self, site: &mut Site, time: usize, dose: Dose, history: &History) {
         let number = time % INSTANCES + 1;
         match self {
-            Self::None => {}
+            Self::None | Self::Skew => {}
             Self::KillOne => {
                 let town = &mut site.processes().town;
                 history.fault(format!("kill -9 backend-{number}"));

@@ -130,7 +130,7 @@ const fn crowd(name: &'static str, crowd: Crowd, short: Option<Size>, long: Size
 }
 
 /// All rows, in the table's order.
-pub(crate) const ROWS: [Row; 19] = [
+pub(crate) const ROWS: [Row; 20] = [
     row(
         "none",
         Fault::None,
@@ -214,6 +214,12 @@ pub(crate) const ROWS: [Row; 19] = [
         Fault::ProxyReload,
         short(dose(2, 500, 500)),
         long(dose(5, 2_000, 2_000)),
+    ),
+    row(
+        "skew",
+        Fault::Skew,
+        short(dose(1, 0, 2_000)),
+        long(dose(1, 0, 15_000)),
     ),
     crowd(
         "duplicates",

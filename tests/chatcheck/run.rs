@@ -15,6 +15,7 @@ use tokio::time::sleep;
 use crate::client::Transport;
 use crate::client::life::{Habits, Life, Phase, Post, World};
 use crate::client::mind::{Character, Standing};
+use crate::fault::Fault;
 use crate::history::{self, History};
 use crate::judge::{Verdict, judge};
 use crate::ledger;
@@ -66,7 +67,7 @@ pub(crate) async fn run(row: &Row, pair: Pair, size: Size, options: &Options) ->
         clients: options.clients.unwrap_or(size.clients),
         ..size
     };
-    let mut site = Site::start(pair, size.clients, &[]).await;
+    let mut site = Site::start(pair, size.clients, row.fault == Fault::Skew).await;
     let path = options
         .folder
         .join(format!("{}-{}.jsonl", row.name, pair.as_str()));
@@ -86,7 +87,7 @@ pub(crate) async fn run(row: &Row, pair: Pair, size: Size, options: &Options) ->
     settle(&gathering, &site, size, (&names, &http)).await;
     gathering.phase.send_replace(Phase::Over);
     while gathering.clients.join_next().await.is_some() {}
-    ledger::read(&site, &http, &names, rooms(size), &history).await;
+    ledger::read(&site, &http, (&names, rooms(size)), &history).await;
     history.close().expect("the history is written");
     drop(site);
     let seconds = start.elapsed().as_secs_f64();
@@ -199,6 +200,7 @@ fn habits(row: &Row, site: &Site, size: Size, options: &Options, client: usize) 
                 Kind::Good
             },
             rooms: [0].into_iter().chain(own).collect(),
+            syncs: client.is_multiple_of(2),
             window: if client.is_multiple_of(3) { 8 } else { 1 },
             content_bytes: size.content_bytes,
         },
@@ -260,7 +262,7 @@ async fn settle(
         let mut tails = Vec::new();
         for room in 0..rooms(size) {
             let name = names.name(room);
-            let asked = ledger::tail(site, http, &name);
+            let asked = ledger::rest::tail(site, http, &name);
             match tokio::time::timeout(Duration::from_secs(5), asked).await {
                 Ok(Some(tail)) => tails.push(tail),
                 Ok(None) | Err(_) => break,

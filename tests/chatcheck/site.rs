@@ -1,9 +1,9 @@
 //! The real system under a row: which programs, on which store and bus.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use berth_tests::{Proxy, RunningProxy, Stack, Town};
+use berth_tests::{Proxy, RunningProxy, Stack, Town, TownPlan};
 use serde::Serialize;
 
 /// Backends of a row.
@@ -23,18 +23,47 @@ pub(crate) enum Pair {
     /// Backend processes that share one SQLite file, and Redis.
     #[serde(rename = "sqlite+redis")]
     SqliteRedis,
+    /// Backend processes that share one SQLite file and nothing else: they follow each other's messages in the file.
+    #[serde(rename = "sqlite")]
+    SqliteAlone,
 }
 
 impl Pair {
-    pub(crate) const ALL: [Self; 3] = [Self::MongoRedis, Self::SqliteHub, Self::SqliteRedis];
+    pub(crate) const ALL: [Self; 4] = [
+        Self::MongoRedis,
+        Self::SqliteHub,
+        Self::SqliteRedis,
+        Self::SqliteAlone,
+    ];
 
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::MongoRedis => "mongodb+redis",
             Self::SqliteHub => "sqlite+hub",
             Self::SqliteRedis => "sqlite+redis",
+            Self::SqliteAlone => "sqlite",
         }
     }
+}
+
+/// One backend lives an hour ahead, another an hour behind. Their timers run as always.
+///
+/// # Panics
+/// When libfaketime is not there.
+fn skewed(plan: TownPlan) -> TownPlan {
+    let library = format!(
+        "/usr/lib/{}-linux-gnu/faketime/libfaketimeMT.so.1",
+        std::env::consts::ARCH
+    );
+    let is_there = Path::new(&library).is_file();
+    assert!(
+        is_there,
+        "{library} is missing (Debian: apt-get install faketime)"
+    );
+    let script =
+        |skew: &str| format!("export LD_PRELOAD={library} FAKETIME={skew} DONT_FAKE_MONOTONIC=1");
+    plan.launching(1, &script("+1h"))
+        .launching(2, &script("-1h"))
 }
 
 /// The running system. Dropping it stops it.
@@ -53,15 +82,14 @@ pub(crate) struct Processes {
 impl Site {
     /// # Panics
     /// When anything does not come up.
-    pub(crate) async fn start(pair: Pair, clients: usize, settings: &[(&str, &str)]) -> Self {
+    pub(crate) async fn start(pair: Pair, clients: usize, is_skewed: bool) -> Self {
         let plan = match pair {
             Pair::SqliteHub => return Self::Stack(Stack::start(INSTANCES).await),
             Pair::MongoRedis => Town::with_backends(INSTANCES).redis().own_mongo(),
             Pair::SqliteRedis => Town::with_backends(INSTANCES).redis(),
+            Pair::SqliteAlone => Town::with_backends(INSTANCES),
         };
-        let plan = settings
-            .iter()
-            .fold(plan, |plan, (name, value)| plan.setting(name, value));
+        let plan = if is_skewed { skewed(plan) } else { plan };
         let town = plan.start().await;
         let servers = town.servers(&(1..=INSTANCES).collect::<Vec<_>>());
         let mut proxies = Vec::new();
@@ -73,7 +101,7 @@ impl Site {
                 .upstream_line("fail_open = true");
             proxies.push(RunningProxy::start(plan, file, &servers).await);
         }
-        let is_sqlite = pair == Pair::SqliteRedis;
+        let is_sqlite = pair != Pair::MongoRedis;
         Self::Processes(Box::new(Processes {
             town,
             proxies,
@@ -102,6 +130,14 @@ impl Site {
                 .is_sqlite
                 .then(|| site.town.path().join("data/chat.db")),
             Self::Stack(stack) => Some(stack.database()),
+        }
+    }
+
+    /// MongoDB, where there is no SQLite file.
+    pub(crate) fn mongo_uri(&self) -> Option<&str> {
+        match self {
+            Self::Processes(site) if !site.is_sqlite => Some(site.town.mongo().uri()),
+            Self::Processes(_) | Self::Stack(_) => None,
         }
     }
 

@@ -1,5 +1,6 @@
 //! A town: backends, what they share, and the proxy before them.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ pub struct TownPlan {
     proxy: Option<Proxy>,
     settings: Vec<(String, String)>,
     launcher: Option<String>,
+    launchers: BTreeMap<usize, String>,
 }
 
 enum RedisPlan {
@@ -96,6 +98,13 @@ impl TownPlan {
         self
     }
 
+    /// Shell words to run before the backend with this number, from 1, instead.
+    #[must_use]
+    pub fn launching(mut self, number: usize, script: &str) -> Self {
+        self.launchers.insert(number, script.to_owned());
+        self
+    }
+
     /// # Panics
     /// When anything does not come up.
     pub async fn start(self) -> Town {
@@ -127,7 +136,7 @@ impl TownPlan {
         let mut backends = Vec::new();
         for number in 1..=self.backends {
             let mut backend = Backend::planned(format!("backend-{number}"), environment.clone());
-            if let Some(script) = &self.launcher {
+            if let Some(script) = self.launchers.get(&number).or(self.launcher.as_ref()) {
                 backend.launched_by(script);
             }
             backend.launch(directory.path());
@@ -177,6 +186,7 @@ impl Town {
             proxy: None,
             settings: Vec::new(),
             launcher: None,
+            launchers: BTreeMap::new(),
         }
     }
 

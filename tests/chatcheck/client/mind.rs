@@ -40,6 +40,8 @@ pub(crate) struct Character {
     pub(crate) id: ClientId,
     pub(crate) kind: Kind,
     pub(crate) rooms: Vec<RoomId>,
+    /// Comes back into all its rooms by one `sync`, where others join them one by one.
+    pub(crate) syncs: bool,
     /// How many messages it sends without waiting for the answer.
     pub(crate) window: usize,
     pub(crate) content_bytes: usize,
@@ -57,10 +59,24 @@ pub(crate) struct Standing {
 }
 
 enum Ask {
-    Join { room: RoomId, after: Option<u64> },
-    Page { room: RoomId },
-    Leave { room: RoomId },
-    Send { room: RoomId, mark: Mark },
+    Join {
+        room: RoomId,
+        after: Option<u64>,
+    },
+    /// Several rooms at once, each with its cursor.
+    Sync {
+        rooms: Vec<(RoomId, u64)>,
+    },
+    Page {
+        room: RoomId,
+    },
+    Leave {
+        room: RoomId,
+    },
+    Send {
+        room: RoomId,
+        mark: Mark,
+    },
 }
 
 #[derive(Default)]
@@ -211,6 +227,7 @@ impl Mind {
             return Vec::new();
         }
         let mut acts = self.expired(now);
+        acts.append(&mut self.sync(now));
         for room in self.character.rooms.clone() {
             acts.extend(self.tend(room, now));
         }
@@ -223,6 +240,38 @@ impl Mind {
             self.is_catching_up = false;
             acts.push(Act::Write(Did::CaughtUp));
         }
+        acts
+    }
+
+    /// Right after a reconnect: into all rooms at once.
+    fn sync(&mut self, now: u64) -> Vec<Act> {
+        let is_untouched = |seat: &Seat| !seat.is_in && !seat.is_asked && seat.join_at.is_none();
+        let may_sync = self.character.syncs && self.seats.len() > 1;
+        if !may_sync || !self.seats.values().all(is_untouched) {
+            return Vec::new();
+        }
+        let cursors = self
+            .seats
+            .iter()
+            .map(|(room, seat)| Some((*room, seat.timeline.cursor()?)));
+        let Some(rooms) = cursors.collect::<Option<Vec<(RoomId, u64)>>>() else {
+            return Vec::new();
+        };
+        let mut acts = Vec::new();
+        let mut question = Vec::new();
+        for (room, seat) in &mut self.seats {
+            seat.is_asked = true;
+            let after = seat.timeline.cursor();
+            acts.push(Act::Write(Did::Join { room: *room, after }));
+            let name = self.names.name(*room);
+            question.push(json!({ "roomId": name, "lastSeq": after, "epoch": seat.epoch }));
+        }
+        acts.push(self.ask(
+            "sync",
+            &json!({ "rooms": question }),
+            Ask::Sync { rooms },
+            now,
+        ));
         acts
     }
 
@@ -311,7 +360,7 @@ impl Mind {
                         seat.is_paging = false;
                     }
                 }
-                Some((Ask::Join { .. } | Ask::Leave { .. }, _)) => {
+                Some((Ask::Join { .. } | Ask::Sync { .. } | Ask::Leave { .. }, _)) => {
                     acts.push(Act::Renew("no answer"));
                 }
                 None => {}

@@ -55,6 +55,7 @@ impl Mind {
                     self.not_joined(room, body, now)
                 }
             }
+            Ask::Sync { rooms } => self.synced(&rooms, body, now),
             Ask::Page { room } => self.page(room, body, now),
             Ask::Leave { room } => {
                 if let Some(seat) = self.seats.get_mut(&room) {
@@ -107,6 +108,22 @@ impl Mind {
         acts.append(&mut self.take_page(room, body, now));
         if let Some(seat) = self.seats.get_mut(&room) {
             seat.timeline.goes_on();
+        }
+        acts
+    }
+
+    /// The answer has one part for each room, in the order of the question.
+    fn synced(&mut self, rooms: &[(RoomId, u64)], body: &Value, now: u64) -> Vec<Act> {
+        let mut acts = Vec::new();
+        for (at, (room, after)) in rooms.iter().enumerate() {
+            let part = &body["rooms"][at];
+            acts.append(&mut if body["ok"] != true {
+                self.not_joined(*room, body, now)
+            } else if part["epoch"].is_string() {
+                self.joined(*room, Some(*after), part, now)
+            } else {
+                self.not_joined(*room, part, now)
+            });
         }
         acts
     }

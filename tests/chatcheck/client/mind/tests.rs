@@ -8,6 +8,7 @@ fn mind(kind: Kind) -> Mind {
         id: 5,
         kind,
         rooms: vec![0],
+        syncs: true,
         window: 8,
         content_bytes: 10,
     };
@@ -152,4 +153,35 @@ fn what_no_room_of_the_row_can_have_said_is_a_stray() {
     let foreign = r#"42["message",{"roomId":"x-0","seq":1,"kind":"message","content":"1.1 x"}]"#;
     let acts = hear(&mut mind, foreign, 1);
     assert!(matches!(written(&acts)[0], Did::Stray { .. }), "{acts:?}");
+}
+
+#[test]
+fn comes_back_into_several_rooms_by_one_question() {
+    let mut mind = mind(Kind::Good);
+    mind.character.rooms = vec![0, 1];
+    mind.seats.insert(1, Seat::default());
+    mind.connected("b", 0);
+    hear(&mut mind, &joined(0, 3, &[3]), 1);
+    hear(&mut mind, &joined(1, 0, &[]), 1);
+    mind.lost();
+    let acts = mind.connected("c", 2);
+    assert_eq!(
+        sent(&acts),
+        [
+            r#"422["sync",{"rooms":[{"roomId":"r-0","lastSeq":3,"epoch":"e"},{"roomId":"r-1","lastSeq":0,"epoch":"e"}]}]"#
+        ]
+    );
+    let first = json!({ "roomId": "r-0", "epoch": "e", "lastSeq": 4, "messages": [message(4)] });
+    let second = json!({ "roomId": "r-1", "error": { "code": "UNAVAILABLE", "retryAfterMs": 5 } });
+    let answer = json!([{ "ok": true, "rooms": [first, second] }]);
+    let acts = hear(&mut mind, &format!("432{answer}"), 3);
+    assert!(!written(&acts).contains(&&Did::CaughtUp), "{acts:?}");
+    let acts = mind.tick(5_003);
+    assert!(
+        sent(&acts)[0].starts_with(r#"423["joinRoom",{"roomId":"r-1","lastSeq":0"#),
+        "{acts:?}"
+    );
+    let acts = hear(&mut mind, &joined(3, 0, &[]), 5_004);
+    assert!(written(&acts).contains(&&Did::CaughtUp), "{acts:?}");
+    assert_eq!(mind.standing().cursors, [(0, Some(4)), (1, Some(0))]);
 }
