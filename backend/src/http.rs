@@ -2,6 +2,7 @@
 //!
 //! Owns what every response carries and what is refused before any handler. It speaks to the same core as the sockets do.
 
+mod admin;
 pub mod auth;
 mod health;
 mod instance;
@@ -54,6 +55,9 @@ pub struct Shared {
     pub cluster: berth_adapter::Cluster,
     pub readiness_requires: Option<Vec<Dependency>>,
     pub session: crate::settings::Session,
+    pub admin: crate::settings::Admin,
+    /// When this instance began to listen.
+    pub started: std::time::Instant,
 }
 
 impl Site {
@@ -70,6 +74,7 @@ pub fn router(site: &Site, server: &Server, sockets: &SocketIoLayer<Adapter>) ->
         .route("/health/readiness", get(health::readiness))
         .route("/health/liveness", get(health::liveness))
         .route("/api/instance", get(instance::instance))
+        .route("/api/admin/overview", get(admin::overview))
         .route("/api/auth/guest", post(auth::guest))
         .route("/api/auth/me", get(auth::me))
         .route("/api/auth/logout", post(auth::logout))

@@ -2,6 +2,8 @@
 //!
 //! Label values come from closed enums, never from clients. Several instances run in one process, so nothing here is global.
 
+mod figures;
+
 use std::sync::Arc;
 
 use prometheus::core::Collector;

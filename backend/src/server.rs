@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::append::AppendLimits;
+use crate::clock;
 use crate::delivery;
 use crate::http::{self, Shared, Site};
 use crate::lifecycle;
@@ -74,6 +75,8 @@ pub async fn serve(
         cluster: cluster.clone(),
         readiness_requires: settings.server.readiness_requires.clone(),
         session: settings.session.clone(),
+        admin: settings.admin.clone(),
+        started: clock::monotonic(),
     });
     let router = http::router(&site, &settings.server, &layer);
     let drain_timeout = settings.server.drain_timeout;

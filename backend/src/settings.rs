@@ -3,6 +3,7 @@
 //! A [`Settings`] can only exist consistent: [`assemble`] reports every broken rule at once. The defaults and their units are here and,
 //! with the reasons, in `config/backend.toml`; a test keeps the two together. Core modules never see this type.
 
+mod admin;
 mod assemble;
 mod changes;
 mod file;
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 use crate::chat::limits::Limits;
 
+pub use admin::Admin;
 pub use assemble::{Overrides, assemble, load};
 pub use changes::Changes;
 pub use problem::{Problem, Problems};
@@ -35,6 +37,7 @@ pub struct Settings {
     pub store: Store,
     pub redis: Redis,
     pub session: Session,
+    pub admin: Admin,
     pub log: Log,
 }
 

@@ -23,6 +23,7 @@ pub struct Overrides {
     pub data: Option<String>,
     /// Comma-separated: the first signs, all verify.
     pub session_secret: Option<String>,
+    pub admin_token: Option<String>,
     pub log_level: Option<String>,
     pub log_format: Option<String>,
     pub instance: Option<String>,
@@ -82,6 +83,7 @@ pub fn assemble(name: &str, text: &str, overrides: &Overrides) -> Result<Setting
         store: judge.store(file.store, overrides),
         redis: judge.redis(file.redis, overrides),
         session: judge.session(file.session, overrides),
+        admin: judge.admin(file.admin, overrides),
         log: judge.log(file.log, overrides),
     };
     if judge.problems.is_empty() {

@@ -18,6 +18,7 @@ pub(super) struct File {
     pub(super) store: Store,
     pub(super) redis: Redis,
     pub(super) session: Session,
+    pub(super) admin: super::admin::File,
     pub(super) log: Log,
 }
 

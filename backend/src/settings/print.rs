@@ -12,6 +12,7 @@ impl fmt::Display for Settings {
         self.print_chat(f)?;
         self.changes.print(f)?;
         self.print_append(f)?;
+        self.admin.print(f)?;
         self.print_rest(f)
     }
 }

@@ -62,7 +62,8 @@ fn the_shipped_file_has_every_key_and_no_other() {
         }
     }
     let sections = [
-        "server", "engine", "chat", "changes", "append", "store", "redis", "session", "log",
+        "server", "engine", "chat", "changes", "append", "store", "redis", "session", "admin",
+        "log",
     ];
     assert_eq!(found.len(), sections.len());
     for section in sections {
@@ -87,6 +88,7 @@ fn secrets_are_never_printed() {
         redis_url: Some("redis://:hunter2@redis:6379".to_owned()),
         mongo_uri: Some("mongodb://u:hunter2@mongo/chat".to_owned()),
         session_secret: Some("hunter2,hunter2-old".to_owned()),
+        admin_token: Some("hunter2-hunter2-hunter2".to_owned()),
         ..Overrides::default()
     };
     let settings = assemble("", "", &overrides).unwrap();
