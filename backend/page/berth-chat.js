@@ -119,9 +119,11 @@ export class BerthChat {
   }
 
   // Takes part in a room from now on, across reconnects. The promise is settled by the server's first answer; until
-  // then the room is there already, empty.
-  join(roomId) {
+  // then the room is there already, empty. `readUpTo`: what counts as read in a room that was never read here; without it
+  // everything, as somebody new has missed nothing.
+  join(roomId, { readUpTo = null } = {}) {
     const room = this.rooms.get(roomId) ?? this.#add(roomId);
+    room.lastReadSeq ??= readUpTo;
     if (this.state === "connected" && !room.joined) room.join();
     const opened = room.opened();
     opened.catch(() => {});

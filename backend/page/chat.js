@@ -48,7 +48,7 @@ const log = new Log({
   act: { edit: (message) => composer.edit(message), problem: alarm, toComposer: () => composer.focus(), sawBottom: drawSoon },
 });
 const chaos = new Chaos({ socket, faults, chat });
-const gate = new Gate({ ownName: () => ownName, enter: enterAs });
+const gate = new Gate({ ownName: () => ownName, enter: enterAs, forget: () => storeName(storage, "") });
 
 chat.on("change", drawSoon);
 chat.on("message", ({ room: where, message, isBacklog }) => !isBacklog && tell(where, message));
@@ -66,7 +66,7 @@ chat.on("roomUpdated", ({ room: about }) => {
   // Somebody wants to talk to us alone.
   if (about?.type !== "dm" || chat.rooms.has(about.id)) return;
   list.add(about.id);
-  chat.join(about.id);
+  chat.join(about.id, { readUpTo: 0 });
 });
 chat.on("sessionEnded", () => {
   socket.stop();

@@ -6,11 +6,13 @@ import { account, cleanName } from "./identity.js";
 export class Gate {
   #enter;
   #ownName;
+  #forget;
   #offers = {};
 
-  // `ownName()` is the name so far. `enter(name)` goes in with it.
-  constructor({ ownName, enter }) {
+  // `ownName()` is the name so far. `enter(name)` goes in with it, `forget()` drops it.
+  constructor({ ownName, enter, forget }) {
     this.#ownName = ownName;
+    this.#forget = forget;
     this.#enter = enter;
     find("gate-form").addEventListener("submit", (event) => {
       event.preventDefault();
@@ -71,6 +73,7 @@ export class Gate {
   // Everything here belonged to that person; a new page begins as nobody.
   async #logOut() {
     await account("logout");
+    this.#forget();
     location.reload();
   }
 }

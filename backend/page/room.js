@@ -211,13 +211,18 @@ export class Room {
     return entry.kind === "message" && !this.#chat.isMine(entry) && !(entry.seq <= this.lastReadSeq);
   }
 
-  // The server's count where it keeps one, else what is behind the place that this browser remembers.
-  #firstCount({ unread, lastReadSeq }) {
-    if (Number.isSafeInteger(lastReadSeq)) this.lastReadSeq = Math.max(lastReadSeq, this.lastReadSeq ?? 0);
+  // The server's count where it keeps one: it knows what was read on other devices. Who never read there has nothing
+  // unread by its count; then, and without one, it is what lies behind the place that this browser remembers.
+  #firstCount({ unread }) {
     // Somebody new has not missed what was said before they came.
-    if (this.lastReadSeq === null) this.lastReadSeq = this.timeline.cursor;
-    if (Number.isSafeInteger(unread) && Number.isSafeInteger(lastReadSeq)) this.unread = unread;
-    else this.#count();
+    this.lastReadSeq ??= this.timeline.cursor;
+    this.#count();
+    if (Number.isSafeInteger(unread) && (unread > 0 || this.lastReadSeq > 0)) {
+      this.unread = unread;
+      const rows = this.timeline.messages.filter(({ kind }) => kind === "message");
+      const first = rows.at(-unread) ?? rows[0];
+      this.lastReadSeq = unread > 0 && first ? first.seq - 1 : this.timeline.cursor;
+    }
     this.#changed();
   }
 

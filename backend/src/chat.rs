@@ -9,4 +9,3 @@ pub mod limits;
 pub mod message;
 pub mod refusal;
 pub mod room;
-pub mod typing;

@@ -59,9 +59,9 @@ pub struct Run {
     /// Signs session cookies; a comma-separated list rotates: the first signs, all verify
     #[arg(long, env = "SESSION_SECRET", hide_env_values = true)]
     session_secret: Option<String>,
-    /// Believes tokens that an issuer signs with it by HS256; a comma-separated list rotates
-    #[arg(long, env = "JWT_SECRET", hide_env_values = true)]
-    jwt_secret: Option<String>,
+    /// Opens the operator's page, /admin; 16 or more random characters
+    #[arg(long, env = "ADMIN_TOKEN", hide_env_values = true)]
+    admin_token: Option<String>,
     /// debug, info, warn or error
     #[arg(long, env = "LOG_LEVEL")]
     log_level: Option<String>,
@@ -116,7 +116,7 @@ impl Run {
             store: self.store,
             data: self.data,
             session_secret: self.session_secret,
-            jwt_secret: self.jwt_secret,
+            admin_token: self.admin_token,
             log_level: self.log_level,
             log_format: self.log_format,
             instance: self.instance,

@@ -70,8 +70,6 @@ fn run_until_stopped(mut settings: Settings) -> anyhow::Result<()> {
         stores::ensure_secret(&mut settings)?;
         let store = stores::open_store(&settings).await?;
         let sessions = stores::open_sessions(&settings)?;
-        let users = stores::open_users(&settings)?;
-        let presence = stores::open_presence(&settings)?;
         let address = SocketAddr::new(settings.server.host, settings.server.port);
         let listener = TcpListener::bind(address)
             .await
@@ -90,8 +88,6 @@ fn run_until_stopped(mut settings: Settings) -> anyhow::Result<()> {
                 instance,
                 store,
                 sessions,
-                users,
-                presence,
                 cluster,
             },
             stop,

@@ -3,12 +3,11 @@
 //! A [`Settings`] can only exist consistent: [`assemble`] reports every broken rule at once. The defaults and their units are here and,
 //! with the reasons, in `config/backend.toml`; a test keeps the two together. Core modules never see this type.
 
+mod admin;
 mod assemble;
-mod auth;
 mod changes;
 mod file;
 mod judge;
-mod presence;
 mod print;
 mod problem;
 mod secret;
@@ -21,10 +20,9 @@ use std::time::Duration;
 
 use crate::chat::limits::Limits;
 
+pub use admin::Admin;
 pub use assemble::{Overrides, assemble, load};
-pub use auth::{Auth, Jwt, JwtAlgorithm};
 pub use changes::Changes;
-pub use presence::Presence;
 pub use problem::{Problem, Problems};
 pub use secret::Secret;
 
@@ -39,9 +37,7 @@ pub struct Settings {
     pub store: Store,
     pub redis: Redis,
     pub session: Session,
-    pub auth: Auth,
-    pub jwt: Jwt,
-    pub presence: Presence,
+    pub admin: Admin,
     pub log: Log,
 }
 
@@ -123,9 +119,6 @@ pub struct Chat {
     pub content_bytes_max: usize,
     pub messages_per_second_max: u32,
     pub messages_burst_max: u32,
-    /// The same over all connections of one user on this server.
-    pub user_messages_per_second_max: u32,
-    pub user_messages_burst_max: u32,
     pub rooms_per_socket_max: usize,
     pub join_messages_default: u32,
     pub page_messages_max: u32,
@@ -261,8 +254,6 @@ impl Default for Chat {
             content_bytes_max: 16 * 1024,
             messages_per_second_max: 1_000,
             messages_burst_max: 10_000,
-            user_messages_per_second_max: 2_000,
-            user_messages_burst_max: 20_000,
             rooms_per_socket_max: 200,
             join_messages_default: 50,
             page_messages_max: 200,
@@ -281,8 +272,6 @@ impl Chat {
             content_bytes_max: self.content_bytes_max,
             messages_per_second_max: self.messages_per_second_max,
             messages_burst_max: self.messages_burst_max,
-            user_messages_per_second_max: self.user_messages_per_second_max,
-            user_messages_burst_max: self.user_messages_burst_max,
             rooms_per_socket_max: self.rooms_per_socket_max,
             page_messages_max: self.page_messages_max,
             join_messages_default: self.join_messages_default,

@@ -93,6 +93,9 @@ pub(crate) async fn run(row: &Row, pair: Pair, size: Size, options: &Options) ->
     let seconds = start.elapsed().as_secs_f64();
     let history = history::read(&path).expect("the history is read");
     let verdict = judge(&history);
+    let figures = &verdict.figures;
+    let is_of_use = figures.acks > 0 && figures.owed > 0;
+    assert!(is_of_use, "nothing was said or heard, which proves nothing");
     Outcome {
         row: row.name,
         pair,

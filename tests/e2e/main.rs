@@ -31,7 +31,6 @@ mod node;
 mod operator;
 mod order;
 mod page;
-mod presence;
 mod redis;
 mod reload;
 mod sessions;

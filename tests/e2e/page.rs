@@ -98,6 +98,28 @@ async fn a_page_needs_no_pointer_no_eyes_and_no_wide_screen() {
     assert!(program.ended(secs(5)).await.success());
 }
 
+/// As the README shows it, on socket.io-client, in Node.
+#[tokio::test]
+async fn the_helper_keeps_its_promise_on_the_official_client() {
+    let plan = Town::with_backends(3).redis().proxy(Proxy::round_robin());
+    let town = plan.start().await;
+    let options = json!({ "url": town.proxy().url("") });
+    let done = Script::run("helper.mjs", &options, secs(90)).await;
+    assert_eq!(done["event"], "done", "{done}");
+}
+
+#[tokio::test]
+async fn the_operators_page_shows_every_instance_to_who_has_the_token() {
+    let plan = Town::with_backends(3).setting("ADMIN_TOKEN", "a token for this test");
+    let mut town = plan.proxy(Proxy::round_robin()).start().await;
+    let mut options = browsing(&town.proxy().url("/admin"));
+    options["token"] = json!("a token for this test");
+    let mut script = Script::start("page_admin.mjs", &options);
+    script.says("kill", 1, secs(90)).await;
+    town.kill(2);
+    script.finish(secs(90)).await;
+}
+
 #[tokio::test]
 async fn berth_prints_one_readable_screen() {
     let (listen, data) = (Port::reserve(), TempDir::new().expect("a temporary folder"));

@@ -99,6 +99,24 @@ async function isSpoken(person, other) {
   check(nameless.length === 0, `without a name: ${nameless}`);
 }
 
+/** A server that is there to be tried out offers faults, and the page gets over them. */
+async function getsOverFaults(person, other) {
+  const { page } = person;
+  await page.locator("#mooring").click();
+  await until("faults are offered", () => person.byId("chaos").isVisible());
+  await page.locator("[data-chaos=lossy]").click();
+  for (let number = 1; number <= 7; number += 1) await other.writes(`lossy ${number}`);
+  for (let number = 1; number <= 7; number += 1) await person.reads(`lossy ${number}`);
+  await page.locator("[data-chaos=lossy]").click();
+  await page.locator("[data-chaos=drop]").click();
+  await other.writes("while it was dropped");
+  await person.reads("while it was dropped");
+  await person.isConnected();
+  const heard = (await person.all()).filter((text) => text.startsWith("lossy"));
+  check(heard.join() === [1, 2, 3, 4, 5, 6, 7].map((number) => `lossy ${number}`).join(), `out of order: ${heard}`);
+  await page.keyboard.press("Escape");
+}
+
 /** At the size and zoom of small screens nothing sticks out sideways. */
 async function fits(browser) {
   for (const [what, viewport] of [["phone", { width: 360, height: 640 }], ["zoomed", { width: 590, height: 380 }]]) {
@@ -127,6 +145,7 @@ await scenario(() =>
     const grace = await Person.at(browser, `${options.url}#quay`, { name: "Grace" });
     await grace.enters();
     await isSpoken(ada, grace);
+    await getsOverFaults(ada, grace);
     for (const person of [ada, grace]) await person.isClean();
     await fits(browser);
     return {};

@@ -598,6 +598,13 @@ describe("unread", () => {
     assert.equal(again.chat.rooms.get("lobby").unread, 1);
   });
 
+  test("a room that somebody else opened for us is unread from its beginning", async () => {
+    const me = await inLobby();
+    me.server.says("psst", { room: "dm" });
+    await me.chat.join("dm", { readUpTo: 0 });
+    assert.equal(me.chat.rooms.get("dm").unread, 1);
+  });
+
   test("the server hears of it, and not with every message", async () => {
     const me = await inLobby();
     const room = me.chat.rooms.get("lobby");
@@ -612,13 +619,23 @@ describe("unread", () => {
     assert.equal(asked(me.server, "markRead").length, 1);
   });
 
-  test("the server's own count is taken where it keeps one", async () => {
-    const server = new Server();
-    const { joinRoom } = server;
-    server.joinRoom = (...args) => ({ ...joinRoom.apply(server, args), unread: 37, lastReadSeq: 0 });
-    const me = await inLobby({ server, before: ["one"] });
-    assert.equal(me.chat.rooms.get("lobby").unread, 37);
-  });
+  for (const [unread, before, count, place] of [
+    [2, 1, 2, 1],
+    [0, 1, 0, 3],
+    [37, 1, 37, 0],
+    [0, null, 0, 3],
+  ]) {
+    test(`the server's own count is taken where it keeps one: ${unread} with ${before} read here`, async () => {
+      const server = new Server();
+      const { joinRoom } = server;
+      server.joinRoom = (...args) => ({ ...joinRoom.apply(server, args), unread });
+      const storage = new MemoryStorage();
+      if (before !== null) storage.setItem("berth.read.lobby", String(before));
+      const me = await inLobby({ server, storage, before: ["one", "two", "three"] });
+      const room = me.chat.rooms.get("lobby");
+      assert.deepEqual([room.unread, room.lastReadSeq], [count, place]);
+    });
+  }
 });
 
 describe("changes", () => {

@@ -41,6 +41,11 @@ impl Beacons {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The ends that are to be told now. Each is told once for each time in [`AFTER`], unless its room goes on.
     pub(super) fn due(&mut self, now: Instant) -> Vec<(RoomId, u64)> {
         let mut due = Vec::new();

@@ -397,6 +397,24 @@ async fn the_loss_of_a_last_frame_is_found_by_a_beacon() {
     assert_eq!(here.shows(1).await, [1]);
 }
 
+#[tokio::test]
+async fn a_server_alone_forgets_the_ends_that_it_tells_nobody() {
+    let here = Instance::joined(&Arc::default()).await;
+    let long_ago = clock::monotonic() - Duration::from_secs(60);
+    here.delivery.0.beacons().note(&room(), 1, long_ago);
+    let (cluster, stop) = (berth_adapter::Cluster::alone(), CancellationToken::new());
+    let watching = watch::watch(here.delivery.clone(), cluster, stop.clone());
+    let forgotten = async {
+        while !here.delivery.0.beacons().is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let outcome = tokio::time::timeout(Duration::from_secs(20), forgotten).await;
+    assert!(outcome.is_ok(), "it remembers");
+    stop.cancel();
+    watching.await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn messages_of_a_server_with_another_log_are_left_to_the_adapter() {
     let here = Instance::joined(&Arc::default()).await;

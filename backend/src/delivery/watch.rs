@@ -53,13 +53,11 @@ pub fn watch(delivery: Delivery, cluster: Cluster, stop: CancellationToken) -> J
 
 /// Tells the other servers where logs end that were appended to here. While they cannot hear it, it waits.
 async fn tell_ends(delivery: Delivery, cluster: Cluster) {
-    if cluster.kind() == Kind::Alone {
-        return;
-    }
     let link = cluster.link();
     loop {
         tokio::time::sleep(BEACON_INTERVAL).await;
-        if !link.borrow().publisher {
+        // A server alone tells nobody, and forgets in time what it would tell.
+        if cluster.kind() == Kind::Redis && !link.borrow().publisher {
             continue;
         }
         let due = delivery.0.beacons().due(clock::monotonic());

@@ -49,7 +49,7 @@ pub(super) async fn readiness(State(site): State<Site>) -> Response {
     )
 }
 
-async fn look(site: &Site) -> Vec<Watched> {
+pub(super) async fn look(site: &Site) -> Vec<Watched> {
     let required = |name, is_configured: bool| match &site.readiness_requires {
         Some(list) => list.contains(&name),
         None => is_configured,

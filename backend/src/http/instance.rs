@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::response::Json;
+use berth_adapter::Kind;
 use serde_json::{Value, json};
 
 use super::Site;
@@ -11,5 +12,7 @@ pub(super) async fn instance(State(site): State<Site>) -> Json<Value> {
         "instanceId": site.app.instance,
         "port": site.port,
         "version": env!("CARGO_PKG_VERSION"),
+        // Only `berth` joins its backends by the hub: there to be tried out, so the page offers faults to try.
+        "trial": site.cluster.kind() == Kind::Hub,
     }))
 }

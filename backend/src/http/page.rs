@@ -53,16 +53,19 @@ macro_rules! asset {
 
 static INDEX: LazyLock<Asset> = LazyLock::new(|| asset!("index.html", HTML));
 
-static ASSETS: LazyLock<[Asset; 23]> = LazyLock::new(|| {
+static ASSETS: LazyLock<[Asset; 26]> = LazyLock::new(|| {
     [
+        asset!("admin.css", CSS),
         asset!("chat.css", CSS),
         asset!("icon.svg", SVG),
+        asset!("admin.js", JAVASCRIPT),
         asset!("berth-chat.js", JAVASCRIPT),
         asset!("chaos.js", JAVASCRIPT),
         asset!("chat.js", JAVASCRIPT),
         asset!("composer.js", JAVASCRIPT),
         asset!("courier.js", JAVASCRIPT),
         asset!("element.js", JAVASCRIPT),
+        asset!("fleet.js", JAVASCRIPT),
         asset!("gate.js", JAVASCRIPT),
         asset!("header.js", JAVASCRIPT),
         asset!("identity.js", JAVASCRIPT),
@@ -81,6 +84,9 @@ static ASSETS: LazyLock<[Asset; 23]> = LazyLock::new(|| {
     ]
 });
 
+/// The operator's page. What it shows is behind the admin token, itself it knows nothing.
+static ADMIN: LazyLock<Asset> = LazyLock::new(|| asset!("admin.html", HTML));
+
 /// The client helper under the name that others import. Its parts lie beside the page's, which is one of its users.
 static HELPER: LazyLock<Asset> = LazyLock::new(|| {
     Asset::new(
@@ -90,16 +96,21 @@ static HELPER: LazyLock<Asset> = LazyLock::new(|| {
     )
 });
 
-/// `GET /`, `GET /page/{file}` and `GET /berth-chat.js`.
+/// `GET /`, `GET /admin`, `GET /page/{file}` and `GET /berth-chat.js`.
 pub fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
     Router::new()
         .route("/", get(index))
+        .route("/admin", get(admin))
         .route("/page/{file}", get(file))
         .route("/berth-chat.js", get(helper))
 }
 
 async fn index(headers: HeaderMap) -> Response {
     answer(&INDEX, &headers)
+}
+
+async fn admin(headers: HeaderMap) -> Response {
+    answer(&ADMIN, &headers)
 }
 
 async fn helper(headers: HeaderMap) -> Response {

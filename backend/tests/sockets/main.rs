@@ -7,7 +7,6 @@
     reason = "helpers of tests fail as tests do; clippy exempts only the test functions themselves"
 )]
 
-mod auth;
 mod bad_input;
 mod changes;
 mod chat;
@@ -16,6 +15,5 @@ mod delivery;
 mod http;
 mod identity;
 mod place;
-mod presence;
 mod stop;
 mod trouble;

@@ -333,7 +333,7 @@ impl Life {
         }
         if is_due(self.says_at) {
             acts.append(&mut self.say(now));
-            self.says_at = self.soon(self.habits.says_every);
+            self.says_at = self.someday(self.habits.says_every);
         }
         if is_due(self.wanders_at) {
             let room = self.any_room();
@@ -369,7 +369,9 @@ impl Life {
     /// Sets the alarms for this phase.
     fn plan(&mut self) {
         if self.phase() == Phase::Talk {
-            self.says_at = self.says_at.or_else(|| self.soon(self.habits.says_every));
+            self.says_at = self
+                .says_at
+                .or_else(|| self.someday(self.habits.says_every));
             let every = self.habits.cuts.map(|cuts| cuts.every);
             self.cuts_at = self.soon(every);
             let wanders = self.habits.wanders.then_some(Duration::from_secs(4));
@@ -377,6 +379,12 @@ impl Life {
         } else {
             (self.says_at, self.cuts_at, self.wanders_at, self.reads_at) = (None, None, None, None);
         }
+    }
+
+    /// As independent people do: many at a low rate each are together as steady as few at a high one.
+    fn someday(&mut self, average: Option<Duration>) -> Option<Instant> {
+        let share: f64 = -self.dice.random_range(f64::MIN_POSITIVE..1.0_f64).ln();
+        average.map(|average| Instant::now() + average.mul_f64(share))
     }
 
     fn soon(&mut self, average: Option<Duration>) -> Option<Instant> {

@@ -14,7 +14,7 @@ struct Newest {
 }
 
 /// Two rules. A message that was sent after another was acked comes behind it. And of two that were sent behind each other on
-/// one connection the later comes behind the earlier, if the earlier was sent only once.
+/// one connection the later comes behind the earlier, if both were sent only once: copies may take another way and overtake.
 ///
 /// Answers how many messages are out of order.
 pub(crate) fn check(history: &[Line], stored: &Stored, breaches: &mut Breaches) -> u64 {
@@ -45,7 +45,9 @@ pub(crate) fn check(history: &[Line], stored: &Stored, breaches: &mut Breaches) 
                     continue;
                 };
                 let key = (client, *room);
-                let earlier = [acked.get(&key), piped.get(&key)];
+                let is_single = is_sent_once(*room, *mark, stored);
+                let piped_before = piped.get(&key).filter(|_| is_single);
+                let earlier = [acked.get(&key), piped_before];
                 let newest = earlier
                     .into_iter()
                     .flatten()
@@ -59,7 +61,7 @@ pub(crate) fn check(history: &[Line], stored: &Stored, breaches: &mut Breaches) 
                     let place = stored.at(*room, seq).map(|(_, line)| line);
                     breaches.add(Law::I5, what, [newest.line, line].into_iter().chain(place));
                 }
-                if is_sent_once(*room, *mark, stored) {
+                if is_single {
                     advance(&mut piped, key, Some(seq), line);
                     rooms_of.entry(client).or_default().insert(*room);
                 }

@@ -591,3 +591,44 @@ fn an_absence_is_measured_from_the_wish_to_be_back() {
     assert_eq!(verdict.figures.disconnects, 1);
     assert_eq!(verdict.figures.recovery_micros.max, caught_up - back);
 }
+
+#[test]
+fn a_copy_on_another_connection_may_overtake_but_not_what_was_acked_before() {
+    let line = |client, did| Line {
+        micros: 0,
+        client,
+        did,
+    };
+    let mark = |number| Mark { client: 0, number };
+    let up = || Did::Up {
+        kind: Kind::Good,
+        instance: "one".into(),
+    };
+    let send = |number| Did::Send {
+        room: 0,
+        mark: mark(number),
+        attempt: 1,
+    };
+    let stored = |seq, number| Did::Stored {
+        source: Source::Rest,
+        room: 0,
+        seq,
+        mark: mark(number),
+    };
+    let ack = Did::Ack {
+        room: 0,
+        mark: mark(1),
+        seq: 2,
+        duplicate: false,
+    };
+    // Message 1 came to stand behind message 2, of which client 1 sent a copy.
+    let history = |between: Option<Did>| {
+        let mut lines = vec![line(Some(0), up()), line(Some(0), send(1))];
+        lines.extend(between.map(|did| line(Some(0), did)));
+        lines.extend([line(Some(0), send(2)), line(Some(1), send(2))]);
+        lines.extend([line(None, stored(1, 2)), line(None, stored(2, 1))]);
+        lines
+    };
+    assert!(!breaches_of(&history(None)).contains(&Law::I5));
+    assert!(breaches_of(&history(Some(ack))).contains(&Law::I5));
+}

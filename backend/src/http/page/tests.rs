@@ -53,6 +53,7 @@ async fn the_page_and_each_of_its_files_come_with_their_type_and_strict_headers(
     let mut checked = 0;
     let rest = [
         ("/".to_owned(), HTML),
+        ("/admin".to_owned(), HTML),
         ("/berth-chat.js".to_owned(), JAVASCRIPT),
     ];
     for (path, content_type) in paths.chain(rest) {
@@ -78,7 +79,7 @@ async fn the_page_and_each_of_its_files_come_with_their_type_and_strict_headers(
         assert!(!body(response).await.is_empty(), "{path}");
         checked += 1;
     }
-    assert_eq!(checked, ASSETS.len() + 2);
+    assert_eq!(checked, ASSETS.len() + 3);
 }
 
 #[tokio::test]
@@ -123,10 +124,11 @@ async fn only_the_table_is_served() {
 
 #[test]
 fn everything_the_page_refers_to_is_in_the_table_and_the_table_has_nothing_else() {
-    let sources = ASSETS
-        .iter()
-        .map(|asset| asset.body)
-        .chain([INDEX.body, HELPER.body]);
+    let sources =
+        ASSETS
+            .iter()
+            .map(|asset| asset.body)
+            .chain([INDEX.body, ADMIN.body, HELPER.body]);
     let wanted: BTreeSet<String> = sources.flat_map(mentions).collect();
     let served: BTreeSet<String> = ASSETS.iter().map(|asset| asset.name.to_owned()).collect();
     assert_eq!(wanted, served);
@@ -141,7 +143,7 @@ fn the_table_has_every_file_of_the_folder() {
         .filter(|entry| entry.file_type().unwrap().is_file())
         .map(|entry| entry.file_name().into_string().unwrap())
         // Tells Node, which runs the tests, that these are modules; no browser asks for it.
-        .filter(|name| name != "package.json" && name != "index.html")
+        .filter(|name| name != "package.json" && !name.ends_with(".html"))
         .collect();
     let served: BTreeSet<String> = ASSETS.iter().map(|asset| asset.name.to_owned()).collect();
     assert_eq!(on_disk, served);
@@ -149,22 +151,19 @@ fn the_table_has_every_file_of_the_folder() {
 
 #[test]
 fn the_markup_has_nothing_inline_that_the_policy_would_block() {
-    for forbidden in [
-        "style=",
-        "<style",
-        " onclick",
-        " onload",
-        "javascript:",
-        "http://",
-        "https://",
-    ] {
-        assert!(
-            !INDEX
-                .body
-                .replace("http://www.w3.org/2000/svg", "")
-                .contains(forbidden),
-            "{forbidden}"
-        );
+    for page in [INDEX.body, ADMIN.body] {
+        for forbidden in [
+            "style=",
+            "<style",
+            " onclick",
+            " onload",
+            "javascript:",
+            "http://",
+            "https://",
+        ] {
+            let markup = page.replace("http://www.w3.org/2000/svg", "");
+            assert!(!markup.contains(forbidden), "{forbidden}");
+        }
+        assert_eq!(page.matches("<script").count(), 1);
     }
-    assert_eq!(INDEX.body.matches("<script").count(), 1);
 }

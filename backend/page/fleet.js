@@ -1,0 +1,133 @@
+// What the overviews of several instances say together: rates, percentiles, the state of the whole, what changed. Pure.
+//
+// Each overview is one instance's own word. Asked through a proxy, another one answers each time, so the picture is put
+// together from answers of the last seconds.
+
+// An instance that nobody heard of for so long is no longer counted.
+const GONE_MS = 15_000;
+const EVENTS_MAX = 100;
+
+const MODES = ["cluster", "single", "degraded-redis", "degraded-store"];
+
+// Counters that should stand still: what they count was repaired, refused or dropped.
+export const DELIVERY = [
+  ["Messages stored", (figures) => total(figures.chat_messages_total?.stored)],
+  ["Sent again by clients", (figures) => total(figures.chat_duplicates_total)],
+  ["Refused", (figures) => total(figures.chat_refusals_total)],
+  ["Gaps repaired", (figures) => total(figures.chat_gaps_repaired_total)],
+  ["Slow clients cut off", (figures) => total(figures.chat_slow_evictions_total)],
+  ["Fetched by clients that came back", (figures) => total(figures.chat_resync_messages_total)],
+  ["Packets dropped", (figures) => total(figures.chat_dropped_total)],
+  ["Stored after the sender left", (figures) => total(figures.chat_acks_without_reader_total)],
+];
+
+export class Fleet {
+  // By id: the last two overviews of each, with when they came.
+  #instances = new Map();
+  events = [];
+
+  // `now` in milliseconds.
+  hear(overview, now) {
+    const { id } = overview.instance;
+    const before = this.#instances.get(id)?.latest;
+    this.#note(before, overview, now);
+    this.#instances.set(id, { latest: { overview, at: now }, before });
+  }
+
+  // Time passed: who was not heard of is gone.
+  forget(now) {
+    for (const [id, { latest }] of this.#instances) {
+      if (now - latest.at < GONE_MS) continue;
+      this.#instances.delete(id);
+      this.#event(now, `${id} is no longer heard of`);
+    }
+  }
+
+  // The worst that any of them says.
+  get mode() {
+    const modes = [...this.#instances.values()].map(({ latest }) => latest.overview.mode);
+    return modes.reduce((worst, mode) => (MODES.indexOf(mode) > MODES.indexOf(worst) ? mode : worst), modes[0] ?? null);
+  }
+
+  rows(now) {
+    return [...this.#instances.values()].map((one) => row(one, now)).sort((a, b) => a.id.localeCompare(b.id, "en", { numeric: true }));
+  }
+
+  // Sums over all instances; null where none of them counts that.
+  delivery() {
+    return DELIVERY.map(([name, read]) => {
+      const counts = [...this.#instances.values()].map(({ latest }) => read(latest.overview.figures)).filter((count) => count !== null);
+      return { name, count: counts.length === 0 ? null : counts.reduce((sum, count) => sum + count, 0) };
+    });
+  }
+
+  // Every dependency once, with who says that it is down.
+  dependencies() {
+    const found = new Map();
+    for (const { latest } of this.#instances.values()) {
+      for (const { name, kind, up } of latest.overview.dependencies) {
+        const one = found.get(name) ?? { name, kind, downFor: [] };
+        if (!up) one.downFor.push(latest.overview.instance.id);
+        found.set(name, one);
+      }
+    }
+    return [...found.values()];
+  }
+
+  #note(before, { instance, mode, dependencies }, now) {
+    if (!before) {
+      this.#event(now, `${instance.id} is there`);
+      return;
+    }
+    const old = before.overview;
+    if (instance.uptimeSeconds < old.instance.uptimeSeconds) this.#event(now, `${instance.id} was restarted`);
+    if (instance.state !== old.instance.state) this.#event(now, `${instance.id} is ${instance.state}`);
+    if (mode !== old.mode) this.#event(now, `${instance.id} says ${mode}`);
+    for (const { name, up } of dependencies) {
+      const was = old.dependencies.find((one) => one.name === name);
+      if (was && was.up !== up) this.#event(now, `${name} is ${up ? "back" : "down"} for ${instance.id}`);
+    }
+  }
+
+  #event(at, text) {
+    this.events = [{ at, text }, ...this.events].slice(0, EVENTS_MAX);
+  }
+}
+
+function row({ latest, before }, now) {
+  const { instance, figures } = latest.overview;
+  const earlier = before && before.overview.instance.uptimeSeconds <= instance.uptimeSeconds ? before : null;
+  const seconds = earlier ? (latest.at - earlier.at) / 1000 : 0;
+  const rate = (read) => (seconds > 0 ? Math.max(0, ((read(figures) ?? 0) - (read(earlier.overview.figures) ?? 0)) / seconds) : null);
+  const acks = { now: figures.chat_ack_seconds, before: earlier?.overview.figures.chat_ack_seconds };
+  return {
+    id: instance.id,
+    state: instance.state,
+    version: instance.version,
+    uptimeSeconds: instance.uptimeSeconds,
+    sockets: figures.chat_connections ?? {},
+    inPerSecond: rate((of) => total(of.chat_events_total)),
+    storedPerSecond: rate((of) => total(of.chat_messages_total?.stored)),
+    ackP50Seconds: quantile(acks, 0.5),
+    ackP99Seconds: quantile(acks, 0.99),
+    pendingBytes: total(figures.chat_pending_bytes),
+    ageMs: now - latest.at,
+  };
+}
+
+// A number, the sum of an object's numbers, or null where there is none.
+export function total(figure) {
+  if (typeof figure === "number") return figure;
+  if (figure === null || typeof figure !== "object") return null;
+  return Object.values(figure).reduce((sum, one) => sum + (typeof one === "number" ? one : 0), 0);
+}
+
+// The upper bound of the bucket in which the quantile lies, of what came since `before`; of everything where nothing did.
+export function quantile({ now, before }, q) {
+  if (!now?.count) return null;
+  const isNew = before && now.count > before.count;
+  const since = (index) => now.buckets[index][1] - (isNew ? (before.buckets[index]?.[1] ?? 0) : 0);
+  const rank = q * (isNew ? now.count - before.count : now.count);
+  const at = now.buckets.findIndex((_, index) => since(index) >= rank);
+  return at < 0 || now.buckets[at][0] === null ? Infinity : now.buckets[at][0];
+}

@@ -1,0 +1,95 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+
+import { Fleet, quantile, total } from "../fleet.js";
+
+const overview = (id, { uptimeSeconds = 10, state = "up", mode = "cluster", figures = {}, redis = true } = {}) => ({
+  mode,
+  instance: { id, version: "1", state, uptimeSeconds },
+  dependencies: [{ name: "redis", kind: "redis", up: redis, required: true }],
+  figures,
+});
+const texts = (fleet) => fleet.events.map(({ text }) => text).reverse();
+
+describe("the fleet", () => {
+  test("is put together from the words of single instances, in the order of their names", () => {
+    const fleet = new Fleet();
+    for (const [id, now] of [["b-10", 1_000], ["b-2", 2_000], ["b-10", 3_000]]) fleet.hear(overview(id), now);
+    assert.deepEqual(fleet.rows(4_000).map(({ id, ageMs }) => [id, ageMs]), [["b-2", 2_000], ["b-10", 1_000]]);
+  });
+
+  test("is as well as the worst of them says", () => {
+    const fleet = new Fleet();
+    assert.equal(fleet.mode, null);
+    fleet.hear(overview("a"), 0);
+    fleet.hear(overview("b", { mode: "degraded-redis" }), 0);
+    assert.equal(fleet.mode, "degraded-redis");
+    fleet.hear(overview("c", { mode: "degraded-store" }), 0);
+    assert.equal(fleet.mode, "degraded-store");
+  });
+
+  test("loses those that nobody hears of, and remembers what happened", () => {
+    const fleet = new Fleet();
+    fleet.hear(overview("a"), 0);
+    fleet.hear(overview("a", { redis: false, mode: "degraded-redis" }), 1_000);
+    fleet.hear(overview("a", { uptimeSeconds: 1 }), 2_000);
+    fleet.hear(overview("a", { uptimeSeconds: 2, state: "draining" }), 3_000);
+    fleet.forget(17_999);
+    assert.equal(fleet.rows(0).length, 1);
+    fleet.forget(18_000);
+    assert.equal(fleet.rows(0).length, 0);
+    assert.deepEqual(texts(fleet), [
+      "a is there",
+      "a says degraded-redis",
+      "redis is down for a",
+      "a was restarted",
+      "a says cluster",
+      "redis is back for a",
+      "a is draining",
+      "a is no longer heard of",
+    ]);
+  });
+
+  test("counts per second between two words, and not across a restart", () => {
+    const fleet = new Fleet();
+    const stored = (count, uptimeSeconds) => overview("a", { uptimeSeconds, figures: { chat_messages_total: { stored: count, refused: 9 } } });
+    fleet.hear(stored(10, 10), 0);
+    assert.equal(fleet.rows(0)[0].storedPerSecond, null);
+    fleet.hear(stored(30, 12), 2_000);
+    assert.equal(fleet.rows(0)[0].storedPerSecond, 10);
+    fleet.hear(stored(3, 1), 4_000);
+    assert.equal(fleet.rows(0)[0].storedPerSecond, null);
+  });
+
+  test("sums what should stand still, and says where nobody counts", () => {
+    const fleet = new Fleet();
+    for (const id of ["a", "b"]) fleet.hear(overview(id, { figures: { chat_refusals_total: { MUTED: 2, BANNED: 1 } } }), 0);
+    const counts = Object.fromEntries(fleet.delivery().map(({ name, count }) => [name, count]));
+    assert.equal(counts.Refused, 6);
+    assert.equal(counts["Gaps repaired"], null);
+    assert.deepEqual(fleet.dependencies(), [{ name: "redis", kind: "redis", downFor: [] }]);
+  });
+
+  test("keeps a bounded memory of events", () => {
+    const fleet = new Fleet();
+    for (let number = 0; number < 300; number += 1) fleet.hear(overview(`i${number}`), 0);
+    assert.equal(fleet.events.length, 100);
+  });
+});
+
+describe("figures", () => {
+  const histogram = (...counts) => ({ count: counts.at(-1), sum: 0, buckets: [0.001, 0.01, 0.1].map((bound, index) => [bound, counts[index]]) });
+
+  test("a quantile is the bound of its bucket, of what is new", () => {
+    assert.equal(quantile({ now: histogram(50, 99, 100, 100) }, 0.5), 0.001);
+    assert.equal(quantile({ now: histogram(50, 99, 100, 100) }, 0.99), 0.01);
+    assert.equal(quantile({ now: histogram(50, 99, 110, 110), before: histogram(50, 99, 100, 100) }, 0.5), 0.1);
+    assert.equal(quantile({ now: histogram(0, 0, 0, 5) }, 0.5), Infinity);
+    assert.equal(quantile({ now: histogram(0, 0, 0, 0) }, 0.5), null);
+    assert.equal(quantile({}, 0.5), null);
+  });
+
+  test("a total is a number, a sum, or nothing", () => {
+    assert.deepEqual([total(3), total({ a: 1, b: 2 }), total(undefined), total(null)], [3, 3, null, null]);
+  });
+});

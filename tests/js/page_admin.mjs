@@ -1,0 +1,32 @@
+// The operator's page: nothing without the token; every instance with it; and it notices that one dies.
+import { check, options, say, scenario, until } from "./lib.mjs";
+import { Person, withBrowser } from "./person.mjs";
+
+await scenario(() =>
+  withBrowser(async (browser) => {
+    const operator = await Person.at(browser, options.url, { name: "Operator", forgivesNetwork: true });
+    const { page } = operator;
+    const enters = async (token) => {
+      await operator.byId("token").fill(token);
+      await page.keyboard.press("Enter");
+    };
+    await enters("a wrong one");
+    await until("it is refused", async () => (await page.locator("#problem").innerText()).includes("wrong"));
+    check(!(await page.locator("#overview").isVisible()), "nothing is shown");
+    await enters(options.token);
+    const names = () => operator.byId("instances").locator("th").allInnerTexts();
+    await until("all three show", async () => (await names()).join() === "backend-1,backend-2,backend-3", 40_000);
+    check((await operator.byId("mode").innerText()).length > 5, "the mode is said");
+    check((await operator.byId("dependencies").innerText()).includes("store"), "dependencies are listed");
+    await operator.picture("admin");
+    say("kill");
+    await until("two are left", async () => (await names()).length === 2, 60_000);
+    check((await operator.byId("events").innerText()).includes("no longer heard of"), "and it is told");
+    await page.reload();
+    await until("a reload keeps the token", async () => (await names()).length > 0, 40_000);
+    await page.locator("#forget").click();
+    check(await operator.byId("token").isVisible(), "until it is forgotten");
+    await operator.isClean();
+    return {};
+  }),
+);
