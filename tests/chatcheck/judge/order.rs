@@ -13,7 +13,7 @@ struct Newest {
     line: usize,
 }
 
-/// Two rules. A message that was sent after another was acked comes behind it. And of two that were sent behind each other on
+/// Two rules. A message that nobody had sent when another was acked comes behind it. And of two that were sent behind each other on
 /// one connection the later comes behind the earlier, if both were sent only once: copies may take another way and overtake.
 ///
 /// Answers how many messages are out of order.
@@ -40,12 +40,16 @@ pub(crate) fn check(history: &[Line], stored: &Stored, breaches: &mut Breaches) 
                     attempt: 1,
                 },
                 Some(client),
-            ) if client == mark.client => {
+            ) => {
+                // From here on it is said, whichever connection of its sender says it first.
+                if !is_first_send(*room, *mark, line, stored) {
+                    continue;
+                }
                 let Some(seq) = stored.place(*room, *mark) else {
                     continue;
                 };
-                let key = (client, *room);
-                let is_single = is_sent_once(*room, *mark, stored);
+                let key = (mark.client, *room);
+                let is_single = client == mark.client && is_sent_once(*room, *mark, stored);
                 let piped_before = piped.get(&key).filter(|_| is_single);
                 let earlier = [acked.get(&key), piped_before];
                 let newest = earlier
@@ -70,6 +74,11 @@ pub(crate) fn check(history: &[Line], stored: &Stored, breaches: &mut Breaches) 
         }
     }
     count
+}
+
+fn is_first_send(room: RoomId, mark: Mark, line: usize, stored: &Stored) -> bool {
+    let message = stored.messages.get(&(room, mark));
+    message.is_some_and(|message| message.sends.first() == Some(&line))
 }
 
 fn is_sent_once(room: RoomId, mark: Mark, stored: &Stored) -> bool {
