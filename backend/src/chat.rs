@@ -9,3 +9,4 @@ pub mod limits;
 pub mod message;
 pub mod refusal;
 pub mod room;
+pub mod typing;

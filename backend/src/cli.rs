@@ -62,6 +62,9 @@ pub struct Run {
     /// Opens the operator's page, /admin; 16 or more random characters
     #[arg(long, env = "ADMIN_TOKEN", hide_env_values = true)]
     admin_token: Option<String>,
+    /// Believes tokens that an issuer signs with it by HS256; a comma-separated list rotates
+    #[arg(long, env = "JWT_SECRET", hide_env_values = true)]
+    jwt_secret: Option<String>,
     /// debug, info, warn or error
     #[arg(long, env = "LOG_LEVEL")]
     log_level: Option<String>,
@@ -117,6 +120,7 @@ impl Run {
             data: self.data,
             session_secret: self.session_secret,
             admin_token: self.admin_token,
+            jwt_secret: self.jwt_secret,
             log_level: self.log_level,
             log_format: self.log_format,
             instance: self.instance,

@@ -4,20 +4,23 @@
 
 mod admin;
 pub mod auth;
+mod guard;
 mod health;
 mod instance;
 mod metrics;
 pub mod page;
+pub mod peer;
 mod rooms;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Json, Response};
-use axum::routing::{get, post};
+use axum::routing::get;
 use socketioxide::layer::SocketIoLayer;
 use tower::Layer as _;
 use tower_http::cors::{AllowOrigin, CorsLayer, ExposeHeaders};
@@ -25,7 +28,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer, ExposeHeaders};
 use crate::chat::refusal::{Code, Refusal};
 use crate::protocol::Refused;
 use crate::settings::{Dependency, Origins, Server};
-use crate::socket::{Adapter, App, end_if_evicted};
+use crate::socket::{Adapter, App};
 
 pub use health::Watched;
 
@@ -33,7 +36,7 @@ pub use health::Watched;
 pub const INSTANCE_HEADER: HeaderName = HeaderName::from_static("x-berth-instance");
 
 /// How long a browser may remember the answer to a preflight.
-const PREFLIGHT_SECONDS: std::time::Duration = std::time::Duration::from_secs(600);
+const PREFLIGHT_SECONDS: Duration = Duration::from_secs(600);
 
 /// What the HTTP handlers share.
 #[derive(Clone)]
@@ -58,12 +61,23 @@ pub struct Shared {
     pub admin: crate::settings::Admin,
     /// When this instance began to listen.
     pub started: std::time::Instant,
+    /// Whether anybody may register.
+    pub is_registration_open: bool,
+    pub token_ttl: Duration,
+    pub attempts: Mutex<auth::Attempts>,
+    pub trusted_proxies: Vec<ipnet::IpNet>,
 }
 
 impl Site {
     #[must_use]
     pub fn new(shared: Shared) -> Self {
         Self(Arc::new(shared))
+    }
+}
+
+impl Shared {
+    pub(crate) fn attempts(&self) -> MutexGuard<'_, auth::Attempts> {
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -75,10 +89,9 @@ pub fn router(site: &Site, server: &Server, sockets: &SocketIoLayer<Adapter>) ->
         .route("/health/liveness", get(health::liveness))
         .route("/api/instance", get(instance::instance))
         .route("/api/admin/overview", get(admin::overview))
-        .route("/api/auth/guest", post(auth::guest))
-        .route("/api/auth/me", get(auth::me))
-        .route("/api/auth/logout", post(auth::logout))
         .route("/api/rooms/{id}/messages", get(rooms::messages))
+        .merge(auth::routes())
+        .layer(from_fn_with_state(site.clone(), guard::guard_changes))
         .with_state(site.clone())
         .merge(page::routes())
         .fallback(not_found)
@@ -86,7 +99,7 @@ pub fn router(site: &Site, server: &Server, sockets: &SocketIoLayer<Adapter>) ->
     // Wrapped by hand, once: axum applies a layer to every route anew, and each would have Engine.IO sessions of its own.
     Router::new()
         .fallback_service(sockets.layer(pages))
-        .layer(from_fn_with_state(site.clone(), guard_handshake))
+        .layer(from_fn_with_state(site.clone(), guard::guard_handshake))
         .layer(cors(&server.cors_origins))
         .layer(from_fn_with_state(site.clone(), sign_and_count))
 }
@@ -119,54 +132,6 @@ async fn sign_and_count(State(site): State<Site>, request: Request, next: Next) 
         .headers_mut()
         .insert(INSTANCE_HEADER, site.instance_header.clone());
     response
-}
-
-/// Refuses handshakes that cannot or must not succeed, before Engine.IO makes a session of them.
-async fn guard_handshake(State(site): State<Site>, request: Request, next: Next) -> Response {
-    if !request.uri().path().starts_with("/socket.io") {
-        return next.run(request).await;
-    }
-    if !is_origin_allowed(&site.origins, &request) {
-        return refused(
-            StatusCode::FORBIDDEN,
-            &Refusal::new(Code::Forbidden, "this origin is not allowed"),
-        );
-    }
-    let has_session = request
-        .uri()
-        .query()
-        .unwrap_or_default()
-        .split('&')
-        .any(|pair| pair.starts_with("sid="));
-    if !has_session && site.app.draining.is_cancelled() {
-        // A plain 503 makes the client try again; a Socket.IO refusal would make it give up.
-        return refused(StatusCode::SERVICE_UNAVAILABLE, &Refusal::draining());
-    }
-    if has_session {
-        return end_if_evicted(&site.app, request, next).await;
-    }
-    next.run(request).await
-}
-
-/// WebSockets know no CORS: another site's page could use the visitor's cookie. So the origin is judged here.
-fn is_origin_allowed(origins: &Origins, request: &Request) -> bool {
-    let Origins::Only(allowed) = origins else {
-        return true;
-    };
-    let Some(origin) = request.headers().get(header::ORIGIN) else {
-        return true;
-    };
-    let Ok(origin) = origin.to_str() else {
-        return false;
-    };
-    let is_same_site = match (
-        origin.split_once("://"),
-        request.headers().get(header::HOST),
-    ) {
-        (Some((_, authority)), Some(host)) => host.as_bytes() == authority.as_bytes(),
-        _ => false,
-    };
-    is_same_site || allowed.iter().any(|one| one == origin)
 }
 
 fn cors(origins: &Origins) -> CorsLayer {

@@ -1,6 +1,6 @@
 //! berth-backend: a Socket.IO chat backend that keeps its promise.
 //!
-//! Core, without clocks, dice or sockets: [`chat`], [`protocol`]. Ports: [`store`], [`session`]. Shell: [`append`], [`delivery`], [`socket`], [`http`],
+//! Core, without clocks, dice or sockets: [`chat`], [`protocol`]. Ports: [`store`], [`session`], [`users`], [`presence`]. Shell: [`append`], [`delivery`], [`socket`], [`http`],
 //! [`server`] and what surrounds them.
 
 pub mod append;
@@ -14,6 +14,7 @@ pub mod http;
 pub mod lifecycle;
 pub mod logging;
 pub mod metrics;
+pub mod presence;
 pub mod probe;
 pub mod protocol;
 pub mod reader;
@@ -24,3 +25,5 @@ pub mod socket;
 mod sqlite;
 pub mod store;
 pub mod stores;
+pub mod token;
+pub mod users;

@@ -70,6 +70,8 @@ fn run_until_stopped(mut settings: Settings) -> anyhow::Result<()> {
         stores::ensure_secret(&mut settings)?;
         let store = stores::open_store(&settings).await?;
         let sessions = stores::open_sessions(&settings)?;
+        let users = stores::open_users(&settings)?;
+        let presence = stores::open_presence(&settings)?;
         let address = SocketAddr::new(settings.server.host, settings.server.port);
         let listener = TcpListener::bind(address)
             .await
@@ -88,6 +90,8 @@ fn run_until_stopped(mut settings: Settings) -> anyhow::Result<()> {
                 instance,
                 store,
                 sessions,
+                users,
+                presence,
                 cluster,
             },
             stop,

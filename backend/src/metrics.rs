@@ -40,6 +40,8 @@ pub struct Instruments {
     pub chat: Chat,
     pub append: Append,
     pub delivery: Delivery,
+    pub auth: Auth,
+    pub presence: Presence,
 }
 
 /// The HTTP side.
@@ -71,6 +73,17 @@ pub struct Chat {
     pub ack_seconds: Histogram,
 }
 
+/// Who comes in, and who has to go.
+pub struct Auth {
+    pub sessions_ended_total: IntCounterVec,
+}
+
+/// Who is there.
+pub struct Presence {
+    pub reaped_total: IntCounter,
+    pub shared: IntGauge,
+}
+
 /// The queue in front of the store.
 pub struct Append {
     pub seconds: Histogram,
@@ -100,6 +113,8 @@ impl Metrics {
             chat: Chat::new(&at)?,
             append: Append::new(&at)?,
             delivery: Delivery::new(&at)?,
+            auth: Auth::new(&at)?,
+            presence: Presence::new(&at)?,
             registry: registry.clone(),
         };
         Ok(Self(Arc::new(instruments)))
@@ -187,6 +202,33 @@ impl Chat {
                 "chat_ack_seconds",
                 "From a message's arrival to its ack",
                 &SECONDS_BUCKETS,
+            )?,
+        })
+    }
+}
+
+impl Auth {
+    fn new(at: &Register<'_>) -> Result<Self, prometheus::Error> {
+        Ok(Self {
+            sessions_ended_total: at.counters(
+                "chat_sessions_ended_total",
+                "Connections ended because their session or token did",
+                "reason",
+            )?,
+        })
+    }
+}
+
+impl Presence {
+    fn new(at: &Register<'_>) -> Result<Self, prometheus::Error> {
+        Ok(Self {
+            reaped_total: at.counter(
+                "chat_presence_reaped_total",
+                "Servers that this one has cleaned up after, because their lease had ended",
+            )?,
+            shared: at.gauge(
+                "chat_presence_status",
+                "Presence of all servers (1 = known, 0 = only what this server knows)",
             )?,
         })
     }

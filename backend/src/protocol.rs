@@ -4,6 +4,8 @@
 //! unknown fields, and takes both forms of every event: positional and one object. It decides nothing about permission.
 
 mod entry;
+mod identity;
+mod presence;
 mod read;
 mod sync;
 
@@ -14,6 +16,13 @@ use crate::chat::refusal::Refusal;
 use crate::date::to_iso;
 
 pub use entry::{MessageBody, shown, told};
+pub use identity::{
+    RefreshRequest, Refreshed, SESSION_ENDED, SESSION_EXPIRING, SessionEnded, SessionExpiring,
+};
+pub use presence::{
+    PRESENCE, PersonBody, PresenceBody, PresenceChanged, PresenceRequest, TYPING, TypingBody,
+    TypingRequest,
+};
 pub use read::{
     ChangeRequest, Cursor, HistoryRequest, JoinRequest, LeaveRequest, SendRequest, arguments,
 };
@@ -32,10 +41,13 @@ pub enum Event {
     DeleteMessage,
     AddReaction,
     RemoveReaction,
+    AuthRefresh,
+    Typing,
+    GetPresence,
 }
 
 impl Event {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::JoinRoom,
         Self::LeaveRoom,
         Self::SendMessage,
@@ -45,6 +57,9 @@ impl Event {
         Self::DeleteMessage,
         Self::AddReaction,
         Self::RemoveReaction,
+        Self::AuthRefresh,
+        Self::Typing,
+        Self::GetPresence,
     ];
 
     /// The event's name on the wire; also its metric label.
@@ -60,6 +75,9 @@ impl Event {
             Self::DeleteMessage => "deleteMessage",
             Self::AddReaction => "addReaction",
             Self::RemoveReaction => "removeReaction",
+            Self::AuthRefresh => "authRefresh",
+            Self::Typing => TYPING,
+            Self::GetPresence => "getPresence",
         }
     }
 }
@@ -197,6 +215,7 @@ pub struct Joined<'a> {
     pub history: HistoryBody<'a>,
     /// Everything since the client's `lastSeq` is in `messages`.
     pub recovered: bool,
+    pub presence: PresenceBody,
 }
 
 #[derive(Debug, Serialize)]

@@ -5,7 +5,7 @@
 mod accept;
 mod drain;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use anyhow::Context as _;
 use axum::http::HeaderValue;
@@ -18,14 +18,19 @@ use tokio_util::task::TaskTracker;
 use crate::append::AppendLimits;
 use crate::clock;
 use crate::delivery;
+use crate::http::auth::Attempts;
 use crate::http::{self, Shared, Site};
 use crate::lifecycle;
 use crate::metrics::Metrics;
+use crate::presence::Presence;
 use crate::session::Sessions;
 use crate::session::cookie::{self, Secrets};
 use crate::settings::{Append, Secret, Settings};
 use crate::socket::{self, App, Ingredients};
 use crate::store::Store;
+use crate::stores;
+use crate::users::Users;
+use crate::users::password::Passwords;
 
 /// What an instance is made of.
 pub struct Parts {
@@ -34,6 +39,8 @@ pub struct Parts {
     pub instance: String,
     pub store: Arc<dyn Store>,
     pub sessions: Arc<dyn Sessions>,
+    pub users: Arc<dyn Users>,
+    pub presence: Arc<dyn Presence>,
     pub cluster: Cluster,
 }
 
@@ -46,7 +53,12 @@ pub async fn serve(
     parts: Parts,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let (settings, cluster) = (parts.settings, parts.cluster);
+    let mut parts = parts;
+    if parts.settings.session.secrets.is_empty() {
+        // For this instance alone: `stores` keeps one where it can.
+        parts.settings.session.secrets = vec![Secret::new(cookie::new_sid())];
+    }
+    let (settings, cluster) = (parts.settings.clone(), parts.cluster.clone());
     let address = listener
         .local_addr()
         .context("the listener has no address")?;
@@ -54,18 +66,7 @@ pub async fn serve(
         HeaderValue::from_str(&parts.instance).context("the instance's name fits no header")?;
     let metrics = Metrics::new()?;
     let draining = CancellationToken::new();
-    let app = App::new(Ingredients {
-        instance: parts.instance,
-        chat: settings.chat.clone(),
-        changes: settings.changes.clone(),
-        append: append_limits(&settings.append),
-        store: parts.store,
-        sessions: parts.sessions,
-        secrets: secrets(&settings)?,
-        metrics: metrics.clone(),
-        cluster: cluster.clone(),
-        draining: draining.clone(),
-    });
+    let app = App::new(ingredients(parts, metrics.clone(), draining.clone())?);
     let (layer, io) = socket::layer(&app, &settings.engine, cluster.clone());
     let site = Site::new(Shared {
         app: Arc::clone(&app),
@@ -77,6 +78,13 @@ pub async fn serve(
         session: settings.session.clone(),
         admin: settings.admin.clone(),
         started: clock::monotonic(),
+        is_registration_open: settings.auth.registration,
+        token_ttl: settings.auth.token_ttl,
+        attempts: Mutex::new(Attempts::new(
+            settings.auth.user_logins_per_minute_max,
+            settings.auth.client_logins_per_minute_max,
+        )),
+        trusted_proxies: settings.auth.trusted_proxies.clone(),
     });
     let router = http::router(&site, &settings.server, &layer);
     let drain_timeout = settings.server.drain_timeout;
@@ -106,6 +114,33 @@ pub async fn serve(
     Ok(())
 }
 
+/// What the handlers share, made of what this instance is made of.
+fn ingredients(
+    parts: Parts,
+    metrics: Metrics,
+    draining: CancellationToken,
+) -> anyhow::Result<Ingredients> {
+    let settings = parts.settings;
+    Ok(Ingredients {
+        instance: parts.instance,
+        append: append_limits(&settings.append),
+        store: parts.store,
+        sessions: parts.sessions,
+        secrets: secrets(&settings)?,
+        tokens: stores::tokens(&settings)?,
+        users: parts.users,
+        passwords: Passwords::new(settings.auth.password_hashes_max)?,
+        recheck_interval: settings.auth.recheck_interval,
+        presence: parts.presence,
+        presence_settings: settings.presence,
+        chat: settings.chat,
+        changes: settings.changes,
+        metrics,
+        cluster: parts.cluster,
+        draining,
+    })
+}
+
 /// What an instance does by itself, until it drains.
 fn watch(app: &App, cluster: &Cluster) -> [JoinHandle<()>; 2] {
     let (metrics, draining) = (app.metrics.clone(), app.draining.clone());
@@ -116,13 +151,10 @@ fn watch(app: &App, cluster: &Cluster) -> [JoinHandle<()>; 2] {
     ]
 }
 
-/// What signs session cookies. Without a configured secret one is made for this instance alone: `stores` keeps one where it can.
+/// What signs session cookies.
 fn secrets(settings: &Settings) -> anyhow::Result<Secrets> {
-    let configured = &settings.session.secrets;
-    if configured.is_empty() {
-        return Ok(Secrets::new([cookie::new_sid()])?);
-    }
-    Ok(Secrets::new(configured.iter().map(Secret::reveal))?)
+    let configured = settings.session.secrets.iter();
+    Ok(Secrets::new(configured.map(Secret::reveal))?)
 }
 
 fn append_limits(append: &Append) -> AppendLimits {

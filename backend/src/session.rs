@@ -7,12 +7,15 @@ use std::time::{Duration, UNIX_EPOCH};
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
+use crate::token::SessionDigest;
+
 pub use record::{SessionUser, USER_PATHS};
 
 #[cfg(test)]
 mod contract;
 pub mod cookie;
 pub mod memory;
+pub mod recent;
 mod record;
 pub mod redis;
 pub mod sqlite;
@@ -59,6 +62,9 @@ pub trait Sessions: Send + Sync + 'static {
     /// # Errors
     /// [`SessionError`] when the keeper cannot be asked. Destroying a missing record does nothing.
     async fn destroy(&self, sid: &str) -> Result<(), SessionError>;
+
+    /// Another instance has ended this session: what is remembered of it beside the keeper must go.
+    fn forget(&self, _session: SessionDigest) {}
 }
 
 /// Why a session keeper did not answer.

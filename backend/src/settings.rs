@@ -5,9 +5,11 @@
 
 mod admin;
 mod assemble;
+mod auth;
 mod changes;
 mod file;
 mod judge;
+mod presence;
 mod print;
 mod problem;
 mod secret;
@@ -22,7 +24,9 @@ use crate::chat::limits::Limits;
 
 pub use admin::Admin;
 pub use assemble::{Overrides, assemble, load};
+pub use auth::{Auth, Jwt, JwtAlgorithm};
 pub use changes::Changes;
+pub use presence::Presence;
 pub use problem::{Problem, Problems};
 pub use secret::Secret;
 
@@ -38,6 +42,9 @@ pub struct Settings {
     pub redis: Redis,
     pub session: Session,
     pub admin: Admin,
+    pub auth: Auth,
+    pub jwt: Jwt,
+    pub presence: Presence,
     pub log: Log,
 }
 
@@ -119,6 +126,9 @@ pub struct Chat {
     pub content_bytes_max: usize,
     pub messages_per_second_max: u32,
     pub messages_burst_max: u32,
+    /// The same over all connections of one user on this server.
+    pub user_messages_per_second_max: u32,
+    pub user_messages_burst_max: u32,
     pub rooms_per_socket_max: usize,
     pub join_messages_default: u32,
     pub page_messages_max: u32,
@@ -254,6 +264,8 @@ impl Default for Chat {
             content_bytes_max: 16 * 1024,
             messages_per_second_max: 1_000,
             messages_burst_max: 10_000,
+            user_messages_per_second_max: 2_000,
+            user_messages_burst_max: 20_000,
             rooms_per_socket_max: 200,
             join_messages_default: 50,
             page_messages_max: 200,
@@ -272,6 +284,8 @@ impl Chat {
             content_bytes_max: self.content_bytes_max,
             messages_per_second_max: self.messages_per_second_max,
             messages_burst_max: self.messages_burst_max,
+            user_messages_per_second_max: self.user_messages_per_second_max,
+            user_messages_burst_max: self.user_messages_burst_max,
             rooms_per_socket_max: self.rooms_per_socket_max,
             page_messages_max: self.page_messages_max,
             join_messages_default: self.join_messages_default,

@@ -2,22 +2,30 @@
 //!
 //! Owns what the handlers share and how a message reaches a room. What a client may do is decided in `chat`; what it sees is in `protocol`.
 
+mod attendance;
 mod change;
 mod connect;
 mod evict;
 mod history;
+mod hold;
 pub mod identity;
 mod inbox;
 mod intake;
 mod join;
 mod leave;
 mod members;
+mod present;
+mod refresh;
 mod reply;
+mod revoke;
 mod send;
+mod share;
 mod sync;
+mod typing;
+mod watch;
 mod worker;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use berth_adapter::{Cluster, ClusterAdapter};
@@ -25,22 +33,30 @@ use socketioxide::adapter::Emitter;
 use socketioxide::handler::ConnectHandler as _;
 use socketioxide::layer::SocketIoLayer;
 use socketioxide::{ParserConfig, SocketIo, TransportType};
+use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use uuid::Uuid;
 
 use crate::append::{AppendLimits, Appender, FanOut};
 use crate::chat::limits::Limits;
+use crate::clock;
 use crate::delivery::{Delivery, Outlet};
 use crate::metrics::Metrics;
+use crate::presence::{InstanceId, Presence};
 use crate::reader::Reader;
 use crate::session::Sessions;
 use crate::session::cookie::Secrets;
-use crate::settings::{Changes, Chat, Engine, Transports};
+use crate::settings::{self, Changes, Chat, Engine, Transports};
 use crate::store::Store;
+use crate::token::{SessionDigest, Tokens};
+use crate::users::Users;
+use crate::users::password::Passwords;
 
 pub(crate) use evict::end_if_evicted;
 pub(crate) use history::{readable, wanted};
 pub use members::Members;
+pub use revoke::{Ended, Revocation};
 
 use members::Everywhere;
 
@@ -58,12 +74,27 @@ pub struct App {
     pub members: Arc<Members>,
     pub sessions: Arc<dyn Sessions>,
     pub secrets: Secrets,
+    pub tokens: Tokens,
+    pub users: Arc<dyn Users>,
+    pub passwords: Passwords,
     pub metrics: Metrics,
     pub appender: Appender,
     /// Workers and appenders: what a shutdown waits for.
     pub tasks: TaskTracker,
     /// Cancelled when the instance begins to shut down.
     pub draining: CancellationToken,
+    /// How often a session behind a socket is looked at.
+    recheck_interval: Duration,
+    watch: watch::Watch,
+    shares: share::Shares,
+    attendance: Arc<attendance::Attendance>,
+    typists: typing::Typists,
+    /// In larger rooms nobody is shown to type.
+    typing_members_max: usize,
+    /// Bytes waiting for the store from which on typing is dropped.
+    pressure_bytes: usize,
+    revocations: broadcast::Sender<Revocation>,
+    ended: Mutex<revoke::EndedSessions>,
 }
 
 /// What [`App::new`] is made from.
@@ -75,10 +106,19 @@ pub struct Ingredients {
     pub store: Arc<dyn Store>,
     pub sessions: Arc<dyn Sessions>,
     pub secrets: Secrets,
+    pub tokens: Tokens,
+    pub users: Arc<dyn Users>,
+    pub passwords: Passwords,
+    pub recheck_interval: Duration,
+    pub presence: Arc<dyn Presence>,
+    pub presence_settings: settings::Presence,
     pub metrics: Metrics,
     pub cluster: Cluster,
     pub draining: CancellationToken,
 }
+
+/// Revocations on their way to the task that carries them out. Beyond, sessions are found out at their next look.
+const REVOCATIONS_MAX: usize = 1_024;
 
 impl App {
     #[must_use]
@@ -102,6 +142,9 @@ impl App {
             delivery: Arc::clone(&delivery),
             cluster: from.cluster,
         };
+        let me = InstanceId::new(&from.instance, std::process::id(), Uuid::new_v4());
+        let typing_members_max = from.presence_settings.typing_members_max;
+        let pressure_bytes = from.append.queue_bytes_max / 2;
         let appender = Appender::new(
             Arc::clone(&from.store),
             Arc::new(everywhere) as Arc<dyn FanOut>,
@@ -119,11 +162,50 @@ impl App {
             members,
             sessions: from.sessions,
             secrets: from.secrets,
+            tokens: from.tokens,
+            users: from.users,
+            passwords: from.passwords,
             metrics: from.metrics,
             appender,
             tasks,
             draining: from.draining,
+            recheck_interval: from.recheck_interval,
+            watch: watch::Watch::default(),
+            shares: share::Shares::default(),
+            attendance: Arc::new(attendance::Attendance::new(
+                me,
+                from.presence,
+                from.presence_settings,
+            )),
+            typists: typing::Typists::default(),
+            typing_members_max,
+            pressure_bytes,
+            revocations: broadcast::Sender::new(REVOCATIONS_MAX),
+            ended: Mutex::default(),
         })
+    }
+
+    /// Ends connections on all instances. Returns at once.
+    pub fn revoke(&self, revocation: Revocation) {
+        if let Some(session) = revocation.session {
+            self.note_ended(session);
+        }
+        if self.revocations.send(revocation).is_err() {
+            tracing::debug!("nobody is left to carry a revocation out");
+        }
+    }
+
+    /// Whether a session has ended lately, as far as this instance has heard.
+    pub(crate) fn is_revoked(&self, session: SessionDigest) -> bool {
+        self.ended().contains(session, clock::monotonic())
+    }
+
+    fn note_ended(&self, session: SessionDigest) {
+        self.ended().add(session, clock::monotonic());
+    }
+
+    fn ended(&self) -> MutexGuard<'_, revoke::EndedSessions> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -154,12 +236,41 @@ pub fn layer(
         Transports::WebSocket => builder.transports([TransportType::Websocket]),
         Transports::Polling => builder.transports([TransportType::Polling]),
     };
-    let (layer, io) = builder.with_adapter::<Adapter>(cluster).build_layer();
+    let (layer, io) = builder
+        .with_adapter::<Adapter>(cluster.clone())
+        .build_layer();
     app.members.are_in(io.clone());
     let (admitted, connected) = (Arc::clone(app), Arc::clone(app));
     let handler = move |socket| connect::connected(Arc::clone(&connected), socket);
     let middleware = move |socket, auth| connect::admitted(Arc::clone(&admitted), socket, auth);
     io.ns("/", handler.with(middleware));
+    // They end when the instance drains, and a shutdown waits for them.
+    let draining = &app.draining;
+    app.tasks
+        .spawn(watch::run(Arc::clone(app), io.clone(), draining.clone()));
+    app.tasks.spawn(revoke::run(
+        Arc::clone(app),
+        io.clone(),
+        cluster.clone(),
+        draining.clone(),
+    ));
+    app.tasks.spawn(attendance::lease::beat(
+        Arc::clone(app),
+        cluster.clone(),
+        draining.clone(),
+    ));
+    app.tasks.spawn(attendance::run(
+        Arc::clone(app),
+        io.clone(),
+        cluster.clone(),
+        draining.clone(),
+    ));
+    app.tasks.spawn(typing::run(
+        Arc::clone(app),
+        io.clone(),
+        cluster,
+        draining.clone(),
+    ));
     (layer, io)
 }
 

@@ -9,17 +9,27 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use berth_adapter::{Cluster, RedisOptions};
+use jsonwebtoken::Algorithm;
 
+use crate::presence::Presence;
+use crate::presence::memory::MemoryPresence;
+use crate::presence::redis::RedisPresence;
 use crate::session::cookie;
 use crate::session::memory::MemorySessions;
+use crate::session::recent::RecentSessions;
 use crate::session::redis::RedisSessions;
 use crate::session::sqlite::SqliteSessions;
 use crate::session::{SessionTtl, Sessions};
-use crate::settings::{Secret, Settings, StoreKind};
+use crate::settings::{JwtAlgorithm, Secret, Settings, StoreKind};
 use crate::store::Store;
 use crate::store::memory::MemoryStore;
 use crate::store::mongodb::MongoStore;
 use crate::store::sqlite::SqliteStore;
+use crate::token::{self, Jwks, Key, Rules, Tokens};
+use crate::users::Users;
+use crate::users::memory::MemoryUsers;
+use crate::users::mongodb::MongoUsers;
+use crate::users::sqlite::SqliteUsers;
 
 /// The file in the data folder that keeps a made session secret.
 const SECRET_FILE: &str = "session-secret";
@@ -64,7 +74,7 @@ pub fn open_sessions(settings: &Settings) -> anyhow::Result<Arc<dyn Sessions>> {
     };
     if let Some(url) = &settings.redis.url {
         let sessions = RedisSessions::connect(url.reveal(), ttl).context("redis.url")?;
-        return Ok(Arc::new(sessions));
+        return Ok(Arc::new(RecentSessions::new(sessions)));
     }
     if settings.store.kind == StoreKind::Memory {
         return Ok(Arc::new(MemorySessions::new().with_ttl(ttl)));
@@ -73,6 +83,85 @@ pub fn open_sessions(settings: &Settings) -> anyhow::Result<Arc<dyn Sessions>> {
     let sessions =
         SqliteSessions::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
     Ok(Arc::new(sessions.with_ttl(ttl)))
+}
+
+/// Beside the messages.
+///
+/// # Errors
+/// When the data folder or the file in it cannot be used, or the URI makes no sense.
+pub fn open_users(settings: &Settings) -> anyhow::Result<Arc<dyn Users>> {
+    Ok(match settings.store.kind {
+        StoreKind::MongoDb => {
+            let uri = settings.store.mongo_uri.as_ref();
+            let uri = uri.context("store.mongo_uri is missing")?;
+            Arc::new(MongoUsers::connect(uri.reveal()).context("store.mongo_uri")?)
+        }
+        StoreKind::Sqlite => {
+            let path = data_folder(settings)?.join("users.db");
+            let users = SqliteUsers::open(&path)
+                .with_context(|| format!("cannot open {}", path.display()))?;
+            Arc::new(users)
+        }
+        StoreKind::Memory => Arc::new(MemoryUsers::new()),
+    })
+}
+
+/// Redis, where the servers meet, when there is one; else this process.
+///
+/// # Errors
+/// When the URL makes no sense.
+pub fn open_presence(settings: &Settings) -> anyhow::Result<Arc<dyn Presence>> {
+    Ok(match &settings.redis.url {
+        Some(url) => Arc::new(RedisPresence::connect(url.reveal()).context("redis.url")?),
+        None => Arc::new(MemoryPresence::new()),
+    })
+}
+
+/// What judges tokens: by the session secrets, and by the keys that the settings name.
+///
+/// # Errors
+/// When a file cannot be read, or holds no key.
+pub fn tokens(settings: &Settings) -> anyhow::Result<Tokens> {
+    let jwt = &settings.jwt;
+    let mut keys = Vec::new();
+    for secret in &jwt.secrets {
+        keys.push(token::keys_of_secret(secret.reveal()).context("jwt.secrets")?);
+    }
+    for path in &jwt.public_keys {
+        let shown = || format!("jwt.public_keys: {}", path.display());
+        let pem = std::fs::read(path).with_context(shown)?;
+        keys.push(token::keys_of_pem(&pem).with_context(shown)?);
+    }
+    if let Some(path) = &jwt.jwks_file {
+        let shown = || format!("jwt.jwks_file: {}", path.display());
+        let text = std::fs::read(path).with_context(shown)?;
+        keys.extend(token::keys_of_jwks(&text).with_context(shown)?);
+    }
+    let jwks = jwt.jwks_url.as_deref().map(Jwks::at).transpose();
+    let jwks = jwks.context("jwt.jwks_url")?;
+    let mut algorithms: Vec<Algorithm> = match &jwt.algorithms {
+        Some(named) => named.iter().map(|one| algorithm(*one)).collect(),
+        None => keys.iter().map(Key::algorithm).collect(),
+    };
+    if jwt.algorithms.is_none() && jwks.is_some() {
+        algorithms.extend([Algorithm::RS256, Algorithm::EdDSA]);
+    }
+    let rules = Rules {
+        algorithms,
+        issuer: jwt.issuer.clone(),
+        audience: jwt.audience.clone(),
+        leeway: jwt.leeway,
+    };
+    let secrets = settings.session.secrets.iter().map(Secret::reveal);
+    Tokens::new(secrets, keys, jwks, rules).context("session.secrets")
+}
+
+fn algorithm(named: JwtAlgorithm) -> Algorithm {
+    match named {
+        JwtAlgorithm::Hs256 => Algorithm::HS256,
+        JwtAlgorithm::Rs256 => Algorithm::RS256,
+        JwtAlgorithm::EdDsa => Algorithm::EdDSA,
+    }
 }
 
 /// # Errors

@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use berth_adapter::{Cluster, Hub};
+use berth_backend::presence::Presence;
 use berth_backend::server::{Parts, serve};
 use berth_backend::session::Sessions;
 use berth_backend::settings::Settings;
 use berth_backend::store::Store;
 use berth_backend::stores;
+use berth_backend::users::Users;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -29,6 +31,8 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(4);
 struct Shared {
     store: Arc<dyn Store>,
     sessions: Arc<dyn Sessions>,
+    users: Arc<dyn Users>,
+    presence: Arc<dyn Presence>,
     hub: Hub,
     settings: Settings,
 }
@@ -111,6 +115,8 @@ impl Shared {
         Ok(Self {
             store: stores::open_store(&settings).await?,
             sessions: stores::open_sessions(&settings)?,
+            users: stores::open_users(&settings)?,
+            presence: stores::open_presence(&settings)?,
             hub: Hub::new(),
             settings,
         })
@@ -122,6 +128,8 @@ impl Shared {
             instance,
             store: Arc::clone(&self.store),
             sessions: Arc::clone(&self.sessions),
+            users: Arc::clone(&self.users),
+            presence: Arc::clone(&self.presence),
             cluster: Cluster::hub(&self.hub),
         }
     }

@@ -31,6 +31,7 @@ mod node;
 mod operator;
 mod order;
 mod page;
+mod presence;
 mod redis;
 mod reload;
 mod sessions;

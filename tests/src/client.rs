@@ -272,6 +272,14 @@ impl Client {
         .await
     }
 
+    /// All events of this name that have come so far.
+    #[must_use]
+    pub fn events(&self, name: &str) -> Vec<Event> {
+        let heard = self.heard.borrow();
+        let events = heard.events.iter().filter(|event| event.name == name);
+        events.cloned().collect()
+    }
+
     /// The instance that serves this client, by its `welcome`.
     ///
     /// # Panics

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use uuid::Uuid;
 
-use super::limits::{CLIENT_MSG_ID_BYTES_MAX, Limits, TYPE_BYTES_MAX, TokenBucket};
+use super::limits::{Buckets, CLIENT_MSG_ID_BYTES_MAX, Limits, TYPE_BYTES_MAX};
 use super::message::{BadText, Draft, Entry, Sender};
 use super::refusal::{Code, Refusal};
 
@@ -40,7 +40,7 @@ pub fn admit(
     wish: Wish,
     sender: &Sender,
     is_member: bool,
-    (limits, bucket): (&Limits, &mut TokenBucket),
+    (limits, mut buckets): (&Limits, Buckets<'_>),
     moment: Moment,
 ) -> Result<Draft, Refusal> {
     if !is_member {
@@ -53,7 +53,7 @@ pub fn admit(
     let message_type = wish.message_type.unwrap_or_else(|| TYPE_DEFAULT.to_owned());
     check_word("type", &message_type, TYPE_BYTES_MAX)?;
     let client_msg_id = client_msg_id(wish.client_msg_id, moment)?;
-    take_token(limits, bucket, moment)?;
+    take_token(limits, &mut buckets, moment)?;
     let entry = Entry::Message {
         message_type,
         content: wish.content,
@@ -80,10 +80,10 @@ pub(super) fn client_msg_id(given: Option<String>, moment: Moment) -> Result<Str
 
 pub(super) fn take_token(
     limits: &Limits,
-    bucket: &mut TokenBucket,
+    buckets: &mut Buckets<'_>,
     moment: Moment,
 ) -> Result<(), Refusal> {
-    bucket.take(limits, moment.monotonic).map_err(|wait| {
+    buckets.take(limits, moment.monotonic).map_err(|wait| {
         let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
         Refusal::new(Code::RateLimited, "too many messages").retry_after_ms(wait_ms)
     })

@@ -3,7 +3,7 @@
 //! What a change then does is `fold`'s. A change that was sent again must come through here again, so one that changes nothing is admitted.
 
 use super::admit::{Moment, check_text, check_word, client_msg_id, take_token};
-use super::limits::{EMOJI_BYTES_MAX, Limits, TokenBucket};
+use super::limits::{Buckets, EMOJI_BYTES_MAX, Limits};
 use super::message::{Draft, Entry, Message, Sender};
 use super::refusal::{Code, Refusal};
 
@@ -45,7 +45,7 @@ pub fn admit(
     change: Change,
     target: Option<&Message>,
     asker: Asker<'_>,
-    (limits, bucket): (&Limits, &mut TokenBucket),
+    (limits, mut buckets): (&Limits, Buckets<'_>),
     moment: Moment,
 ) -> Result<Draft, Refusal> {
     if !asker.is_member {
@@ -79,7 +79,7 @@ pub fn admit(
         }
     };
     let client_msg_id = client_msg_id(change.client_msg_id, moment)?;
-    take_token(limits, bucket, moment)?;
+    take_token(limits, &mut buckets, moment)?;
     Ok(Draft {
         id: moment.id,
         sender: asker.sender.clone(),

@@ -27,6 +27,9 @@ pub struct Limits {
     pub messages_per_second_max: u32,
     /// How many messages one client may send at once after a silence.
     pub messages_burst_max: u32,
+    /// The same over all connections of one user.
+    pub user_messages_per_second_max: u32,
+    pub user_messages_burst_max: u32,
     /// How many rooms one socket may be in.
     pub rooms_per_socket_max: usize,
     /// Most messages in one page of history.
@@ -58,6 +61,33 @@ pub fn page_limit(wanted: Option<u64>, limits: &Limits) -> Result<u32, Refusal> 
     }
 }
 
+/// How fast, and how much at once.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rate {
+    pub per_second: f64,
+    pub burst: u32,
+}
+
+impl Limits {
+    /// What one connection may send.
+    #[must_use]
+    pub fn connection_rate(&self) -> Rate {
+        Rate {
+            per_second: f64::from(self.messages_per_second_max),
+            burst: self.messages_burst_max,
+        }
+    }
+
+    /// What one user may send over all connections to this server.
+    #[must_use]
+    pub fn user_rate(&self) -> Rate {
+        Rate {
+            per_second: f64::from(self.user_messages_per_second_max),
+            burst: self.user_messages_burst_max,
+        }
+    }
+}
+
 /// A token bucket: never admits more than `burst + rate × t` over any time `t`.
 #[derive(Clone, Copy, Debug)]
 pub struct TokenBucket {
@@ -68,9 +98,9 @@ pub struct TokenBucket {
 impl TokenBucket {
     /// A bucket starts full: a client that just arrived may catch up at once.
     #[must_use]
-    pub fn full(limits: &Limits, now: Instant) -> Self {
+    pub fn full(rate: Rate, now: Instant) -> Self {
         Self {
-            tokens: f64::from(limits.messages_burst_max),
+            tokens: f64::from(rate.burst),
             counted_at: now,
         }
     }
@@ -79,17 +109,53 @@ impl TokenBucket {
     ///
     /// # Errors
     /// How long until there is one, when the bucket is empty.
-    pub fn take(&mut self, limits: &Limits, now: Instant) -> Result<(), Duration> {
-        let rate = f64::from(limits.messages_per_second_max);
-        let elapsed = now.saturating_duration_since(self.counted_at);
-        self.tokens =
-            (self.tokens + elapsed.as_secs_f64() * rate).min(f64::from(limits.messages_burst_max));
-        self.counted_at = self.counted_at.max(now);
+    pub fn take(&mut self, rate: Rate, now: Instant) -> Result<(), Duration> {
+        self.refill(rate, now);
         if self.tokens >= 1.0 {
             self.tokens -= 1.0;
             return Ok(());
         }
-        Err(Duration::from_secs_f64((1.0 - self.tokens) / rate))
+        Err(Duration::from_secs_f64(
+            (1.0 - self.tokens) / rate.per_second,
+        ))
+    }
+
+    /// Puts a token back that was taken in vain.
+    pub fn give_back(&mut self, rate: Rate) {
+        self.tokens = (self.tokens + 1.0).min(f64::from(rate.burst));
+    }
+
+    /// Whether nothing has been taken lately.
+    pub fn is_full(&mut self, rate: Rate, now: Instant) -> bool {
+        self.refill(rate, now);
+        self.tokens >= f64::from(rate.burst)
+    }
+
+    fn refill(&mut self, rate: Rate, now: Instant) {
+        let elapsed = now.saturating_duration_since(self.counted_at);
+        self.tokens =
+            (self.tokens + elapsed.as_secs_f64() * rate.per_second).min(f64::from(rate.burst));
+        self.counted_at = self.counted_at.max(now);
+    }
+}
+
+/// The buckets that a message takes from: its connection's and its user's.
+#[derive(Debug)]
+pub struct Buckets<'a> {
+    pub connection: &'a mut TokenBucket,
+    pub user: &'a mut TokenBucket,
+}
+
+impl Buckets<'_> {
+    /// Takes one token from each, or none.
+    ///
+    /// # Errors
+    /// How long until it is worth trying again.
+    pub fn take(&mut self, limits: &Limits, now: Instant) -> Result<(), Duration> {
+        self.connection.take(limits.connection_rate(), now)?;
+        self.user
+            .take(limits.user_rate(), now)
+            .inspect_err(|_| self.connection.give_back(limits.connection_rate()))
     }
 }
 

@@ -166,7 +166,9 @@ impl HistoryRequest {
 }
 
 /// Brings both forms to one: the room, and the object with the rest. A bare text in second place is the content.
-fn room_and_fields(arguments: Vec<Value>) -> Result<(RoomId, Map<String, Value>), Refusal> {
+pub(super) fn room_and_fields(
+    arguments: Vec<Value>,
+) -> Result<(RoomId, Map<String, Value>), Refusal> {
     let mut arguments = arguments.into_iter();
     match (arguments.next(), arguments.next()) {
         (Some(Value::Object(fields)), _) => {
@@ -195,11 +197,19 @@ fn needed(fields: &Map<String, Value>, key: &str) -> Result<String, Refusal> {
     text(fields, key)?.ok_or_else(|| Refusal::bad_request(format!("{key} is missing")))
 }
 
-fn text(fields: &Map<String, Value>, key: &str) -> Result<Option<String>, Refusal> {
+pub(super) fn text(fields: &Map<String, Value>, key: &str) -> Result<Option<String>, Refusal> {
     match fields.get(key) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.clone())),
         Some(_) => Err(Refusal::bad_request(format!("{key} is not a text"))),
+    }
+}
+
+pub(super) fn flag(fields: &Map<String, Value>, key: &str) -> Result<Option<bool>, Refusal> {
+    match fields.get(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Bool(flag)) => Ok(Some(*flag)),
+        Some(_) => Err(Refusal::bad_request(format!("{key} is not true or false"))),
     }
 }
 

@@ -20,6 +20,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use crate::cut::Cut;
+use crate::http::peer::Peer;
 use crate::metrics::{Counted, Metrics};
 use crate::settings::Server;
 
@@ -49,8 +50,8 @@ impl Door {
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, _)) => match Arc::clone(&slots).try_acquire_owned() {
-                    Ok(slot) => door.open(stream, slot),
+                Ok((stream, peer)) => match Arc::clone(&slots).try_acquire_owned() {
+                    Ok(slot) => door.open(stream, Peer(peer), slot),
                     Err(_) => door.metrics.http.connections_refused_total.inc(),
                 },
                 Err(error) => {
@@ -61,7 +62,7 @@ impl Door {
         }
     }
 
-    fn open(self: &Arc<Self>, stream: TcpStream, slot: OwnedSemaphorePermit) {
+    fn open(self: &Arc<Self>, stream: TcpStream, peer: Peer, slot: OwnedSemaphorePermit) {
         if let Err(error) = tune(&stream, self.server.unacknowledged_timeout) {
             tracing::debug!(%error, "socket options not set");
         }
@@ -72,10 +73,11 @@ impl Door {
             _open: open,
             _slot: slot,
         };
-        self.connections.spawn(Arc::clone(self).serve(connection));
+        self.connections
+            .spawn(Arc::clone(self).serve(connection, peer));
     }
 
-    async fn serve(self: Arc<Self>, connection: Connection) {
+    async fn serve(self: Arc<Self>, connection: Connection, peer: Peer) {
         let begun = Arc::new(Notify::new());
         let router = self.router.clone();
         let first = Arc::clone(&begun);
@@ -83,6 +85,7 @@ impl Door {
         let service = service_fn(move |mut request: http::Request<Incoming>| {
             first.notify_one();
             request.extensions_mut().insert(Arc::clone(&cut));
+            request.extensions_mut().insert(peer);
             router.clone().oneshot(request)
         });
         let http = http1::Builder::new()

@@ -65,6 +65,23 @@ impl Session {
         session
     }
 
+    /// A new session of somebody who has logged in.
+    #[must_use]
+    pub fn user_logged_in(
+        id: &str,
+        name: &str,
+        username: &str,
+        settings: &CookieSettings,
+        now_ms: i64,
+    ) -> Self {
+        let mut session = Self::new(settings, now_ms);
+        session.0.insert(
+            "user".to_owned(),
+            json!({ "id": id, "name": name, "username": username }),
+        );
+        session
+    }
+
     /// A session of nobody yet: only the `cookie` object, with express-session's fields in its order.
     #[must_use]
     pub fn new(settings: &CookieSettings, now_ms: i64) -> Self {

@@ -118,7 +118,7 @@ impl fmt::Debug for RedisSessions {
     }
 }
 
-fn client(url: &str) -> Result<Client, Error> {
+pub(crate) fn client(url: &str) -> Result<Client, Error> {
     // The library would take a web address for a Redis.
     if !url.starts_with("redis") {
         return Err(Error::new(

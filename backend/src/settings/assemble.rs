@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::file::{self, File};
+use super::file::{self, File, Key};
 use super::judge::Judge;
 use super::problem::{Problem, Problems, place};
 use super::words::{
@@ -26,6 +26,8 @@ pub struct Overrides {
     pub admin_token: Option<String>,
     pub log_level: Option<String>,
     pub log_format: Option<String>,
+    /// Comma-separated, as above.
+    pub jwt_secret: Option<String>,
     pub instance: Option<String>,
     pub cors_origin: Option<String>,
 }
@@ -84,6 +86,9 @@ pub fn assemble(name: &str, text: &str, overrides: &Overrides) -> Result<Setting
         redis: judge.redis(file.redis, overrides),
         session: judge.session(file.session, overrides),
         admin: judge.admin(file.admin, overrides),
+        auth: judge.auth(file.auth),
+        jwt: judge.jwt(file.jwt, overrides),
+        presence: judge.presence(file.presence),
         log: judge.log(file.log, overrides),
     };
     if judge.problems.is_empty() {
@@ -193,8 +198,22 @@ impl Judge<'_> {
         }
     }
 
+    /// What one user may send over all connections: on average per second, and at once.
+    fn of_user(&mut self, (rate, burst): (Key<u32>, Key<u32>), default: &Chat) -> (u32, u32) {
+        let rate_key = "chat.user_messages_per_second_max";
+        let rate = self.count32(rate_key, rate, default.user_messages_per_second_max);
+        let burst_key = "chat.user_messages_burst_max";
+        let burst = self.count32(burst_key, burst, default.user_messages_burst_max);
+        (rate, burst)
+    }
+
     fn chat(&mut self, file: file::Chat) -> Chat {
         let default = Chat::default();
+        let user = (
+            file.user_messages_per_second_max,
+            file.user_messages_burst_max,
+        );
+        let (user_messages_per_second_max, user_messages_burst_max) = self.of_user(user, &default);
         Chat {
             guests: self
                 .file("chat.guests", file.guests, Ok)
@@ -214,6 +233,8 @@ impl Judge<'_> {
                 file.messages_burst_max,
                 default.messages_burst_max,
             ),
+            user_messages_per_second_max,
+            user_messages_burst_max,
             rooms_per_socket_max: self.count(
                 "chat.rooms_per_socket_max",
                 file.rooms_per_socket_max,

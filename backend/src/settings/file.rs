@@ -19,6 +19,9 @@ pub(super) struct File {
     pub(super) redis: Redis,
     pub(super) session: Session,
     pub(super) admin: super::admin::File,
+    pub(super) auth: super::auth::AuthFile,
+    pub(super) jwt: super::auth::JwtFile,
+    pub(super) presence: super::presence::PresenceFile,
     pub(super) log: Log,
 }
 
@@ -57,6 +60,8 @@ pub(super) struct Chat {
     pub(super) content_bytes_max: Key<String>,
     pub(super) messages_per_second_max: Key<u32>,
     pub(super) messages_burst_max: Key<u32>,
+    pub(super) user_messages_per_second_max: Key<u32>,
+    pub(super) user_messages_burst_max: Key<u32>,
     pub(super) rooms_per_socket_max: Key<u32>,
     pub(super) join_messages_default: Key<u32>,
     pub(super) page_messages_max: Key<u32>,

@@ -117,6 +117,16 @@ impl Settings {
             chat.messages_per_second_max
         )?;
         writeln!(f, "messages_burst_max = {}", chat.messages_burst_max)?;
+        writeln!(
+            f,
+            "user_messages_per_second_max = {}",
+            chat.user_messages_per_second_max
+        )?;
+        writeln!(
+            f,
+            "user_messages_burst_max = {}",
+            chat.user_messages_burst_max
+        )?;
         writeln!(f, "rooms_per_socket_max = {}", chat.rooms_per_socket_max)?;
         writeln!(f, "join_messages_default = {}", chat.join_messages_default)?;
         writeln!(f, "page_messages_max = {}", chat.page_messages_max)?;
@@ -173,13 +183,16 @@ impl Settings {
         }
         writeln!(f, "ttl = \"{}\"", show_duration(self.session.ttl))?;
         writeln!(f, "cookie_secure = {}", self.session.cookie_secure)?;
+        self.print_auth(f)?;
+        self.print_jwt(f)?;
+        self.print_presence(f)?;
         writeln!(f, "\n[log]")?;
         writeln!(f, "level = \"{}\"", self.log.level.as_str())?;
         writeln!(f, "format = \"{format}\"")
     }
 }
 
-fn optional(f: &mut fmt::Formatter<'_>, key: &str, value: Option<&str>) -> fmt::Result {
+pub(super) fn optional(f: &mut fmt::Formatter<'_>, key: &str, value: Option<&str>) -> fmt::Result {
     match value {
         Some(value) => writeln!(f, "{key} = {}", quote(value)),
         None => writeln!(f, "# {key} is not set"),
@@ -187,11 +200,11 @@ fn optional(f: &mut fmt::Formatter<'_>, key: &str, value: Option<&str>) -> fmt::
 }
 
 /// A TOML basic string.
-fn quote(text: &str) -> String {
+pub(super) fn quote(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }
 
-fn list(items: &[impl AsRef<str>]) -> String {
+pub(super) fn list(items: &[impl AsRef<str>]) -> String {
     let quoted: Vec<_> = items.iter().map(|item| quote(item.as_ref())).collect();
     format!("[{}]", quoted.join(", "))
 }

@@ -63,7 +63,7 @@ fn the_shipped_file_has_every_key_and_no_other() {
     }
     let sections = [
         "server", "engine", "chat", "changes", "append", "store", "redis", "session", "admin",
-        "log",
+        "auth", "jwt", "presence", "log",
     ];
     assert_eq!(found.len(), sections.len());
     for section in sections {
@@ -79,6 +79,13 @@ fn what_is_printed_can_be_read_back() {
     settings.server.readiness_requires = Some(vec![Dependency::Store]);
     settings.engine.transports = Transports::WebSocket;
     settings.append.timeout = Duration::from_millis(1_500);
+    settings.auth.registration = false;
+    settings.auth.trusted_proxies = vec!["10.0.0.7/32".parse().unwrap()];
+    settings.jwt.algorithms = Some(vec![JwtAlgorithm::EdDsa]);
+    settings.jwt.public_keys = vec![PathBuf::from("id.pem")];
+    settings.jwt.jwks_url = Some("https://id.example.com/jwks.json".to_owned());
+    settings.jwt.leeway = Duration::ZERO;
+    settings.presence.grace = Duration::from_millis(500);
     assert_eq!(file(&settings.to_string()).unwrap(), settings);
 }
 
@@ -89,6 +96,7 @@ fn secrets_are_never_printed() {
         mongo_uri: Some("mongodb://u:hunter2@mongo/chat".to_owned()),
         session_secret: Some("hunter2,hunter2-old".to_owned()),
         admin_token: Some("hunter2-hunter2-hunter2".to_owned()),
+        jwt_secret: Some("hunter2".to_owned()),
         ..Overrides::default()
     };
     let settings = assemble("", "", &overrides).unwrap();
@@ -137,6 +145,21 @@ fn broken_rules_are_reported_together() {
             "backend.toml:7:14: engine.transports: \"carrier pigeon\" is not a transport",
             "backend.toml:9:21: chat.content_bytes_max: must be more than 0",
             "backend.toml: store.kind is \"mongodb\" but there is no URI",
+        ],
+    );
+}
+
+#[test]
+fn what_tokens_are_believed_by_is_judged() {
+    problems(
+        "[auth]\ntoken_ttl = \"1h\"\ntrusted_proxies = [\"here\"]\n[jwt]\nalgorithms = [\"none\"]\n\
+         jwks_url = \"jwks.json\"\nsecrets = [\"\"]\n",
+        &[
+            "backend.toml:2:13: auth.token_ttl: \"1h\" is not from 5m to 15m",
+            "backend.toml:3:19: auth.trusted_proxies: \"here\" is not an address or network",
+            "jwt.secrets: a secret is empty",
+            "backend.toml:5:14: jwt.algorithms: \"none\" is not an algorithm for tokens",
+            "jwt.jwks_url: \"jwks.json\" is not a web address",
         ],
     );
 }

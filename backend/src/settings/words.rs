@@ -132,9 +132,7 @@ pub(super) fn parse_redis_url(text: &str) -> Result<Secret, String> {
 
 pub(super) fn parse_secrets(list: Vec<String>) -> Result<Vec<Secret>, String> {
     if list.is_empty() || list.iter().any(String::is_empty) {
-        return Err(
-            "a session secret is empty; leave it out, or give a long random text".to_owned(),
-        );
+        return Err("a secret is empty; leave it out, or give a long random text".to_owned());
     }
     Ok(list.into_iter().map(Secret::new).collect())
 }

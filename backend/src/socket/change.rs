@@ -64,8 +64,8 @@ async fn admitted(
         // Nobody outside learns what is there.
         None
     };
-    client.with_bucket(|bucket| {
-        let limits = (&app.limits, bucket);
+    client.with_buckets(|buckets| {
+        let limits = (&app.limits, buckets);
         admit(
             request.change,
             target.as_ref(),

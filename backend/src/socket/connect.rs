@@ -2,33 +2,42 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 use socketioxide::TransportType;
 use socketioxide::extract::{SocketRef, TryData};
+use socketioxide::socket::Socket;
 use uuid::Uuid;
 
+use super::attendance::Attendance;
+use super::hold::{Due, Hold};
 use super::identity::{self, KnownBy};
 use super::inbox::Inbox;
 use super::intake::Intake;
+use super::share::Share;
 use super::worker::Job;
-use super::{Adapter, App};
-use crate::chat::limits::TokenBucket;
+use super::{Adapter, App, join, watch};
+use crate::chat::limits::{Buckets, TokenBucket};
 use crate::chat::message::Sender;
 use crate::chat::refusal::{Code, Refusal};
+use crate::chat::room::{RoomId, user_room};
 use crate::clock;
 use crate::cut::Cut;
 use crate::date::to_iso;
-use crate::http::auth::{Visitor, visitor};
+use crate::http::auth::{Visitor, bearer, visitor};
 use crate::metrics::Counted;
 use crate::protocol::{self, Event, Welcome, WelcomeLimits};
+use crate::token::SessionDigest;
 
 /// One connected client. Its events wait in its inbox.
 pub(super) struct Client {
     pub(super) sender: Sender,
     pub(super) inbox: Inbox<Job>,
     bucket: Mutex<TokenBucket>,
+    share: Arc<Share>,
+    hold: Mutex<Hold>,
+    attendance: Arc<Attendance>,
     /// Set when its disconnect begins, before its rooms are cleared.
     gone: AtomicBool,
     evicted: AtomicBool,
@@ -65,8 +74,46 @@ impl Client {
         }
     }
 
-    pub(super) fn with_bucket<T>(&self, decide: impl FnOnce(&mut TokenBucket) -> T) -> T {
-        decide(&mut self.bucket.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Its rooms will soon have one socket less.
+    pub(super) fn note_rooms(&self, socket: &Socket<Adapter>) {
+        for room in socket.rooms() {
+            // Its own room and its user's are no rooms to be present in.
+            if let Ok(room) = RoomId::parse(&room)
+                && !join::is_own_room(socket, &room)
+            {
+                self.attendance.note(&room);
+            }
+        }
+    }
+
+    pub(super) fn with_buckets<T>(&self, decide: impl FnOnce(Buckets<'_>) -> T) -> T {
+        let mut connection = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut user = self.share.bucket();
+        decide(Buckets {
+            connection: &mut connection,
+            user: &mut user,
+        })
+    }
+
+    /// The session that its identity stands or falls with.
+    pub(super) fn session(&self) -> Option<SessionDigest> {
+        self.hold().session()
+    }
+
+    pub(super) fn set_hold(&self, hold: Hold) {
+        *self.hold() = hold;
+    }
+
+    pub(super) fn due(&self, now_ms: i64) -> Due {
+        self.hold().due(now_ms)
+    }
+
+    pub(super) fn next_look_ms(&self, interval_ms: i64, now_ms: i64) -> Option<i64> {
+        self.hold().next_look_ms(interval_ms, now_ms)
+    }
+
+    fn hold(&self) -> MutexGuard<'_, Hold> {
+        self.hold.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -85,7 +132,7 @@ pub(super) async fn admitted(
     socket: SocketRef<Adapter>,
     auth: TryData<Value>,
 ) -> Result<(), NotAdmitted> {
-    let sender = who(&app, &socket, &auth.0.unwrap_or_default())
+    let (sender, hold) = who(&app, &socket, &auth.0.unwrap_or_default())
         .await
         .map_err(|refusal| {
             app.metrics
@@ -100,18 +147,24 @@ pub(super) async fn admitted(
         TransportType::Polling => "polling",
     };
     let connection = Counted::new(app.metrics.chat.connections.with_label_values(&[transport]));
+    let now = clock::monotonic();
+    let share = app.shares.of(&sender.id, app.limits.user_rate(), now);
     let client = Arc::new(Client {
         sender,
         inbox: Inbox::new(),
-        bucket: Mutex::new(TokenBucket::full(&app.limits, clock::monotonic())),
+        bucket: Mutex::new(TokenBucket::full(app.limits.connection_rate(), now)),
+        share,
+        hold: Mutex::new(hold),
+        attendance: Arc::clone(&app.attendance),
         gone: AtomicBool::new(false),
         evicted: AtomicBool::new(false),
         cut: Mutex::new(socket.req_parts().extensions.get::<Arc<Cut>>().cloned()),
         _connection: connection,
     });
     let leaving = Arc::clone(&client);
-    socket.on_disconnect(move || {
+    socket.on_disconnect(move |socket: SocketRef<Adapter>| {
         leaving.gone.store(true, Ordering::SeqCst);
+        leaving.note_rooms(&socket);
         std::future::ready(())
     });
     for event in Event::ALL {
@@ -123,8 +176,9 @@ pub(super) async fn admitted(
         socket.on(event.as_str(), intake);
     }
     socket.extensions.insert(Arc::clone(&client));
-    // As in Node, where an emitter addresses one socket by its id.
-    socket.join(socket.id);
+    // As in Node, where an emitter addresses one socket by its id. All of a user's are addressed by theirs.
+    socket.join([socket.id.to_string(), user_room(&client.sender.id)]);
+    watch::begin(&app, &client, socket.id);
     Ok(())
 }
 
@@ -151,11 +205,26 @@ pub(super) async fn connected(app: Arc<App>, socket: SocketRef<Adapter>) {
     }
 }
 
-/// The session's user, else a guest where guests may come in. **A session that cannot be read is never quietly a guest.**
-async fn who(app: &App, socket: &SocketRef<Adapter>, auth: &Value) -> Result<Sender, Refusal> {
-    let visitor = visitor(app, &socket.req_parts().headers).await?;
-    let session_id = match visitor {
-        Visitor::User { sender, .. } => return Ok(sender),
+/// In this order: the token of the handshake's `auth`, `Authorization: Bearer`, the session's user, a guest where guests may come in.
+/// **What is there and cannot be believed or read is refused, and never quietly a guest.**
+async fn who(
+    app: &App,
+    socket: &SocketRef<Adapter>,
+    auth: &Value,
+) -> Result<(Sender, Hold), Refusal> {
+    match auth.get("token") {
+        None | Some(Value::Null) => {}
+        Some(Value::String(token)) => {
+            let bearer = bearer(app, token).await?;
+            let hold = Hold::from(&bearer);
+            return Ok((bearer.sender, hold));
+        }
+        Some(_) => return Err(Refusal::new(Code::Unauthorized, "the token is not a text")),
+    }
+    let session_id = match visitor(app, &socket.req_parts().headers).await? {
+        Visitor::User {
+            sender, credential, ..
+        } => return Ok((sender, Hold::from(&credential))),
         Visitor::Anonymous { session_id } => session_id,
     };
     if !app.chat.guests {
@@ -166,5 +235,6 @@ async fn who(app: &App, socket: &SocketRef<Adapter>, auth: &Value) -> Result<Sen
         (None, Some(device)) => KnownBy::Device(device),
         (None, None) => KnownBy::Nothing(Uuid::new_v4()),
     };
-    Ok(identity::guest(known_by, identity::wanted_name(auth)))
+    let guest = identity::guest(known_by, identity::wanted_name(auth));
+    Ok((guest, Hold::Nothing))
 }

@@ -19,24 +19,32 @@ use crate::metrics::Metrics;
 /// What Engine.IO says to a session that it does not know; clients begin a new one at once.
 const UNKNOWN_SESSION: &str = r#"{"code":1,"message":"Session ID unknown"}"#;
 
-/// Takes the socket out of its rooms and closes its transport. Calling it again does nothing.
+/// Closes the transport of a client that reads too slowly. Calling it again does nothing.
 pub(super) fn evict(socket: &Socket<Adapter>, metrics: &Metrics) {
     let Some(client) = socket.extensions.get::<Arc<Client>>() else {
         return;
     };
-    if !client.begin_eviction() {
-        return;
+    if close(socket, &client) {
+        metrics.delivery.slow_evictions_total.inc();
+        tracing::info!(
+            user = client.sender.id,
+            "a client reads too slowly; its connection is closed"
+        );
     }
-    metrics.delivery.slow_evictions_total.inc();
-    tracing::info!(
-        user = client.sender.id,
-        "a client reads too slowly; its connection is closed"
-    );
+}
+
+/// Takes the socket out of its rooms and closes its transport, after which clients come back by themselves. True the first time.
+pub(super) fn close(socket: &Socket<Adapter>, client: &Client) -> bool {
+    if !client.begin_eviction() {
+        return false;
+    }
+    client.note_rooms(socket);
     socket.leave_all();
     // A polling session is ended when its client asks next: see `end_if_evicted`.
     if socket.transport_type() == TransportType::Websocket {
         client.cut();
     }
+    true
 }
 
 /// Looks at every request of an Engine.IO session before Engine.IO does: notes the connection of one that becomes a WebSocket, and ends

@@ -14,7 +14,9 @@ const ID_BYTES_MAX: usize = 128;
 /// The sender that a session's user is. `None` when the id cannot be kept: the user is then nobody we know.
 #[must_use]
 pub fn user(user: &SessionUser) -> Option<Sender> {
-    if user.id.is_empty() || user.id.len() > ID_BYTES_MAX {
+    let is_fit =
+        (1..=ID_BYTES_MAX).contains(&user.id.len()) && !user.id.chars().any(char::is_control);
+    if !is_fit {
         return None;
     }
     let name = user.name.as_deref().and_then(clean_name);
@@ -112,6 +114,7 @@ mod tests {
         assert_eq!(of("7", None).unwrap().name, "7");
         assert_eq!(of(&"7".repeat(129), None), None);
         assert_eq!(of("", None), None);
+        assert_eq!(of("7\n", None), None);
     }
 
     #[test]

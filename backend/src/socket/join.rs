@@ -14,6 +14,9 @@ use crate::chat::room::RoomId;
 use crate::protocol::{HistoryBody, JoinRequest, Joined, RoomBody};
 use crate::store::{History, Page};
 
+/// Rooms that every socket is in and that are not for chat: its own and its user's.
+const OWN_ROOMS: usize = 2;
+
 /// When the history cannot be read the client is told so and stays in the room: live messages are worth having, and joining again is safe.
 pub(super) async fn join(app: &App, client: &Client, arguments: Vec<Value>, reply: Reply) {
     let request = match JoinRequest::read(arguments) {
@@ -38,7 +41,9 @@ pub(super) async fn join(app: &App, client: &Client, arguments: Vec<Value>, repl
             .refuse(&Refusal::from(&error), (Some(room.as_str()), None))
             .await;
     }
-    match catch_up(app, &request, limit).await {
+    let present = app.attendance.joined(&room, &client.sender);
+    let (caught_up, presence) = tokio::join!(catch_up(app, &request, limit), present);
+    match caught_up {
         Ok(CaughtUp {
             history, recovered, ..
         }) => {
@@ -54,6 +59,7 @@ pub(super) async fn join(app: &App, client: &Client, arguments: Vec<Value>, repl
                     room,
                     history: HistoryBody::from(&*history),
                     recovered,
+                    presence,
                 })
                 .await;
         }
@@ -82,8 +88,8 @@ pub(super) fn enter(
     }
     let rooms = socket.rooms();
     let is_new = !rooms.iter().any(|joined| joined == room.as_str());
-    // One of them is the socket's own.
-    if is_new && rooms.len() > app.limits.rooms_per_socket_max {
+    let chat_rooms = rooms.len().saturating_sub(OWN_ROOMS);
+    if is_new && chat_rooms >= app.limits.rooms_per_socket_max {
         let message = format!(
             "at most {} rooms on one connection",
             app.limits.rooms_per_socket_max
@@ -92,6 +98,7 @@ pub(super) fn enter(
     }
     app.delivery
         .enter(room, || socket.join(room.as_str().to_owned()));
+    app.attendance.note(room);
     if client.is_gone() || client.is_evicted() {
         // It left while we were at it, and its rooms were cleared before this one was added.
         socket.leave_all();

@@ -47,12 +47,12 @@ fn admitted(
     request: SendRequest,
 ) -> Result<Draft, Refusal> {
     let is_member = join::is_member(&reply.socket, &request.room);
-    client.with_bucket(|bucket| {
+    client.with_buckets(|buckets| {
         admit(
             request.wish,
             &client.sender,
             is_member,
-            (&app.limits, bucket),
+            (&app.limits, buckets),
             moment(),
         )
     })

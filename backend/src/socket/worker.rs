@@ -12,7 +12,7 @@ use socketioxide_core::Value as Packet;
 
 use super::connect::Client;
 use super::reply::Reply;
-use super::{App, change, history, join, leave, send, sync};
+use super::{App, change, history, join, leave, present, refresh, send, sync, typing};
 use crate::chat::refusal::Refusal;
 use crate::protocol::{Event, arguments};
 
@@ -61,12 +61,15 @@ async fn answer(app: &App, client: &Client, job: Job) {
     };
     match reply.event {
         Event::JoinRoom => join::join(app, client, arguments, reply).await,
-        Event::LeaveRoom => leave::leave(arguments, reply).await,
+        Event::LeaveRoom => leave::leave(app, arguments, reply).await,
         Event::Sync => sync::sync(app, client, arguments, reply).await,
         Event::GetHistory => history::get(app, arguments, reply).await,
         Event::EditMessage | Event::DeleteMessage | Event::AddReaction | Event::RemoveReaction => {
             change::change(app, client, arguments, reply, arrived).await
         }
+        Event::Typing => typing::note(app, client, arguments, reply).await,
+        Event::GetPresence => present::get(app, arguments, reply).await,
+        Event::AuthRefresh => refresh::refresh(app, client, arguments, reply).await,
         // Sends overlap and do not come here.
         Event::SendMessage => {}
     }

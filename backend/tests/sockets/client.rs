@@ -26,6 +26,8 @@ pub(crate) enum Packet {
     Refused(String),
     Event(String, Value),
     Ack(u64, Value),
+    /// The server ends the namespace's connection; clients do not come back by themselves.
+    Disconnected,
     /// The server closes the transport.
     Closed,
 }
@@ -172,6 +174,9 @@ impl Client {
 fn parse(frame: &str) -> Packet {
     if let Some(body) = frame.strip_prefix("40") {
         return Packet::Connected(serde_json::from_str(body).unwrap());
+    }
+    if frame == "41" {
+        return Packet::Disconnected;
     }
     if let Some(body) = frame.strip_prefix("44") {
         let body: Value = serde_json::from_str(body).unwrap();

@@ -7,6 +7,7 @@
     reason = "helpers of tests fail as tests do; clippy exempts only the test functions themselves"
 )]
 
+mod auth;
 mod bad_input;
 mod changes;
 mod chat;
@@ -15,5 +16,6 @@ mod delivery;
 mod http;
 mod identity;
 mod place;
+mod presence;
 mod stop;
 mod trouble;

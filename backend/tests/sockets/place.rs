@@ -8,12 +8,16 @@ use async_trait::async_trait;
 use berth_adapter::{Cluster, Hub};
 use berth_backend::chat::message::Draft;
 use berth_backend::chat::room::RoomId;
+use berth_backend::presence::Presence;
+use berth_backend::presence::memory::MemoryPresence;
 use berth_backend::server::{Parts, serve};
 use berth_backend::session::memory::MemorySessions;
 use berth_backend::session::{Session, SessionError, Sessions};
 use berth_backend::settings::{Secret, Settings};
 use berth_backend::store::memory::MemoryStore;
 use berth_backend::store::{Appended, History, Page, Store, StoreError, Tails};
+use berth_backend::users::Users;
+use berth_backend::users::memory::MemoryUsers;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -112,6 +116,8 @@ impl Backend {
 pub(crate) struct Place {
     pub(crate) store: Arc<Switched>,
     pub(crate) sessions: Arc<dyn Sessions>,
+    pub(crate) users: Arc<MemoryUsers>,
+    pub(crate) presence: Arc<dyn Presence>,
     pub(crate) settings: Settings,
     hub: Hub,
     count: usize,
@@ -127,6 +133,8 @@ impl Place {
                 is_down: AtomicBool::new(false),
             }),
             sessions: Arc::new(MemorySessions::new()),
+            users: Arc::new(MemoryUsers::new()),
+            presence: Arc::new(MemoryPresence::new()),
             settings,
             hub: Hub::new(),
             count: 0,
@@ -153,6 +161,8 @@ impl Place {
             instance: format!("backend-{}", self.count),
             store: Arc::clone(&self.store) as Arc<dyn Store>,
             sessions: Arc::clone(&self.sessions),
+            users: Arc::clone(&self.users) as Arc<dyn Users>,
+            presence: Arc::clone(&self.presence),
             cluster,
         };
         let task = tokio::spawn(serve(listener, parts, stop.clone()));

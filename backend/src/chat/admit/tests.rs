@@ -1,10 +1,13 @@
 use super::*;
+use crate::chat::limits::TokenBucket;
 
 fn limits() -> Limits {
     Limits {
         content_bytes_max: 16,
         messages_per_second_max: 1,
         messages_burst_max: 2,
+        user_messages_per_second_max: 1,
+        user_messages_burst_max: 2,
         rooms_per_socket_max: 10,
         page_messages_max: 200,
         join_messages_default: 50,
@@ -33,12 +36,21 @@ fn moment() -> Moment {
 
 fn admit_one(wish: Wish, is_member: bool) -> Result<Draft, Refusal> {
     let (limits, moment) = (limits(), moment());
-    let mut bucket = TokenBucket::full(&limits, moment.monotonic);
+    let mut connection = full(&limits);
+    let mut user = connection;
     let sender = Sender {
         id: "u1".to_owned(),
         name: "Ann".to_owned(),
     };
-    admit(wish, &sender, is_member, (&limits, &mut bucket), moment)
+    let buckets = Buckets {
+        connection: &mut connection,
+        user: &mut user,
+    };
+    admit(wish, &sender, is_member, (&limits, buckets), moment)
+}
+
+fn full(limits: &Limits) -> TokenBucket {
+    TokenBucket::full(limits.connection_rate(), moment().monotonic)
 }
 
 #[track_caller]
@@ -105,12 +117,19 @@ fn texts_have_bounds() {
 #[test]
 fn a_refused_wish_costs_no_token() {
     let (limits, moment) = (limits(), moment());
-    let mut bucket = TokenBucket::full(&limits, moment.monotonic);
+    let mut connection = full(&limits);
+    let mut user = connection;
     let sender = Sender {
         id: "u1".to_owned(),
         name: "Ann".to_owned(),
     };
-    let mut try_one = |text: &str| admit(wish(text), &sender, true, (&limits, &mut bucket), moment);
+    let mut try_one = |text: &str| {
+        let buckets = Buckets {
+            connection: &mut connection,
+            user: &mut user,
+        };
+        admit(wish(text), &sender, true, (&limits, buckets), moment)
+    };
     for _ in 0..10 {
         assert!(try_one("").is_err());
     }

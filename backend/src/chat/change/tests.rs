@@ -3,6 +3,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::*;
+use crate::chat::limits::TokenBucket;
 use crate::chat::message::{Place, Reactions};
 use crate::chat::room::RoomId;
 
@@ -13,6 +14,8 @@ fn limits() -> Limits {
         content_bytes_max: 16,
         messages_per_second_max: 1,
         messages_burst_max: 2,
+        user_messages_per_second_max: 1,
+        user_messages_burst_max: 2,
         rooms_per_socket_max: 10,
         page_messages_max: 200,
         join_messages_default: 50,
@@ -75,7 +78,12 @@ fn asked(deed: Deed, target: Option<&Message>, who: &str, seconds: i64) -> Resul
         unix_ms: SENT_MS + seconds * 1000,
         id: Uuid::from_u128(7),
     };
-    let mut bucket = TokenBucket::full(&limits, moment.monotonic);
+    let mut connection = TokenBucket::full(limits.connection_rate(), moment.monotonic);
+    let mut user = connection;
+    let buckets = Buckets {
+        connection: &mut connection,
+        user: &mut user,
+    };
     let change = Change {
         ref_seq: 1,
         deed,
@@ -86,7 +94,7 @@ fn asked(deed: Deed, target: Option<&Message>, who: &str, seconds: i64) -> Resul
         is_member: who != "stranger",
         is_moderator: who == "moderator",
     };
-    admit(change, target, asker, (&limits, &mut bucket), moment)
+    admit(change, target, asker, (&limits, buckets), moment)
         .map(|draft| draft.entry)
         .map_err(|refusal| refusal.code)
 }

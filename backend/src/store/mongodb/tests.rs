@@ -49,10 +49,10 @@ async fn server() -> String {
 }
 
 /// A database of its own in the tests' MongoDB.
-struct OwnDatabase(String);
+pub(crate) struct OwnDatabase(String);
 
 impl OwnDatabase {
-    fn named() -> Self {
+    pub(crate) fn named() -> Self {
         Self(format!("test-{}", Uuid::new_v4().simple()))
     }
 
@@ -60,8 +60,12 @@ impl OwnDatabase {
         MongoStore::connect(&uri_of(&self.0).await).await.unwrap()
     }
 
+    pub(crate) async fn uri(&self) -> String {
+        uri_of(&self.0).await
+    }
+
     /// The driver's own view of the data.
-    async fn database(&self) -> Database {
+    pub(crate) async fn database(&self) -> Database {
         Client::with_uri_str(uri_of(&self.0).await)
             .await
             .unwrap()

@@ -1,0 +1,122 @@
+//! Who a request speaks for: `Authorization: Bearer` first, else the session cookie.
+//!
+//! **What cannot be read never makes a guest**: a bad token and a session that cannot be had are refused.
+
+use axum::http::{HeaderMap, header};
+
+use super::unavailable;
+use crate::chat::message::Sender;
+use crate::chat::refusal::{Code, Refusal};
+use crate::clock;
+use crate::session::cookie;
+use crate::session::{Session, SessionError, USER_PATHS};
+use crate::socket::App;
+use crate::socket::identity;
+use crate::token::{BadToken, Bearer};
+
+/// Who a request speaks for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Visitor {
+    /// Somebody we know, who may be a guest.
+    User {
+        sender: Sender,
+        is_guest: bool,
+        credential: Credential,
+    },
+    /// No cookie, a forged or expired one, or a session without a user.
+    Anonymous { session_id: Option<String> },
+}
+
+/// What we know somebody by.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Credential {
+    Session { sid: String, session: Session },
+    Token(Bearer),
+}
+
+/// Reads what a request brings, and keeps its session alive.
+///
+/// # Errors
+/// `UNAUTHORIZED` for a bad token or a record that is no session, `SESSION_STORE_UNAVAILABLE` when there is a signed cookie and its
+/// session cannot be read.
+pub async fn visitor(app: &App, headers: &HeaderMap) -> Result<Visitor, Refusal> {
+    if let Some(token) = bearer_token(headers) {
+        let bearer = bearer(app, token).await?;
+        return Ok(Visitor::User {
+            sender: bearer.sender.clone(),
+            is_guest: bearer.is_guest,
+            credential: Credential::Token(bearer),
+        });
+    }
+    let Some(sid) = cookie::read_cookie(headers, cookie::NAME, &app.secrets) else {
+        return Ok(Visitor::Anonymous { session_id: None });
+    };
+    let session = match app.sessions.load(&sid).await {
+        Ok(Some(session)) => session,
+        Ok(None) => {
+            return Ok(Visitor::Anonymous {
+                session_id: Some(sid),
+            });
+        }
+        Err(error @ SessionError::Unavailable(_)) => return Err(unavailable(&error)),
+        Err(error @ SessionError::Malformed(_)) => {
+            tracing::warn!(%error, "a session that cannot be read");
+            let why = "this session cannot be read; log in again";
+            return Err(Refusal::new(Code::Unauthorized, why));
+        }
+    };
+    if let Err(error) = app.sessions.touch(&sid, &session).await {
+        // It was read a moment ago and lives on; only its end was not moved.
+        tracing::debug!(%error, "session not touched");
+    }
+    let user = session.user(&USER_PATHS);
+    Ok(
+        match user.and_then(|user| Some((identity::user(&user)?, user.guest))) {
+            Some((sender, is_guest)) => Visitor::User {
+                sender,
+                is_guest,
+                credential: Credential::Session { sid, session },
+            },
+            None => Visitor::Anonymous {
+                session_id: Some(sid),
+            },
+        },
+    )
+}
+
+/// Who a token speaks for.
+///
+/// # Errors
+/// `UNAUTHORIZED`, or `UNAVAILABLE` when the issuer's keys cannot be had: then trying again can help.
+pub(crate) async fn bearer(app: &App, token: &str) -> Result<Bearer, Refusal> {
+    let bearer = match app.tokens.verify(token, clock::unix_ms()).await {
+        Ok(bearer) => bearer,
+        Err(error @ BadToken::KeysUnavailable(_)) => {
+            tracing::warn!(%error, "a token cannot be judged");
+            let why = "tokens cannot be checked; try again";
+            return Err(Refusal::new(Code::Unavailable, why).retry_after_ms(1_000));
+        }
+        Err(error @ BadToken::Refused(_)) => {
+            // The words are ours and the library's, never the token's.
+            tracing::debug!(%error, "a token was refused");
+            return Err(Refusal::new(
+                Code::Unauthorized,
+                "this token is not accepted",
+            ));
+        }
+    };
+    if bearer
+        .session
+        .is_some_and(|session| app.is_revoked(session))
+    {
+        return Err(Refusal::new(Code::Unauthorized, "this session has ended"));
+    }
+    Ok(bearer)
+}
+
+/// The token of `Authorization: Bearer …`. Other schemes are for others, such as a proxy before us.
+fn bearer_token(headers: &HeaderMap) -> Option<&str> {
+    let text = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = text.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}

@@ -1,0 +1,114 @@
+//! What every keeper of users must do: one suite, run for memory, SQLite and MongoDB.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::{User, Username, Users, UsersError};
+
+/// Users of its own, and ways to them.
+#[async_trait]
+pub(super) trait Fixture: Sized + Send + Sync {
+    async fn fresh() -> Self;
+    /// A further handle on these users, as another instance has one.
+    async fn open(&self) -> Arc<dyn Users>;
+    async fn clear(self);
+}
+
+/// Makes one test per behaviour for a fixture.
+macro_rules! users_contract {
+    ($fixture:ty) => {
+        users_contract! { $fixture:
+            nobody_is_found_where_nobody_registered
+            a_user_comes_back_as_registered
+            a_name_is_given_once_in_whatever_case
+            instances_race_for_a_name
+            an_id_is_given_once
+        }
+    };
+    ($fixture:ty: $($behaviour:ident)+) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $behaviour() {
+                use $crate::users::contract::{self, Fixture as _};
+                let fixture = <$fixture>::fresh().await;
+                contract::$behaviour(&fixture).await;
+                fixture.clear().await;
+            }
+        )+
+    };
+}
+pub(super) use users_contract;
+
+fn name(text: &str) -> Username {
+    Username::parse(text).unwrap()
+}
+
+fn user(id: &str, username: &str) -> User {
+    User {
+        id: id.to_owned(),
+        username: name(username),
+        password_hash: "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$aGFzaA".to_owned(),
+        display_name: "Änn \u{1f373} \"'".to_owned(),
+        roles: vec!["admin".to_owned(), "x".to_owned()],
+        created_ms: 1_795_339_157_084,
+    }
+}
+
+pub(super) async fn nobody_is_found_where_nobody_registered(fixture: &impl Fixture) {
+    let users = fixture.open().await;
+    assert_eq!(users.by_name(&name("ann")).await, Ok(None));
+    assert_eq!(users.by_id("1").await, Ok(None));
+}
+
+pub(super) async fn a_user_comes_back_as_registered(fixture: &impl Fixture) {
+    let ann = user("1", "Ann");
+    fixture.open().await.create(&ann).await.unwrap();
+    let elsewhere = fixture.open().await;
+    for found in [
+        elsewhere.by_name(&name("aNN")).await,
+        elsewhere.by_id("1").await,
+    ] {
+        assert_eq!(found, Ok(Some(ann.clone())));
+    }
+    assert_eq!(elsewhere.by_id("Ann").await, Ok(None));
+}
+
+pub(super) async fn a_name_is_given_once_in_whatever_case(fixture: &impl Fixture) {
+    let users = fixture.open().await;
+    users.create(&user("1", "ann")).await.unwrap();
+    assert_eq!(
+        users.create(&user("2", "ANN")).await,
+        Err(UsersError::Taken)
+    );
+    users.create(&user("3", "ann.b")).await.unwrap();
+    assert_eq!(users.by_id("2").await, Ok(None));
+}
+
+pub(super) async fn instances_race_for_a_name(fixture: &impl Fixture) {
+    let mut racing = tokio::task::JoinSet::new();
+    for number in 0..4 {
+        let users = fixture.open().await;
+        racing.spawn(async move { users.create(&user(&number.to_string(), "ann")).await });
+    }
+    let outcomes = racing.join_all().await;
+    let won = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+    let lost = outcomes
+        .iter()
+        .filter(|outcome| **outcome == Err(UsersError::Taken))
+        .count();
+    assert_eq!((won, lost), (1, 3), "{outcomes:?}");
+}
+
+pub(super) async fn an_id_is_given_once(fixture: &impl Fixture) {
+    let users = fixture.open().await;
+    users.create(&user("1", "ann")).await.unwrap();
+    assert_eq!(
+        users.create(&user("1", "ben")).await,
+        Err(UsersError::Taken)
+    );
+    assert_eq!(
+        users.by_id("1").await.unwrap().unwrap().username,
+        name("ann")
+    );
+}

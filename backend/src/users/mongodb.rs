@@ -1,0 +1,199 @@
+//! Users in MongoDB's collection `users`, beside the messages. The unique index on `usernameLower` gives a name once.
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use mongodb::bson::{Document, doc};
+use mongodb::error::{Error, ErrorKind, WriteFailure};
+use mongodb::options::{
+    Acknowledgment, CollectionOptions, ConnectionString, IndexOptions, ReadConcern, WriteConcern,
+};
+use mongodb::{Collection, IndexModel};
+use tokio::sync::OnceCell;
+use tokio::time::timeout;
+
+use super::{User, Username, Users, UsersError};
+use crate::store::mongodb::{bad_uri, database};
+
+/// The longest a caller waits.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// MongoDB's code for a value that a unique index has already.
+const DUPLICATE_KEY: i32 = 11_000;
+
+/// Users in MongoDB, which may be away at start; each call tries again.
+pub struct MongoUsers {
+    uri: String,
+    users: OnceCell<Collection<Document>>,
+}
+
+impl MongoUsers {
+    /// Checks the URI; connects at the first use.
+    ///
+    /// # Errors
+    /// [`UsersError::Broken`] when the text is not a connection string.
+    pub fn connect(uri: &str) -> Result<Self, UsersError> {
+        ConnectionString::parse(uri)
+            .map_err(|why| UsersError::Broken(bad_uri(uri, &why).to_string()))?;
+        Ok(Self {
+            uri: uri.to_owned(),
+            users: OnceCell::new(),
+        })
+    }
+
+    async fn users(&self) -> Result<&Collection<Document>, UsersError> {
+        self.users.get_or_try_init(|| open(&self.uri)).await
+    }
+
+    async fn find(&self, filter: Document) -> Result<Option<User>, UsersError> {
+        let read = async { Ok(self.users().await?.find_one(filter).await?) };
+        within(read).await?.map(|found| user(&found)).transpose()
+    }
+}
+
+async fn open(uri: &str) -> Result<Collection<Document>, UsersError> {
+    let unavailable = |why: crate::store::StoreError| UsersError::Unavailable(why.to_string());
+    let database = database(uri).await.map_err(unavailable)?;
+    // Who has heard that a name is theirs keeps it, also through a failover.
+    let write = WriteConcern::builder()
+        .w(Acknowledgment::Majority)
+        .journal(true)
+        .build();
+    let options = CollectionOptions::builder()
+        .read_concern(ReadConcern::majority())
+        .write_concern(write)
+        .build();
+    let users = database.collection_with_options("users", options);
+    let by_name = IndexModel::builder()
+        .keys(doc! { "usernameLower": 1 })
+        .options(IndexOptions::builder().unique(true).build())
+        .build();
+    users.create_index(by_name).await?;
+    Ok(users)
+}
+
+async fn within<T>(work: impl Future<Output = Result<T, UsersError>>) -> Result<T, UsersError> {
+    timeout(ANSWER_TIME_MAX, work).await.unwrap_or_else(|_| {
+        let why = format!("MongoDB did not answer within {ANSWER_TIME_MAX:?}");
+        Err(UsersError::Unavailable(why))
+    })
+}
+
+fn document(user: &User) -> Document {
+    doc! {
+        "_id": &user.id,
+        "username": user.username.as_str(),
+        "usernameLower": user.username.lower(),
+        "passHash": &user.password_hash,
+        "displayName": &user.display_name,
+        "guest": false,
+        "roles": &user.roles,
+        "createdAt": mongodb::bson::DateTime::from_millis(user.created_ms),
+    }
+}
+
+fn user(found: &Document) -> Result<User, UsersError> {
+    let broken = |what: &str| UsersError::Broken(format!("a document of `users` has no {what}"));
+    let text = |key: &str| {
+        found
+            .get_str(key)
+            .map(str::to_owned)
+            .map_err(|_| broken(key))
+    };
+    let roles = found.get_array("roles").map_err(|_| broken("roles"))?;
+    Ok(User {
+        id: text("_id")?,
+        username: Username::parse(&text("username")?).map_err(|_| broken("username"))?,
+        password_hash: text("passHash")?,
+        display_name: text("displayName")?,
+        roles: roles
+            .iter()
+            .filter_map(|role| role.as_str().map(str::to_owned))
+            .collect(),
+        created_ms: found
+            .get_datetime("createdAt")
+            .map_err(|_| broken("createdAt"))?
+            .timestamp_millis(),
+    })
+}
+
+impl From<Error> for UsersError {
+    fn from(error: Error) -> Self {
+        match &*error.kind {
+            ErrorKind::Write(WriteFailure::WriteError(why)) if why.code == DUPLICATE_KEY => {
+                Self::Taken
+            }
+            _ => Self::Unavailable(error.to_string()),
+        }
+    }
+}
+
+impl fmt::Debug for MongoUsers {
+    /// Without the URI, which may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MongoUsers").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Users for MongoUsers {
+    async fn create(&self, user: &User) -> Result<(), UsersError> {
+        let write = async {
+            self.users().await?.insert_one(document(user)).await?;
+            Ok(())
+        };
+        within(write).await
+    }
+
+    async fn by_name(&self, name: &Username) -> Result<Option<User>, UsersError> {
+        self.find(doc! { "usernameLower": name.lower() }).await
+    }
+
+    async fn by_id(&self, id: &str) -> Result<Option<User>, UsersError> {
+        self.find(doc! { "_id": id }).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use async_trait::async_trait;
+
+    use super::{MongoUsers, Users, UsersError};
+    use crate::store::mongodb::tests::OwnDatabase;
+    use crate::users::contract::Fixture;
+
+    struct Own(OwnDatabase);
+
+    #[async_trait]
+    impl Fixture for Own {
+        async fn fresh() -> Self {
+            Self(OwnDatabase::named())
+        }
+
+        async fn open(&self) -> Arc<dyn Users> {
+            Arc::new(MongoUsers::connect(&self.0.uri().await).unwrap())
+        }
+
+        async fn clear(self) {
+            self.0.database().await.drop().await.unwrap();
+        }
+    }
+
+    mod needs_mongo_contract {
+        use super::Own;
+        use crate::users::contract::users_contract;
+
+        users_contract!(Own);
+    }
+
+    #[test]
+    fn a_uri_that_makes_no_sense_is_refused_without_its_password() {
+        let Err(UsersError::Broken(why)) = MongoUsers::connect("mongodb://ann:pa@ss@/") else {
+            panic!("it is taken");
+        };
+        assert!(!why.contains("pa@ss"), "{why}");
+    }
+}
