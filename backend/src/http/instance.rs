@@ -1,4 +1,4 @@
-//! `GET /api/instance`: which backend this is.
+//! `GET /api/instance`: which backend this is, and by which ways people come in.
 
 use axum::extract::State;
 use axum::response::Json;
@@ -14,5 +14,8 @@ pub(super) async fn instance(State(site): State<Site>) -> Json<Value> {
         "version": env!("CARGO_PKG_VERSION"),
         // Only `berth` joins its backends by the hub: there to be tried out, so the page offers faults to try.
         "trial": site.cluster.kind() == Kind::Hub,
+        "login": true,
+        "register": site.is_registration_open,
+        "guests": site.app.chat.guests,
     }))
 }
