@@ -154,7 +154,10 @@ impl Client {
                 return Packet::Closed;
             };
             match frame.as_str() {
-                "2" => self.raw("3").await,
+                "2" => {
+                    // A server that hung up meanwhile does not hear it: what it said before is still to be read.
+                    let _heard = self.stream.send(Message::text("3")).await;
+                }
                 "1" => return Packet::Closed,
                 frame => return parse(frame),
             }
