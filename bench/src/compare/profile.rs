@@ -1,27 +1,21 @@
 //! Where the CPU of an exchange goes: which system calls, how much of it in the kernel, and in which functions.
 //!
-//! `perf` looks from outside: it counts system calls where the kernel begins them, which slows a proxy far less than stopping it
+//! perf looks from outside: it counts system calls where the kernel begins them, which slows a proxy far less than stopping it
 //! at each, and samples by the clock, as virtual machines often have no other counter.
 
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::thread::sleep;
-use std::time::Duration;
+mod perf;
 
-use anyhow::Context as _;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use std::path::Path;
+use std::process::Command;
+
 use serde::Serialize;
 
 use super::rows::Scenario;
 use crate::watch::Watch;
+use perf::{ANY_CALL, CALL, Perf};
 
 /// What is looked at when nobody says what.
 pub(super) const UNASKED: [Scenario; 3] = [Scenario::Http, Scenario::WsSmall, Scenario::WsLarge];
-/// perf does not say when it looks.
-const STARTING: Duration = Duration::from_secs(1);
-/// Of each second. Not a divisor of anything that happens regularly.
-const SAMPLES_PER_SECOND: u32 = 1999;
 const PLACES_SHOWN: usize = 12;
 /// Fewer than this of an exchange are of something else.
 const CALLS_MIN: f64 = 0.005;
@@ -61,41 +55,6 @@ struct Place {
     function: String,
 }
 
-/// perf, which looks at processes and all their threads until it is stopped.
-struct Perf(Child);
-
-impl Perf {
-    fn counting(watch: &Watch) -> anyhow::Result<Self> {
-        // Not commas, which some locales have in numbers.
-        Self::start(&["stat", "-x", ";", "-e", "syscalls:sys_enter_*"], watch)
-    }
-
-    fn sampling(watch: &Watch, file: &Path) -> anyhow::Result<Self> {
-        let (rate, path) = (SAMPLES_PER_SECOND.to_string(), file.display().to_string());
-        let arguments = ["record", "-q", "-e", "cpu-clock", "-F", &rate, "-o", &path];
-        Self::start(&arguments, watch)
-    }
-
-    fn start(arguments: &[&str], watch: &Watch) -> anyhow::Result<Self> {
-        let processes = watch.processes()?;
-        let processes: Vec<String> = processes.iter().map(u32::to_string).collect();
-        let mut command = Command::new("perf");
-        command.args(arguments).arg("-p").arg(processes.join(","));
-        command.stdin(Stdio::null()).stdout(Stdio::null());
-        let started = command.stderr(Stdio::piped()).spawn();
-        let perf = started.context("perf is needed (Debian: linux-perf)")?;
-        sleep(STARTING);
-        Ok(Self(perf))
-    }
-
-    /// What it said until it was stopped.
-    fn stop(self) -> anyhow::Result<String> {
-        kill(Pid::from_raw(i32::try_from(self.0.id())?), Signal::SIGINT)?;
-        let output = self.0.wait_with_output()?;
-        Ok(String::from_utf8_lossy(&output.stderr).into_owned())
-    }
-}
-
 /// How often each system call was made for one exchange, from what a counting perf said.
 fn calls(said: &str, exchanges: u64) -> anyhow::Result<Vec<Call>> {
     let calls = said.lines().filter_map(count);
@@ -108,6 +67,14 @@ fn calls(said: &str, exchanges: u64) -> anyhow::Result<Vec<Call>> {
         .collect();
     anyhow::ensure!(!calls.is_empty(), "perf: {}", first_line(said));
     calls.sort_by(|one, other| other.per_exchange.total_cmp(&one.per_exchange));
+    let any = said.lines().filter_map(any_count).sum::<f64>() / exchanges.max(1) as f64;
+    let others = any - calls.iter().map(|call| call.per_exchange).sum::<f64>();
+    if others >= CALLS_MIN {
+        calls.push(Call {
+            name: "others".to_owned(),
+            per_exchange: others,
+        });
+    }
     Ok(calls)
 }
 
@@ -132,10 +99,19 @@ fn first_line(text: &str) -> &str {
 
 /// Of `perf stat -x ;`: count, unit, event, … Those that never came say `<not counted>`.
 fn count(line: &str) -> Option<(String, f64)> {
+    let (event, count) = event(line)?;
+    Some((event.strip_prefix(CALL)?.to_owned(), count))
+}
+
+fn any_count(line: &str) -> Option<f64> {
+    let (event, count) = event(line)?;
+    (event == ANY_CALL).then_some(count)
+}
+
+fn event(line: &str) -> Option<(&str, f64)> {
     let mut fields = line.split(';');
-    let count: f64 = fields.next()?.parse().ok()?;
-    let event = fields.nth(1)?.strip_prefix("syscalls:sys_enter_")?;
-    Some((event.to_owned(), count))
+    let count = fields.next()?.parse().ok()?;
+    Some((fields.nth(1)?, count))
 }
 
 /// Of `perf report -t ;`: share, program, function with a mark of whose it is.
@@ -282,6 +258,8 @@ mod tests {
             count("<not counted>;;syscalls:sys_enter_iopl;0;100.00;;"),
             None
         );
+        let line = "7;;raw_syscalls:sys_enter;1500000;100.00;;";
+        assert_eq!((count(line), any_count(line)), (None, Some(7.0)));
         let line = "    12.34%;[kernel.kallsyms]  ;[k] tcp_sendmsg";
         assert_eq!(
             place(line),

@@ -148,6 +148,8 @@ impl<'a> Bench<'a> {
     /// # Errors
     /// When nobody can take part, or perf is not there.
     pub(super) fn profile(&mut self, scenario: Scenario) -> anyhow::Result<Vec<Profile>> {
+        // Everything from the first message on is counted, as perf does.
+        self.size.warm_up = Duration::ZERO;
         self.size.duration = PROFILE_DURATION;
         let file = self.folder.path().join("perf.data");
         let mut seen = Vec::new();
