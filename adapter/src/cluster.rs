@@ -5,10 +5,11 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use bytes::Bytes;
 use socketioxide_core::Uid;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
 use crate::bus::{Bus, NoBus, Subscription};
 use crate::channels::{self, Channels};
+use crate::codec::request;
 use crate::counts::{Counters, Counts};
 use crate::dispatch::{Dispatch, Member};
 use crate::gate::Gate;
@@ -33,6 +34,22 @@ struct Shared {
     counters: Arc<Counters>,
     /// Weak, because whoever keeps an order sends through the cluster and owns it.
     gate: OnceLock<Weak<dyn Gate>>,
+    /// What other servers say to this one.
+    heard: broadcast::Sender<ServerEvent>,
+}
+
+/// Events between servers that wait for a slow listener; it is told how many it missed.
+const SERVER_EVENTS_MAX: usize = 1024;
+
+/// An event that another server sent to the servers themselves, as `io.serverSideEmit` does in Node.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServerEvent {
+    /// Where it was sent, such as `/`.
+    pub namespace: String,
+    /// What it is called.
+    pub name: String,
+    /// What it carries. It comes from the bus: nothing about it is checked.
+    pub arguments: Vec<serde_json::Value>,
 }
 
 /// What a [`Cluster`] is connected by.
@@ -121,16 +138,12 @@ impl Cluster {
         let dispatch = Arc::new(Dispatch::new(Arc::clone(&counters)));
         let bus = RedisBus::start(options, Arc::clone(&dispatch) as _, Arc::clone(&counters))?;
         bus.subscribe(vec![Subscription::Exact(channels::census())]);
-        Ok(Self {
-            shared: Arc::new(Shared {
-                kind: Kind::Redis,
-                uid: Uid::new(),
-                bus: Arc::new(bus),
-                dispatch,
-                counters,
-                gate: OnceLock::new(),
-            }),
-        })
+        Ok(Self::made_of(
+            Kind::Redis,
+            Arc::new(bus),
+            dispatch,
+            counters,
+        ))
     }
 
     fn on_bus(
@@ -139,14 +152,25 @@ impl Cluster {
         bus: impl FnOnce(Arc<Dispatch>) -> Arc<dyn Bus>,
     ) -> Self {
         let dispatch = Arc::new(Dispatch::new(Arc::clone(&counters)));
+        let bus = bus(Arc::clone(&dispatch));
+        Self::made_of(kind, bus, dispatch, counters)
+    }
+
+    fn made_of(
+        kind: Kind,
+        bus: Arc<dyn Bus>,
+        dispatch: Arc<Dispatch>,
+        counters: Arc<Counters>,
+    ) -> Self {
         Self {
             shared: Arc::new(Shared {
                 kind,
                 uid: Uid::new(),
-                bus: bus(Arc::clone(&dispatch)),
+                bus,
                 dispatch,
                 counters,
                 gate: OnceLock::new(),
+                heard: broadcast::Sender::new(SERVER_EVENTS_MAX),
             }),
         }
     }
@@ -170,6 +194,38 @@ impl Cluster {
     /// cluster; `false` when there was one before.
     pub fn set_gate(&self, gate: &Arc<dyn Gate>) -> bool {
         self.shared.gate.set(Arc::downgrade(gate)).is_ok()
+    }
+
+    /// Sends an event to the other servers themselves, Node ones included, which hear it as they hear
+    /// `io.serverSideEmit(name, argument)`. Returns at once; like all that goes over the bus it may
+    /// be lost, and what must not be lost needs another way besides.
+    ///
+    /// # Errors
+    /// [`ClusterError::Unavailable`] when the argument cannot be written.
+    pub fn server_side_emit(
+        &self,
+        namespace: &str,
+        name: &str,
+        argument: &serde_json::Value,
+    ) -> Result<(), ClusterError> {
+        if !channels::can_be_clustered(namespace) {
+            return Ok(());
+        }
+        let payload = request::encode_server_event(self.uid().as_str(), name, argument)
+            .map_err(|error| ClusterError::Unavailable(error.to_string()))?;
+        self.publish(Channels::new(namespace).request, payload.into());
+        Ok(())
+    }
+
+    /// What other servers send by [`server_side_emit`](Self::server_side_emit), from now on and in
+    /// the order in which it comes. A listener that falls behind is told how much it missed.
+    pub fn server_events(&self) -> broadcast::Receiver<ServerEvent> {
+        self.shared.heard.subscribe()
+    }
+
+    pub(crate) fn hear(&self, event: ServerEvent) {
+        // An error means that nobody listens, which is fine.
+        drop(self.shared.heard.send(event));
     }
 
     /// Leaves the cluster: sends what is still queued, for at most two seconds, and closes the

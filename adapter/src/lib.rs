@@ -47,7 +47,7 @@
 //! - `emit_with_ack` collects the acknowledgements of all servers' clients. Those of other servers
 //!   come without their ids and, as the protocol has it, with the first argument only; the ones
 //!   that do not come in time are left out.
-//! - Events between servers (`serverSideEmit`) are ignored.
+//! - Events between servers (`serverSideEmit`) carry no acknowledgements.
 //! - `fetchSockets` on Node shows this server's sockets with their rooms, without handshake and
 //!   data.
 //! - Sharded pub/sub. On a Redis Cluster the classic channels work, through one node.
@@ -68,7 +68,7 @@ mod receive;
 mod redis;
 
 pub use adapter::ClusterAdapter;
-pub use cluster::{Cluster, ClusterError, Kind, Link};
+pub use cluster::{Cluster, ClusterError, Kind, Link, ServerEvent};
 pub use counts::Counts;
 pub use gate::{Arrived, Gate, Missed};
 pub use hub::Hub;

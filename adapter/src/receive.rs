@@ -7,6 +7,7 @@ use socketioxide_core::packet::{Packet, PacketData};
 use socketioxide_core::{Sid, Str, Value};
 
 use crate::adapter::ClusterAdapter;
+use crate::cluster::ServerEvent;
 use crate::codec::broadcast::{self, Audience, Event};
 use crate::codec::request::{self, Change, Kind, Request};
 use crate::codec::{args, response};
@@ -54,9 +55,7 @@ impl<E: SocketEmitter> Member for ClusterAdapter<E> {
         match request.kind {
             Kind::Join | Kind::Leave | Kind::Disconnect => self.change(request),
             Kind::Sockets | Kind::AllRooms | Kind::FetchSockets => self.answer(request),
-            // There is nothing here that could handle an event between servers; Node servers
-            // without a handler do not answer either.
-            Kind::ServerSideEmit => Ok(()),
+            Kind::ServerSideEmit => self.hear(request.data),
             Kind::BroadcastWithAck => Err(Malformed::new("a broadcast with answers in JSON")),
         }
     }
@@ -113,6 +112,21 @@ impl<E: SocketEmitter> ClusterAdapter<E> {
             )
         };
         Ok(Packet::event(self.local.path().clone(), data))
+    }
+
+    /// Answers are not given: Node servers without a handler that answers give none either.
+    fn hear(&self, data: Vec<serde_json::Value>) -> Result<(), Malformed> {
+        let mut data = data.into_iter();
+        let Some(serde_json::Value::String(name)) = data.next() else {
+            return Err(Malformed::new("an event between servers without a name"));
+        };
+        let event = ServerEvent {
+            namespace: self.local.path().to_string(),
+            name,
+            arguments: data.collect(),
+        };
+        self.cluster.hear(event);
+        Ok(())
     }
 
     fn change(&self, request: Request) -> Result<(), Malformed> {

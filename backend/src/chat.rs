@@ -6,6 +6,8 @@ pub mod admit;
 pub mod change;
 pub mod fold;
 pub mod limits;
+pub mod membership;
 pub mod message;
 pub mod refusal;
 pub mod room;
+pub mod standing;

@@ -5,6 +5,7 @@
 
 mod entry;
 mod read;
+mod room;
 mod sync;
 
 use serde::Serialize;
@@ -16,6 +17,11 @@ use crate::date::to_iso;
 pub use entry::{MessageBody, shown, told};
 pub use read::{
     ChangeRequest, Cursor, HistoryRequest, JoinRequest, LeaveRequest, SendRequest, arguments,
+};
+pub use room::{
+    CreateRequest, DirectRequest, KICKED, Kicked, MarkRequest, Marked, MemberAnswer, MemberBody,
+    MemberRequest, READ_RECEIPT, ROOM_UPDATED, ReadReceipt, RoomAnswer, RoomBody, Until,
+    UpdateRequest,
 };
 
 pub use sync::{SYNC_ROOMS_MAX, SyncRequest, Synced, SyncedRoom};
@@ -32,10 +38,18 @@ pub enum Event {
     DeleteMessage,
     AddReaction,
     RemoveReaction,
+    MarkRead,
+    OpenDirect,
+    CreateRoom,
+    UpdateRoom,
+    InviteUser,
+    KickUser,
+    BanUser,
+    MuteUser,
 }
 
 impl Event {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 17] = [
         Self::JoinRoom,
         Self::LeaveRoom,
         Self::SendMessage,
@@ -45,6 +59,14 @@ impl Event {
         Self::DeleteMessage,
         Self::AddReaction,
         Self::RemoveReaction,
+        Self::MarkRead,
+        Self::OpenDirect,
+        Self::CreateRoom,
+        Self::UpdateRoom,
+        Self::InviteUser,
+        Self::KickUser,
+        Self::BanUser,
+        Self::MuteUser,
     ];
 
     /// The event's name on the wire; also its metric label.
@@ -60,6 +82,14 @@ impl Event {
             Self::DeleteMessage => "deleteMessage",
             Self::AddReaction => "addReaction",
             Self::RemoveReaction => "removeReaction",
+            Self::MarkRead => "markRead",
+            Self::OpenDirect => "openDirect",
+            Self::CreateRoom => "createRoom",
+            Self::UpdateRoom => "updateRoom",
+            Self::InviteUser => "inviteUser",
+            Self::KickUser => "kickUser",
+            Self::BanUser => "banUser",
+            Self::MuteUser => "muteUser",
         }
     }
 }
@@ -197,15 +227,8 @@ pub struct Joined<'a> {
     pub history: HistoryBody<'a>,
     /// Everything since the client's `lastSeq` is in `messages`.
     pub recovered: bool,
-}
-
-#[derive(Debug, Serialize)]
-pub struct RoomBody<'a> {
-    pub id: &'a str,
-    pub name: &'a str,
-    #[serde(rename = "type")]
-    pub room_type: &'static str,
-    pub role: &'static str,
+    /// Messages behind the client's read mark; none for who never marked one.
+    pub unread: u64,
 }
 
 /// The ack of `getHistory`, and a part of `joinRoom`'s.

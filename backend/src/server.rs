@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 use crate::append::AppendLimits;
 use crate::clock;
 use crate::delivery;
+use crate::directory::Directory;
 use crate::http::{self, Shared, Site};
 use crate::lifecycle;
 use crate::metrics::Metrics;
@@ -33,6 +34,7 @@ pub struct Parts {
     /// Names this instance to operators and clients.
     pub instance: String,
     pub store: Arc<dyn Store>,
+    pub directory: Arc<dyn Directory>,
     pub sessions: Arc<dyn Sessions>,
     pub cluster: Cluster,
 }
@@ -47,19 +49,20 @@ pub async fn serve(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let (settings, cluster) = (parts.settings, parts.cluster);
-    let address = listener
-        .local_addr()
-        .context("the listener has no address")?;
-    let instance_header =
-        HeaderValue::from_str(&parts.instance).context("the instance's name fits no header")?;
+    let address = listener.local_addr();
+    let address = address.context("the listener has no address")?;
+    let instance_header = HeaderValue::from_str(&parts.instance);
+    let instance_header = instance_header.context("the instance's name fits no header")?;
     let metrics = Metrics::new()?;
     let draining = CancellationToken::new();
     let app = App::new(Ingredients {
         instance: parts.instance,
         chat: settings.chat.clone(),
         changes: settings.changes.clone(),
+        rooms: settings.rooms.clone(),
         append: append_limits(&settings.append),
         store: parts.store,
+        directory: parts.directory,
         sessions: parts.sessions,
         secrets: secrets(&settings)?,
         metrics: metrics.clone(),
@@ -81,8 +84,7 @@ pub async fn serve(
     let router = http::router(&site, &settings.server, &layer);
     let drain_timeout = settings.server.drain_timeout;
     let background = watch(&app, &cluster);
-    let connections = TaskTracker::new();
-    let closing = CancellationToken::new();
+    let (connections, closing) = (TaskTracker::new(), CancellationToken::new());
     let door = accept::Door {
         router,
         server: settings.server,
@@ -107,12 +109,14 @@ pub async fn serve(
 }
 
 /// What an instance does by itself, until it drains.
-fn watch(app: &App, cluster: &Cluster) -> [JoinHandle<()>; 2] {
+fn watch(app: &Arc<App>, cluster: &Cluster) -> [JoinHandle<()>; 3] {
     let (metrics, draining) = (app.metrics.clone(), app.draining.clone());
     let delivery = (*app.delivery).clone();
+    let news = socket::news::listen(Arc::clone(app), cluster.clone(), draining.clone());
     [
         lifecycle::watch_cluster(cluster, metrics, draining.clone()),
         delivery::watch::watch(delivery, cluster.clone(), draining),
+        tokio::spawn(news),
     ]
 }
 

@@ -10,6 +10,7 @@ mod file;
 mod judge;
 mod print;
 mod problem;
+mod rooms;
 mod secret;
 mod units;
 mod words;
@@ -24,6 +25,7 @@ pub use admin::Admin;
 pub use assemble::{Overrides, assemble, load};
 pub use changes::Changes;
 pub use problem::{Problem, Problems};
+pub use rooms::Rooms;
 pub use secret::Secret;
 
 /// Everything. Sections are those of the file.
@@ -33,6 +35,7 @@ pub struct Settings {
     pub engine: Engine,
     pub chat: Chat,
     pub changes: Changes,
+    pub rooms: Rooms,
     pub append: Append,
     pub store: Store,
     pub redis: Redis,

@@ -2,19 +2,28 @@
 //!
 //! Owns what the handlers share and how a message reaches a room. What a client may do is decided in `chat`; what it sees is in `protocol`.
 
+mod announce;
 mod change;
 mod connect;
+mod create_room;
 mod evict;
 mod history;
 pub mod identity;
 mod inbox;
 mod intake;
+mod invite_user;
 mod join;
 mod leave;
+mod mark_read;
 mod members;
+mod moderate;
+pub mod news;
+mod open_direct;
 mod reply;
+mod seats;
 mod send;
 mod sync;
+mod update_room;
 mod worker;
 
 use std::sync::Arc;
@@ -31,11 +40,13 @@ use tokio_util::task::TaskTracker;
 use crate::append::{AppendLimits, Appender, FanOut};
 use crate::chat::limits::Limits;
 use crate::delivery::{Delivery, Outlet};
+use crate::directory::Directory;
 use crate::metrics::Metrics;
 use crate::reader::Reader;
+use crate::rooms::Rooms;
 use crate::session::Sessions;
 use crate::session::cookie::Secrets;
-use crate::settings::{Changes, Chat, Engine, Transports};
+use crate::settings::{self, Changes, Chat, Engine, Transports};
 use crate::store::Store;
 
 pub(crate) use evict::end_if_evicted;
@@ -56,6 +67,9 @@ pub struct App {
     pub reader: Reader,
     pub delivery: Arc<Delivery>,
     pub members: Arc<Members>,
+    pub rooms: Rooms,
+    pub room_settings: settings::Rooms,
+    pub cluster: Cluster,
     pub sessions: Arc<dyn Sessions>,
     pub secrets: Secrets,
     pub metrics: Metrics,
@@ -71,8 +85,10 @@ pub struct Ingredients {
     pub instance: String,
     pub chat: Chat,
     pub changes: Changes,
+    pub rooms: settings::Rooms,
     pub append: AppendLimits,
     pub store: Arc<dyn Store>,
+    pub directory: Arc<dyn Directory>,
     pub sessions: Arc<dyn Sessions>,
     pub secrets: Secrets,
     pub metrics: Metrics,
@@ -100,8 +116,13 @@ impl App {
         }
         let everywhere = Everywhere {
             delivery: Arc::clone(&delivery),
-            cluster: from.cluster,
+            cluster: from.cluster.clone(),
         };
+        let rooms = Rooms::new(
+            from.directory,
+            from.rooms.made_by_joining,
+            from.rooms.receipts_members_max,
+        );
         let appender = Appender::new(
             Arc::clone(&from.store),
             Arc::new(everywhere) as Arc<dyn FanOut>,
@@ -117,6 +138,9 @@ impl App {
             reader,
             delivery,
             members,
+            rooms,
+            room_settings: from.rooms,
+            cluster: from.cluster,
             sessions: from.sessions,
             secrets: from.secrets,
             metrics: from.metrics,

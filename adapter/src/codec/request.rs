@@ -135,6 +135,27 @@ pub(crate) fn encode_question(
     })
 }
 
+/// An event for the other servers themselves, not for their clients; nobody answers.
+#[derive(Serialize)]
+struct OutgoingServerEvent<'a> {
+    uid: &'a str,
+    #[serde(rename = "type")]
+    kind: u8,
+    data: (&'a str, &'a serde_json::Value),
+}
+
+pub(crate) fn encode_server_event(
+    uid: &str,
+    event: &str,
+    argument: &serde_json::Value,
+) -> serde_json::Result<Vec<u8>> {
+    serde_json::to_vec(&OutgoingServerEvent {
+        uid,
+        kind: Kind::ServerSideEmit as u8,
+        data: (event, argument),
+    })
+}
+
 /// Who asks, and what the answers have to name.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Asker<'a> {
@@ -179,6 +200,8 @@ pub(crate) struct Request {
     pub(crate) rooms: Vec<String>,
     /// The one socket that versions before 4 name.
     pub(crate) sid: Option<String>,
+    /// The name and the arguments of an event between servers.
+    pub(crate) data: Vec<serde_json::Value>,
 }
 
 /// A room, or a number used as one.
@@ -223,6 +246,7 @@ struct Incoming {
     rooms: Option<Vec<RoomName>>,
     sid: Option<String>,
     room: Option<RoomName>,
+    data: Option<Vec<serde_json::Value>>,
 }
 
 pub(crate) fn decode(payload: &[u8]) -> Result<Request, Malformed> {
@@ -241,6 +265,7 @@ pub(crate) fn decode(payload: &[u8]) -> Result<Request, Malformed> {
         }),
         rooms,
         sid: incoming.sid,
+        data: incoming.data.unwrap_or_default(),
     })
 }
 

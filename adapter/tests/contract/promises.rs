@@ -78,6 +78,7 @@ promises! {
     a_found_socket_is_reached_wherever_it_is, needs_redis_a_found_socket_is_reached_wherever_it_is;
     acknowledgements_come_from_everywhere, needs_redis_acknowledgements_come_from_everywhere;
     a_namespace_can_be_deleted_and_made_again, needs_redis_a_namespace_can_be_deleted_and_made_again;
+    servers_hear_each_other_and_not_themselves, needs_redis_servers_hear_each_other_and_not_themselves;
     glob_characters_in_a_namespace_are_only_characters, needs_redis_glob_characters_in_a_namespace_are_only_characters;
 }
 
@@ -110,6 +111,32 @@ mod on {
             .await
             .unwrap();
         assert_eq!(elsewhere.next().await.data[0], "end");
+    }
+
+    pub(crate) async fn servers_hear_each_other_and_not_themselves(buses: Buses) {
+        let [first, second] = buses.servers().await;
+        let [mut at_first, mut at_second] =
+            [&first, &second].map(|one| one.cluster.server_events());
+        for (server, word) in [(&first, "one"), (&first, "two"), (&second, "three")] {
+            let argument = json!({ "word": word });
+            server
+                .cluster
+                .server_side_emit(&buses.namespace, "said", &argument)
+                .unwrap();
+        }
+        for word in ["one", "two"] {
+            let event = soon("an event", at_second.recv()).await.unwrap();
+            let heard = (event.namespace, event.name, event.arguments);
+            let expected = (
+                buses.namespace.clone(),
+                "said".to_owned(),
+                vec![json!({ "word": word })],
+            );
+            assert_eq!(heard, expected);
+        }
+        // Its own came before this one, had it come.
+        let event = soon("an event", at_first.recv()).await.unwrap();
+        assert_eq!(event.arguments, [json!({"word": "three"})]);
     }
 
     pub(crate) async fn a_broadcast_reaches_each_client_once(buses: Buses) {

@@ -62,8 +62,8 @@ fn the_shipped_file_has_every_key_and_no_other() {
         }
     }
     let sections = [
-        "server", "engine", "chat", "changes", "append", "store", "redis", "session", "admin",
-        "log",
+        "server", "engine", "chat", "changes", "rooms", "append", "store", "redis", "session",
+        "admin", "log",
     ];
     assert_eq!(found.len(), sections.len());
     for section in sections {

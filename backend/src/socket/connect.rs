@@ -12,11 +12,15 @@ use uuid::Uuid;
 use super::identity::{self, KnownBy};
 use super::inbox::Inbox;
 use super::intake::Intake;
+use super::seats::Seats;
+use super::send::moment;
 use super::worker::Job;
 use super::{Adapter, App};
+use crate::chat::admit::take_token;
 use crate::chat::limits::TokenBucket;
 use crate::chat::message::Sender;
 use crate::chat::refusal::{Code, Refusal};
+use crate::chat::room::user_room;
 use crate::clock;
 use crate::cut::Cut;
 use crate::date::to_iso;
@@ -28,6 +32,7 @@ use crate::protocol::{self, Event, Welcome, WelcomeLimits};
 pub(super) struct Client {
     pub(super) sender: Sender,
     pub(super) inbox: Inbox<Job>,
+    pub(super) seats: Seats,
     bucket: Mutex<TokenBucket>,
     /// Set when its disconnect begins, before its rooms are cleared.
     gone: AtomicBool,
@@ -63,6 +68,11 @@ impl Client {
         if let Some(cut) = &*self.cut.lock().unwrap_or_else(PoisonError::into_inner) {
             cut.cut();
         }
+    }
+
+    /// For what is neither a message nor a change of one, and costs as much.
+    pub(super) fn take_token(&self, app: &App) -> Result<(), Refusal> {
+        self.with_bucket(|bucket| take_token(&app.limits, bucket, moment()))
     }
 
     pub(super) fn with_bucket<T>(&self, decide: impl FnOnce(&mut TokenBucket) -> T) -> T {
@@ -103,6 +113,7 @@ pub(super) async fn admitted(
     let client = Arc::new(Client {
         sender,
         inbox: Inbox::new(),
+        seats: Seats::default(),
         bucket: Mutex::new(TokenBucket::full(&app.limits, clock::monotonic())),
         gone: AtomicBool::new(false),
         evicted: AtomicBool::new(false),
@@ -123,8 +134,8 @@ pub(super) async fn admitted(
         socket.on(event.as_str(), intake);
     }
     socket.extensions.insert(Arc::clone(&client));
-    // As in Node, where an emitter addresses one socket by its id.
-    socket.join(socket.id);
+    // As in Node, where an emitter addresses one socket by its id. All of a user's are addressed by theirs.
+    socket.join([socket.id.to_string(), user_room(&client.sender.id)]);
     Ok(())
 }
 

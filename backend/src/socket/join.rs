@@ -9,10 +9,16 @@ use super::connect::Client;
 use super::reply::Reply;
 use super::{Adapter, App, history};
 use crate::chat::limits::page_limit;
+use crate::chat::membership::Member;
 use crate::chat::refusal::{Code, Refusal};
 use crate::chat::room::RoomId;
+use crate::chat::standing::Standing;
+use crate::clock;
 use crate::protocol::{HistoryBody, JoinRequest, Joined, RoomBody};
 use crate::store::{History, Page};
+
+/// Rooms that every socket is in and that are not for chat: its own and its user's.
+const OWN_ROOMS: usize = 2;
 
 /// When the history cannot be read the client is told so and stays in the room: live messages are worth having, and joining again is safe.
 pub(super) async fn join(app: &App, client: &Client, arguments: Vec<Value>, reply: Reply) {
@@ -21,10 +27,14 @@ pub(super) async fn join(app: &App, client: &Client, arguments: Vec<Value>, repl
         Err(refusal) => return reply.refuse(&refusal, (None, None)).await,
     };
     let room = request.room.clone();
-    let entered = page_limit(request.limit, &app.limits)
-        .and_then(|limit| enter(app, client, &reply.socket, &room).map(|()| limit));
-    let limit = match entered {
-        Ok(limit) => limit,
+    let entered = match page_limit(request.limit, &app.limits) {
+        Ok(limit) => enter(app, client, &reply.socket, &room)
+            .await
+            .map(|standing| (limit, standing)),
+        Err(refusal) => Err(refusal),
+    };
+    let (limit, standing) = match entered {
+        Ok(entered) => entered,
         Err(refusal) => return reply.refuse(&refusal, (Some(room.as_str()), None)).await,
     };
     // Also for who awaits no answer: its next event may be a message to the room, which it wants to see.
@@ -42,18 +52,13 @@ pub(super) async fn join(app: &App, client: &Client, arguments: Vec<Value>, repl
         Ok(CaughtUp {
             history, recovered, ..
         }) => {
-            let name = room.as_str();
-            let room = RoomBody {
-                id: name,
-                name,
-                room_type: "public",
-                role: "member",
-            };
+            let unread = unread(&standing.member, &history);
             reply
                 .done(Joined {
-                    room,
+                    room: RoomBody::from(&standing),
                     history: HistoryBody::from(&*history),
                     recovered,
+                    unread,
                 })
                 .await;
         }
@@ -71,25 +76,51 @@ pub(super) fn is_own_room(socket: &Socket<Adapter>, room: &RoomId) -> bool {
     socket.id.as_str() == room.as_str()
 }
 
-pub(super) fn enter(
+/// Lets the client in, if it may be there. What changes while it comes in is not missed: then it is looked at again.
+pub(super) async fn enter(
     app: &App,
     client: &Client,
     socket: &Socket<Adapter>,
     room: &RoomId,
-) -> Result<(), Refusal> {
+) -> Result<Standing, Refusal> {
     if is_own_room(socket, room) {
         return Err(Refusal::new(Code::Forbidden, "this room is not for chat"));
     }
+    check_space(app, socket, room)?;
+    loop {
+        let heard = app.rooms.changes_heard();
+        let standing = app.rooms.standing_to_join(room, &client.sender.id).await?;
+        if let Err(refusal) = standing.may_enter(clock::unix_ms()) {
+            // Perhaps from the round before.
+            client.seats.leave(room);
+            socket.leave(room.as_str().to_owned());
+            return Err(refusal);
+        }
+        // Again: others of this client's rooms may have been entered meanwhile.
+        check_space(app, socket, room)?;
+        client.seats.take(standing.clone());
+        sit_down(app, client, socket, room);
+        if app.rooms.changes_heard() == heard {
+            return Ok(standing);
+        }
+    }
+}
+
+fn check_space(app: &App, socket: &Socket<Adapter>, room: &RoomId) -> Result<(), Refusal> {
     let rooms = socket.rooms();
     let is_new = !rooms.iter().any(|joined| joined == room.as_str());
-    // One of them is the socket's own.
-    if is_new && rooms.len() > app.limits.rooms_per_socket_max {
+    let chat_rooms = rooms.len().saturating_sub(OWN_ROOMS);
+    if is_new && chat_rooms >= app.limits.rooms_per_socket_max {
         let message = format!(
             "at most {} rooms on one connection",
             app.limits.rooms_per_socket_max
         );
         return Err(Refusal::new(Code::Forbidden, message));
     }
+    Ok(())
+}
+
+fn sit_down(app: &App, client: &Client, socket: &Socket<Adapter>, room: &RoomId) {
     app.delivery
         .enter(room, || socket.join(room.as_str().to_owned()));
     if client.is_gone() || client.is_evicted() {
@@ -97,7 +128,14 @@ pub(super) fn enter(
         socket.leave_all();
     }
     tracing::debug!(%room, user = client.sender.id, "joined");
-    Ok(())
+}
+
+/// Messages behind the read mark. Who never marked one has come for what follows.
+fn unread(member: &Member, history: &History) -> u64 {
+    if member.read.seq == 0 {
+        return 0;
+    }
+    history.last_n.saturating_sub(member.read.n)
 }
 
 /// What a client that was here before gets.

@@ -12,7 +12,10 @@ use socketioxide_core::Value as Packet;
 
 use super::connect::Client;
 use super::reply::Reply;
-use super::{App, change, history, join, leave, send, sync};
+use super::{
+    App, change, create_room, history, invite_user, join, leave, mark_read, moderate, open_direct,
+    send, sync, update_room,
+};
 use crate::chat::refusal::Refusal;
 use crate::protocol::{Event, arguments};
 
@@ -61,11 +64,19 @@ async fn answer(app: &App, client: &Client, job: Job) {
     };
     match reply.event {
         Event::JoinRoom => join::join(app, client, arguments, reply).await,
-        Event::LeaveRoom => leave::leave(arguments, reply).await,
+        Event::LeaveRoom => leave::leave(client, arguments, reply).await,
         Event::Sync => sync::sync(app, client, arguments, reply).await,
         Event::GetHistory => history::get(app, arguments, reply).await,
         Event::EditMessage | Event::DeleteMessage | Event::AddReaction | Event::RemoveReaction => {
             change::change(app, client, arguments, reply, arrived).await
+        }
+        Event::MarkRead => mark_read::mark(app, client, arguments, reply).await,
+        Event::OpenDirect => open_direct::open(app, client, arguments, reply).await,
+        Event::CreateRoom => create_room::create(app, client, arguments, reply).await,
+        Event::UpdateRoom => update_room::update(app, client, arguments, reply).await,
+        Event::InviteUser => invite_user::invite(app, client, arguments, reply).await,
+        Event::KickUser | Event::BanUser | Event::MuteUser => {
+            moderate::moderate(app, client, arguments, reply).await;
         }
         // Sends overlap and do not come here.
         Event::SendMessage => {}

@@ -25,7 +25,7 @@ mod fold;
 mod log;
 mod row;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// The database when the URI names none.
 const DATABASE: &str = "berth";
@@ -199,7 +199,7 @@ impl Store for MongoStore {
 }
 
 /// Resolves the URI's names (`mongodb+srv` asks DNS) and makes the client. No server is spoken to yet.
-async fn database(uri: &str) -> Result<Database, StoreError> {
+pub(crate) async fn database(uri: &str) -> Result<Database, StoreError> {
     let mut options = ClientOptions::parse(uri)
         .await
         .map_err(|why| log::failure(&why))?;
@@ -220,7 +220,7 @@ async fn database(uri: &str) -> Result<Database, StoreError> {
 }
 
 /// The driver's words may quote the URI, so they are left out where it may hold a password.
-fn bad_uri(uri: &str, why: &mongodb::error::Error) -> StoreError {
+pub(crate) fn bad_uri(uri: &str, why: &mongodb::error::Error) -> StoreError {
     StoreError::Broken(if uri.contains('@') {
         "not a MongoDB connection string; special characters in its user name and password must be \
          percent-encoded"

@@ -15,5 +15,6 @@ mod delivery;
 mod http;
 mod identity;
 mod place;
+mod rooms;
 mod stop;
 mod trouble;

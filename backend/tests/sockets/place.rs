@@ -8,6 +8,8 @@ use async_trait::async_trait;
 use berth_adapter::{Cluster, Hub};
 use berth_backend::chat::message::Draft;
 use berth_backend::chat::room::RoomId;
+use berth_backend::directory::Directory;
+use berth_backend::directory::memory::MemoryDirectory;
 use berth_backend::server::{Parts, serve};
 use berth_backend::session::memory::MemorySessions;
 use berth_backend::session::{Session, SessionError, Sessions};
@@ -111,6 +113,7 @@ impl Backend {
 /// Makes backends that share what servers of one cluster share.
 pub(crate) struct Place {
     pub(crate) store: Arc<Switched>,
+    pub(crate) directory: Arc<MemoryDirectory>,
     pub(crate) sessions: Arc<dyn Sessions>,
     pub(crate) settings: Settings,
     hub: Hub,
@@ -126,6 +129,7 @@ impl Place {
                 store: MemoryStore::new(),
                 is_down: AtomicBool::new(false),
             }),
+            directory: Arc::default(),
             sessions: Arc::new(MemorySessions::new()),
             settings,
             hub: Hub::new(),
@@ -152,6 +156,7 @@ impl Place {
             settings: self.settings.clone(),
             instance: format!("backend-{}", self.count),
             store: Arc::clone(&self.store) as Arc<dyn Store>,
+            directory: Arc::clone(&self.directory) as Arc<dyn Directory>,
             sessions: Arc::clone(&self.sessions),
             cluster,
         };

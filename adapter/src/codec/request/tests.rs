@@ -32,6 +32,21 @@ fn changes_are_written_as_node_writes_them() {
 }
 
 #[test]
+fn events_between_servers_are_written_and_read_as_in_node() {
+    let argument = serde_json::json!({"id": 7});
+    let payload = encode_server_event("u", "hello", &argument).unwrap();
+    assert_eq!(
+        String::from_utf8(payload.clone()).unwrap(),
+        r#"{"uid":"u","type":6,"data":["hello",{"id":7}]}"#
+    );
+    let request = decode(&payload).unwrap();
+    assert_eq!(
+        (request.kind, request.data),
+        (Kind::ServerSideEmit, vec!["hello".into(), argument])
+    );
+}
+
+#[test]
 fn requests_of_every_age_are_read() {
     let emitter = br#"{"type":2,"opts":{"rooms":["lobby",7],"except":null},"rooms":["x",-1]}"#;
     let request = decode(emitter).unwrap();
