@@ -1,6 +1,6 @@
 //! berth-backend: a Socket.IO chat backend that keeps its promise.
 //!
-//! Core, without clocks, dice or sockets: [`chat`], [`protocol`]. Ports: [`store`], [`session`], [`users`], [`presence`]. Shell: [`append`], [`delivery`], [`socket`], [`http`],
+//! Core, without clocks, dice or sockets: [`chat`], [`protocol`]. Ports: [`store`], [`directory`], [`session`], [`users`], [`presence`]. Shell: [`append`], [`delivery`], [`socket`], [`http`],
 //! [`server`] and what surrounds them.
 
 pub mod append;
@@ -10,6 +10,7 @@ pub mod clock;
 pub mod cut;
 pub mod date;
 pub mod delivery;
+pub mod directory;
 pub mod http;
 pub mod lifecycle;
 pub mod logging;
@@ -18,6 +19,7 @@ pub mod presence;
 pub mod probe;
 pub mod protocol;
 pub mod reader;
+pub mod rooms;
 pub mod server;
 pub mod session;
 pub mod settings;

@@ -69,6 +69,7 @@ fn run_until_stopped(mut settings: Settings) -> anyhow::Result<()> {
         let stop = lifecycle::stop_on_signals()?;
         stores::ensure_secret(&mut settings)?;
         let store = stores::open_store(&settings).await?;
+        let directory = stores::open_directory(&settings)?;
         let sessions = stores::open_sessions(&settings)?;
         let users = stores::open_users(&settings)?;
         let presence = stores::open_presence(&settings)?;
@@ -89,6 +90,7 @@ fn run_until_stopped(mut settings: Settings) -> anyhow::Result<()> {
                 settings,
                 instance,
                 store,
+                directory,
                 sessions,
                 users,
                 presence,

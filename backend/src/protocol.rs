@@ -7,6 +7,7 @@ mod entry;
 mod identity;
 mod presence;
 mod read;
+mod room;
 mod sync;
 
 use serde::Serialize;
@@ -26,6 +27,11 @@ pub use presence::{
 pub use read::{
     ChangeRequest, Cursor, HistoryRequest, JoinRequest, LeaveRequest, SendRequest, arguments,
 };
+pub use room::{
+    CreateRequest, DirectRequest, KICKED, Kicked, MarkRequest, Marked, MemberAnswer, MemberBody,
+    MemberRequest, READ_RECEIPT, ROOM_UPDATED, ReadReceipt, RoomAnswer, RoomBody, Until,
+    UpdateRequest,
+};
 
 pub use sync::{SYNC_ROOMS_MAX, SyncRequest, Synced, SyncedRoom};
 
@@ -44,10 +50,18 @@ pub enum Event {
     AuthRefresh,
     Typing,
     GetPresence,
+    MarkRead,
+    OpenDirect,
+    CreateRoom,
+    UpdateRoom,
+    InviteUser,
+    KickUser,
+    BanUser,
+    MuteUser,
 }
 
 impl Event {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 20] = [
         Self::JoinRoom,
         Self::LeaveRoom,
         Self::SendMessage,
@@ -60,6 +74,14 @@ impl Event {
         Self::AuthRefresh,
         Self::Typing,
         Self::GetPresence,
+        Self::MarkRead,
+        Self::OpenDirect,
+        Self::CreateRoom,
+        Self::UpdateRoom,
+        Self::InviteUser,
+        Self::KickUser,
+        Self::BanUser,
+        Self::MuteUser,
     ];
 
     /// The event's name on the wire; also its metric label.
@@ -78,6 +100,14 @@ impl Event {
             Self::AuthRefresh => "authRefresh",
             Self::Typing => TYPING,
             Self::GetPresence => "getPresence",
+            Self::MarkRead => "markRead",
+            Self::OpenDirect => "openDirect",
+            Self::CreateRoom => "createRoom",
+            Self::UpdateRoom => "updateRoom",
+            Self::InviteUser => "inviteUser",
+            Self::KickUser => "kickUser",
+            Self::BanUser => "banUser",
+            Self::MuteUser => "muteUser",
         }
     }
 }
@@ -216,15 +246,8 @@ pub struct Joined<'a> {
     /// Everything since the client's `lastSeq` is in `messages`.
     pub recovered: bool,
     pub presence: PresenceBody,
-}
-
-#[derive(Debug, Serialize)]
-pub struct RoomBody<'a> {
-    pub id: &'a str,
-    pub name: &'a str,
-    #[serde(rename = "type")]
-    pub room_type: &'static str,
-    pub role: &'static str,
+    /// Messages behind the client's read mark; none for who never marked one.
+    pub unread: u64,
 }
 
 /// The ack of `getHistory`, and a part of `joinRoom`'s.

@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 use crate::append::AppendLimits;
 use crate::clock;
 use crate::delivery;
+use crate::directory::Directory;
 use crate::http::auth::Attempts;
 use crate::http::{self, Shared, Site};
 use crate::lifecycle;
@@ -38,6 +39,7 @@ pub struct Parts {
     /// Names this instance to operators and clients.
     pub instance: String,
     pub store: Arc<dyn Store>,
+    pub directory: Arc<dyn Directory>,
     pub sessions: Arc<dyn Sessions>,
     pub users: Arc<dyn Users>,
     pub presence: Arc<dyn Presence>,
@@ -89,8 +91,7 @@ pub async fn serve(
     let router = http::router(&site, &settings.server, &layer);
     let drain_timeout = settings.server.drain_timeout;
     let background = watch(&app, &cluster);
-    let connections = TaskTracker::new();
-    let closing = CancellationToken::new();
+    let (connections, closing) = (TaskTracker::new(), CancellationToken::new());
     let door = accept::Door {
         router,
         server: settings.server,
@@ -125,6 +126,7 @@ fn ingredients(
         instance: parts.instance,
         append: append_limits(&settings.append),
         store: parts.store,
+        directory: parts.directory,
         sessions: parts.sessions,
         secrets: secrets(&settings)?,
         tokens: stores::tokens(&settings)?,
@@ -135,6 +137,7 @@ fn ingredients(
         presence_settings: settings.presence,
         chat: settings.chat,
         changes: settings.changes,
+        rooms: settings.rooms,
         metrics,
         cluster: parts.cluster,
         draining,
@@ -142,12 +145,14 @@ fn ingredients(
 }
 
 /// What an instance does by itself, until it drains.
-fn watch(app: &App, cluster: &Cluster) -> [JoinHandle<()>; 2] {
+fn watch(app: &Arc<App>, cluster: &Cluster) -> [JoinHandle<()>; 3] {
     let (metrics, draining) = (app.metrics.clone(), app.draining.clone());
     let delivery = (*app.delivery).clone();
+    let news = socket::news::listen(Arc::clone(app), cluster.clone(), draining.clone());
     [
         lifecycle::watch_cluster(cluster, metrics, draining.clone()),
         delivery::watch::watch(delivery, cluster.clone(), draining),
+        tokio::spawn(news),
     ]
 }
 

@@ -12,6 +12,7 @@ mod judge;
 mod presence;
 mod print;
 mod problem;
+mod rooms;
 mod secret;
 mod units;
 mod words;
@@ -28,6 +29,7 @@ pub use auth::{Auth, Jwt, JwtAlgorithm};
 pub use changes::Changes;
 pub use presence::Presence;
 pub use problem::{Problem, Problems};
+pub use rooms::Rooms;
 pub use secret::Secret;
 
 /// Everything. Sections are those of the file.
@@ -37,6 +39,7 @@ pub struct Settings {
     pub engine: Engine,
     pub chat: Chat,
     pub changes: Changes,
+    pub rooms: Rooms,
     pub append: Append,
     pub store: Store,
     pub redis: Redis,

@@ -2,26 +2,35 @@
 //!
 //! Owns what the handlers share and how a message reaches a room. What a client may do is decided in `chat`; what it sees is in `protocol`.
 
+mod announce;
 mod attendance;
 mod change;
 mod connect;
+mod create_room;
 mod evict;
 mod history;
 mod hold;
 pub mod identity;
 mod inbox;
 mod intake;
+mod invite_user;
 mod join;
 mod leave;
+mod mark_read;
 mod members;
+mod moderate;
+pub mod news;
+mod open_direct;
 mod present;
 mod refresh;
 mod reply;
 mod revoke;
+mod seats;
 mod send;
 mod share;
 mod sync;
 mod typing;
+mod update_room;
 mod watch;
 mod worker;
 
@@ -42,9 +51,11 @@ use crate::append::{AppendLimits, Appender, FanOut};
 use crate::chat::limits::Limits;
 use crate::clock;
 use crate::delivery::{Delivery, Outlet};
+use crate::directory::Directory;
 use crate::metrics::Metrics;
 use crate::presence::{InstanceId, Presence};
 use crate::reader::Reader;
+use crate::rooms::Rooms;
 use crate::session::Sessions;
 use crate::session::cookie::Secrets;
 use crate::settings::{self, Changes, Chat, Engine, Transports};
@@ -72,6 +83,9 @@ pub struct App {
     pub reader: Reader,
     pub delivery: Arc<Delivery>,
     pub members: Arc<Members>,
+    pub rooms: Rooms,
+    pub room_settings: settings::Rooms,
+    pub cluster: Cluster,
     pub sessions: Arc<dyn Sessions>,
     pub secrets: Secrets,
     pub tokens: Tokens,
@@ -102,8 +116,10 @@ pub struct Ingredients {
     pub instance: String,
     pub chat: Chat,
     pub changes: Changes,
+    pub rooms: settings::Rooms,
     pub append: AppendLimits,
     pub store: Arc<dyn Store>,
+    pub directory: Arc<dyn Directory>,
     pub sessions: Arc<dyn Sessions>,
     pub secrets: Secrets,
     pub tokens: Tokens,
@@ -126,25 +142,19 @@ impl App {
         let members = Arc::new(Members::new(from.cluster.clone(), from.metrics.clone()));
         let reader = Reader::new(Arc::clone(&from.store), from.append.timeout);
         let tasks = TaskTracker::new();
-        let delivery = Arc::new(Delivery::new(
-            Arc::clone(&members) as Arc<dyn Outlet>,
-            reader.clone(),
-            from.metrics.clone(),
-            from.draining.clone(),
-        ));
-        if !from
-            .cluster
-            .set_gate(&(Arc::clone(&delivery) as Arc<dyn berth_adapter::Gate>))
-        {
-            tracing::error!("two instances share one cluster handle; frames reach only the first");
-        }
+        let delivery = delivery(&from, &members, &reader);
         let everywhere = Everywhere {
             delivery: Arc::clone(&delivery),
-            cluster: from.cluster,
+            cluster: from.cluster.clone(),
         };
         let me = InstanceId::new(&from.instance, std::process::id(), Uuid::new_v4());
         let typing_members_max = from.presence_settings.typing_members_max;
         let pressure_bytes = from.append.queue_bytes_max / 2;
+        let rooms = Rooms::new(
+            from.directory,
+            from.rooms.made_by_joining,
+            from.rooms.receipts_members_max,
+        );
         let appender = Appender::new(
             Arc::clone(&from.store),
             Arc::new(everywhere) as Arc<dyn FanOut>,
@@ -160,6 +170,9 @@ impl App {
             reader,
             delivery,
             members,
+            rooms,
+            room_settings: from.rooms,
+            cluster: from.cluster,
             sessions: from.sessions,
             secrets: from.secrets,
             tokens: from.tokens,
@@ -207,6 +220,21 @@ impl App {
     fn ended(&self) -> MutexGuard<'_, revoke::EndedSessions> {
         self.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The way of every entry to this instance's sockets, with the bus behind it.
+fn delivery(from: &Ingredients, members: &Arc<Members>, reader: &Reader) -> Arc<Delivery> {
+    let delivery = Arc::new(Delivery::new(
+        Arc::clone(members) as Arc<dyn Outlet>,
+        reader.clone(),
+        from.metrics.clone(),
+        from.draining.clone(),
+    ));
+    let gate = Arc::clone(&delivery) as Arc<dyn berth_adapter::Gate>;
+    if !from.cluster.set_gate(&gate) {
+        tracing::error!("two instances share one cluster handle; frames reach only the first");
+    }
+    delivery
 }
 
 /// Builds the Socket.IO layer with every handler in place.

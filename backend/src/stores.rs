@@ -11,6 +11,10 @@ use anyhow::Context as _;
 use berth_adapter::{Cluster, RedisOptions};
 use jsonwebtoken::Algorithm;
 
+use crate::directory::Directory;
+use crate::directory::memory::MemoryDirectory;
+use crate::directory::mongodb::MongoDirectory;
+use crate::directory::sqlite::SqliteDirectory;
 use crate::presence::Presence;
 use crate::presence::memory::MemoryPresence;
 use crate::presence::redis::RedisPresence;
@@ -62,6 +66,27 @@ pub async fn open_store(settings: &Settings) -> anyhow::Result<Arc<dyn Store>> {
             Ok(Arc::new(MemoryStore::new()))
         }
     }
+}
+
+/// Rooms and members, beside the messages.
+///
+/// # Errors
+/// When the data folder or the file in it cannot be used, or the URI makes no sense.
+pub fn open_directory(settings: &Settings) -> anyhow::Result<Arc<dyn Directory>> {
+    Ok(match settings.store.kind {
+        StoreKind::MongoDb => {
+            let uri = settings.store.mongo_uri.as_ref();
+            let uri = uri.context("store.mongo_uri is missing")?;
+            Arc::new(MongoDirectory::connect(uri.reveal()).context("store.mongo_uri")?)
+        }
+        StoreKind::Sqlite => {
+            let path = data_folder(settings)?.join("rooms.db");
+            let directory = SqliteDirectory::open(&path)
+                .with_context(|| format!("cannot open {}", path.display()))?;
+            Arc::new(directory)
+        }
+        StoreKind::Memory => Arc::new(MemoryDirectory::new()),
+    })
 }
 
 /// Redis, where Node keeps them too, when there is one; else beside the messages.

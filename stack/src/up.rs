@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use berth_adapter::{Cluster, Hub};
+use berth_backend::directory::Directory;
 use berth_backend::presence::Presence;
 use berth_backend::server::{Parts, serve};
 use berth_backend::session::Sessions;
@@ -30,6 +31,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(4);
 /// What all backends of the stack share.
 struct Shared {
     store: Arc<dyn Store>,
+    directory: Arc<dyn Directory>,
     sessions: Arc<dyn Sessions>,
     users: Arc<dyn Users>,
     presence: Arc<dyn Presence>,
@@ -114,6 +116,7 @@ impl Shared {
         stores::ensure_secret(&mut settings)?;
         Ok(Self {
             store: stores::open_store(&settings).await?,
+            directory: stores::open_directory(&settings)?,
             sessions: stores::open_sessions(&settings)?,
             users: stores::open_users(&settings)?,
             presence: stores::open_presence(&settings)?,
@@ -127,6 +130,7 @@ impl Shared {
             settings: self.settings.clone(),
             instance,
             store: Arc::clone(&self.store),
+            directory: Arc::clone(&self.directory),
             sessions: Arc::clone(&self.sessions),
             users: Arc::clone(&self.users),
             presence: Arc::clone(&self.presence),

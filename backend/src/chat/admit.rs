@@ -78,7 +78,11 @@ pub(super) fn client_msg_id(given: Option<String>, moment: Moment) -> Result<Str
     Ok(id)
 }
 
-pub(super) fn take_token(
+/// Takes a token for something.
+///
+/// # Errors
+/// `RATE_LIMITED` when there is none.
+pub fn take_token(
     limits: &Limits,
     buckets: &mut Buckets<'_>,
     moment: Moment,
@@ -99,7 +103,7 @@ pub(super) fn check_text(field: &'static str, text: &str, bytes_max: usize) -> R
     Ok(())
 }
 
-pub(super) fn check_word(field: &'static str, text: &str, bytes_max: usize) -> Result<(), BadText> {
+pub(crate) fn check_word(field: &'static str, text: &str, bytes_max: usize) -> Result<(), BadText> {
     check_text(field, text, bytes_max)?;
     if text.chars().any(char::is_control) {
         return Err(BadText::ControlCharacter { field });

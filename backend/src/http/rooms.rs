@@ -1,4 +1,4 @@
-//! `GET /api/rooms/{id}/messages`: a page of a room's log. Rooms are public; whoever may join may read.
+//! `GET /api/rooms/{id}/messages`: a page of a room's log, for whoever may join it.
 
 use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
@@ -9,8 +9,9 @@ use super::auth::{Visitor, visitor};
 use super::{Site, refused, status_of};
 use crate::chat::refusal::{Code, Refusal};
 use crate::chat::room::RoomId;
+use crate::clock;
 use crate::protocol::{Cursor, Done, HistoryBody};
-use crate::socket::{readable, wanted};
+use crate::socket::{App, readable, wanted};
 
 /// Texts, so that a wrong one is answered in our words.
 #[derive(Debug, Deserialize)]
@@ -40,10 +41,8 @@ async fn read(
     headers: &HeaderMap,
 ) -> Result<Response, Refusal> {
     let app = &site.app;
-    if !app.chat.guests && matches!(visitor(app, headers).await?, Visitor::Anonymous { .. }) {
-        return Err(Refusal::new(Code::Unauthorized, "log in first"));
-    }
     let room = RoomId::parse(room)?;
+    may_read(app, &room, headers).await?;
     let cursor = Cursor {
         before: number("before", texts.before.as_deref())?,
         after: number("after", texts.after.as_deref())?,
@@ -54,6 +53,25 @@ async fn read(
     let wanted = wanted(&cursor, &app.limits)?;
     let history = readable(&room, wanted.read(&app.reader, &room).await)?;
     Ok(Json(Done::new(HistoryBody::from(&*history))).into_response())
+}
+
+/// A room that is not there is empty, and becomes public when somebody joins it.
+async fn may_read(app: &App, room: &RoomId, headers: &HeaderMap) -> Result<(), Refusal> {
+    let user_id = match visitor(app, headers).await? {
+        Visitor::User { sender, .. } => sender.id,
+        Visitor::Anonymous { .. } if app.chat.guests => String::new(),
+        Visitor::Anonymous { .. } => {
+            return Err(Refusal::new(Code::Unauthorized, "log in first"));
+        }
+    };
+    match app.rooms.room(room).await? {
+        Some(_) => app
+            .rooms
+            .standing(room, &user_id)
+            .await?
+            .may_enter(clock::unix_ms()),
+        None => Ok(()),
+    }
 }
 
 fn number(field: &str, text: Option<&str>) -> Result<Option<u64>, Refusal> {

@@ -193,7 +193,25 @@ pub(super) fn room_and_fields(
     }
 }
 
-fn needed(fields: &Map<String, Value>, key: &str) -> Result<String, Refusal> {
+/// The one object that some events take.
+pub(super) fn object(arguments: Vec<Value>) -> Result<Map<String, Value>, Refusal> {
+    match arguments.into_iter().next() {
+        Some(Value::Object(fields)) => Ok(fields),
+        _ => Err(Refusal::bad_request("the first argument is not an object")),
+    }
+}
+
+pub(super) fn boolean(fields: &Map<String, Value>, key: &str) -> Result<Option<bool>, Refusal> {
+    match fields.get(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Bool(value)) => Ok(Some(*value)),
+        Some(_) => Err(Refusal::bad_request(format!(
+            "{key} is neither true nor false"
+        ))),
+    }
+}
+
+pub(super) fn needed(fields: &Map<String, Value>, key: &str) -> Result<String, Refusal> {
     text(fields, key)?.ok_or_else(|| Refusal::bad_request(format!("{key} is missing")))
 }
 
@@ -213,7 +231,7 @@ pub(super) fn flag(fields: &Map<String, Value>, key: &str) -> Result<Option<bool
     }
 }
 
-fn number(fields: &Map<String, Value>, key: &str) -> Result<Option<u64>, Refusal> {
+pub(super) fn number(fields: &Map<String, Value>, key: &str) -> Result<Option<u64>, Refusal> {
     match fields.get(key) {
         None | Some(Value::Null) => Ok(None),
         Some(value) => value

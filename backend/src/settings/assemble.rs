@@ -81,6 +81,7 @@ pub fn assemble(name: &str, text: &str, overrides: &Overrides) -> Result<Setting
         engine: judge.engine(file.engine),
         chat: judge.chat(file.chat),
         changes: judge.changes(file.changes),
+        rooms: judge.rooms(file.rooms),
         append: judge.append(file.append),
         store: judge.store(file.store, overrides),
         redis: judge.redis(file.redis, overrides),

@@ -14,6 +14,7 @@ pub(super) struct File {
     pub(super) engine: Engine,
     pub(super) chat: Chat,
     pub(super) changes: super::changes::File,
+    pub(super) rooms: super::rooms::File,
     pub(super) append: Append,
     pub(super) store: Store,
     pub(super) redis: Redis,

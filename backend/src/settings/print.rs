@@ -11,6 +11,7 @@ impl fmt::Display for Settings {
         self.print_engine(f)?;
         self.print_chat(f)?;
         self.changes.print(f)?;
+        self.rooms.print(f)?;
         self.print_append(f)?;
         self.admin.print(f)?;
         self.print_rest(f)

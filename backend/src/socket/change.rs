@@ -12,6 +12,7 @@ use crate::chat::change::{Asker, admit};
 use crate::chat::message::{Draft, Message};
 use crate::chat::refusal::Refusal;
 use crate::chat::room::RoomId;
+use crate::clock;
 use crate::protocol::{ChangeRequest, Event};
 use crate::store::Page;
 
@@ -53,10 +54,15 @@ async fn admitted(
     reply: &Reply,
     request: ChangeRequest,
 ) -> Result<Draft, Refusal> {
+    let is_member = join::is_member(&reply.socket, &request.room);
+    let seat = client.seats.of(&request.room).filter(|_| is_member);
+    if let Some(seat) = &seat {
+        seat.may_change(clock::unix_ms())?;
+    }
     let asker = Asker {
         sender: &client.sender,
-        is_member: join::is_member(&reply.socket, &request.room),
-        is_moderator: false,
+        is_member,
+        is_moderator: seat.is_some_and(|seat| seat.is_moderator()),
     };
     let target = if asker.is_member {
         at(app, &request.room, request.change.ref_seq).await?

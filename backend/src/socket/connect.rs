@@ -15,9 +15,12 @@ use super::hold::{Due, Hold};
 use super::identity::{self, KnownBy};
 use super::inbox::Inbox;
 use super::intake::Intake;
+use super::seats::Seats;
+use super::send::moment;
 use super::share::Share;
 use super::worker::Job;
 use super::{Adapter, App, join, watch};
+use crate::chat::admit::take_token;
 use crate::chat::limits::{Buckets, TokenBucket};
 use crate::chat::message::Sender;
 use crate::chat::refusal::{Code, Refusal};
@@ -34,6 +37,7 @@ use crate::token::SessionDigest;
 pub(super) struct Client {
     pub(super) sender: Sender,
     pub(super) inbox: Inbox<Job>,
+    pub(super) seats: Seats,
     bucket: Mutex<TokenBucket>,
     share: Arc<Share>,
     hold: Mutex<Hold>,
@@ -72,6 +76,11 @@ impl Client {
         if let Some(cut) = &*self.cut.lock().unwrap_or_else(PoisonError::into_inner) {
             cut.cut();
         }
+    }
+
+    /// For what is neither a message nor a change of one, and costs as much.
+    pub(super) fn take_token(&self, app: &App) -> Result<(), Refusal> {
+        self.with_buckets(|mut buckets| take_token(&app.limits, &mut buckets, moment()))
     }
 
     /// Its rooms will soon have one socket less.
@@ -152,6 +161,7 @@ pub(super) async fn admitted(
     let client = Arc::new(Client {
         sender,
         inbox: Inbox::new(),
+        seats: Seats::default(),
         bucket: Mutex::new(TokenBucket::full(app.limits.connection_rate(), now)),
         share,
         hold: Mutex::new(hold),

@@ -9,8 +9,11 @@ use super::connect::Client;
 use super::reply::Reply;
 use super::{Adapter, App, history};
 use crate::chat::limits::page_limit;
+use crate::chat::membership::Member;
 use crate::chat::refusal::{Code, Refusal};
 use crate::chat::room::RoomId;
+use crate::chat::standing::Standing;
+use crate::clock;
 use crate::protocol::{HistoryBody, JoinRequest, Joined, RoomBody};
 use crate::store::{History, Page};
 
@@ -24,10 +27,14 @@ pub(super) async fn join(app: &App, client: &Client, arguments: Vec<Value>, repl
         Err(refusal) => return reply.refuse(&refusal, (None, None)).await,
     };
     let room = request.room.clone();
-    let entered = page_limit(request.limit, &app.limits)
-        .and_then(|limit| enter(app, client, &reply.socket, &room).map(|()| limit));
-    let limit = match entered {
-        Ok(limit) => limit,
+    let entered = match page_limit(request.limit, &app.limits) {
+        Ok(limit) => enter(app, client, &reply.socket, &room)
+            .await
+            .map(|standing| (limit, standing)),
+        Err(refusal) => Err(refusal),
+    };
+    let (limit, standing) = match entered {
+        Ok(entered) => entered,
         Err(refusal) => return reply.refuse(&refusal, (Some(room.as_str()), None)).await,
     };
     // Also for who awaits no answer: its next event may be a message to the room, which it wants to see.
@@ -47,19 +54,14 @@ pub(super) async fn join(app: &App, client: &Client, arguments: Vec<Value>, repl
         Ok(CaughtUp {
             history, recovered, ..
         }) => {
-            let name = room.as_str();
-            let room = RoomBody {
-                id: name,
-                name,
-                room_type: "public",
-                role: "member",
-            };
+            let unread = unread(&standing.member, &history);
             reply
                 .done(Joined {
-                    room,
+                    room: RoomBody::from(&standing),
                     history: HistoryBody::from(&*history),
                     recovered,
                     presence,
+                    unread,
                 })
                 .await;
         }
@@ -77,15 +79,42 @@ pub(super) fn is_own_room(socket: &Socket<Adapter>, room: &RoomId) -> bool {
     socket.id.as_str() == room.as_str()
 }
 
-pub(super) fn enter(
+/// Lets the client in, if it may be there. What changes while it comes in is not missed: then it is looked at again.
+pub(super) async fn enter(
     app: &App,
     client: &Client,
     socket: &Socket<Adapter>,
     room: &RoomId,
-) -> Result<(), Refusal> {
+) -> Result<Standing, Refusal> {
     if is_own_room(socket, room) {
         return Err(Refusal::new(Code::Forbidden, "this room is not for chat"));
     }
+    check_space(app, socket, room)?;
+    if app.rooms.room(room).await?.is_none() {
+        // It is about to be made, and is kept for ever: that costs what a message costs.
+        client.take_token(app)?;
+    }
+    loop {
+        let heard = app.rooms.changes_heard();
+        let standing = app.rooms.standing_to_join(room, &client.sender.id).await?;
+        if let Err(refusal) = standing.may_enter(clock::unix_ms()) {
+            // Perhaps from the round before.
+            client.seats.leave(room);
+            socket.leave(room.as_str().to_owned());
+            app.attendance.note(room);
+            return Err(refusal);
+        }
+        // Again: others of this client's rooms may have been entered meanwhile.
+        check_space(app, socket, room)?;
+        client.seats.take(standing.clone());
+        sit_down(app, client, socket, room);
+        if app.rooms.changes_heard() == heard {
+            return Ok(standing);
+        }
+    }
+}
+
+fn check_space(app: &App, socket: &Socket<Adapter>, room: &RoomId) -> Result<(), Refusal> {
     let rooms = socket.rooms();
     let is_new = !rooms.iter().any(|joined| joined == room.as_str());
     let chat_rooms = rooms.len().saturating_sub(OWN_ROOMS);
@@ -96,6 +125,10 @@ pub(super) fn enter(
         );
         return Err(Refusal::new(Code::Forbidden, message));
     }
+    Ok(())
+}
+
+fn sit_down(app: &App, client: &Client, socket: &Socket<Adapter>, room: &RoomId) {
     app.delivery
         .enter(room, || socket.join(room.as_str().to_owned()));
     app.attendance.note(room);
@@ -104,7 +137,14 @@ pub(super) fn enter(
         socket.leave_all();
     }
     tracing::debug!(%room, user = client.sender.id, "joined");
-    Ok(())
+}
+
+/// Messages behind the read mark. Who never marked one has come for what follows.
+fn unread(member: &Member, history: &History) -> u64 {
+    if member.read.seq == 0 {
+        return 0;
+    }
+    history.last_n.saturating_sub(member.read.n)
 }
 
 /// What a client that was here before gets.

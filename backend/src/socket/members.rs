@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use berth_adapter::Cluster;
+use serde::Serialize;
 use socketioxide::extract::SocketRef;
 use socketioxide::{SocketError, SocketIo};
 use socketioxide_core::{Sid, Str};
@@ -13,7 +14,7 @@ use socketioxide_core::{Sid, Str};
 use super::{Adapter, evict};
 use crate::append::FanOut;
 use crate::chat::message::Message;
-use crate::chat::room::RoomId;
+use crate::chat::room::{RoomId, user_room};
 use crate::delivery::{Delivery, NAMESPACE, Outlet};
 use crate::metrics::Metrics;
 use crate::protocol;
@@ -44,6 +45,47 @@ impl Members {
     /// The socket with this id; the Engine.IO session has the same one.
     pub(super) fn socket(&self, id: Sid) -> Option<SocketRef<Adapter>> {
         self.io.get()?.of(NAMESPACE)?.get_socket(id)
+    }
+
+    /// This server's sockets in a room.
+    pub(super) fn sockets_in(&self, room: &RoomId) -> Vec<SocketRef<Adapter>> {
+        self.io
+            .get()
+            .map(|io| io.within(room.as_str().to_owned()).sockets())
+            .unwrap_or_default()
+    }
+
+    /// All of this server's sockets.
+    pub(super) fn sockets(&self) -> Vec<SocketRef<Adapter>> {
+        self.io.get().map(SocketIo::sockets).unwrap_or_default()
+    }
+
+    /// Tells all sockets of a user, on every server, what is no entry of a log.
+    pub(super) async fn tell_user(
+        &self,
+        user_id: &str,
+        event: &str,
+        body: &(impl Serialize + Sync),
+    ) {
+        self.tell(user_room(user_id), event, body).await;
+    }
+
+    /// Tells everybody in a room, on every server, what is no entry of its log.
+    pub(super) async fn tell_room(
+        &self,
+        room: &RoomId,
+        event: &str,
+        body: &(impl Serialize + Sync),
+    ) {
+        self.tell(room.as_str().to_owned(), event, body).await;
+    }
+
+    async fn tell(&self, to: String, event: &str, body: &(impl Serialize + Sync)) {
+        let Some(io) = self.io.get() else { return };
+        if let Err(error) = io.within(to).emit(event, body).await {
+            // Whoever missed it sees it when it asks next.
+            tracing::debug!(event, %error, "not told to everybody");
+        }
     }
 }
 

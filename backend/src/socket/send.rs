@@ -46,16 +46,27 @@ fn admitted(
     reply: &Reply,
     request: SendRequest,
 ) -> Result<Draft, Refusal> {
-    let is_member = join::is_member(&reply.socket, &request.room);
-    client.with_buckets(|buckets| {
-        admit(
-            request.wish,
-            &client.sender,
-            is_member,
-            (&app.limits, buckets),
-            moment(),
-        )
-    })
+    let (room, user_id) = (&request.room, &client.sender.id);
+    let is_member = join::is_member(&reply.socket, room);
+    let moment = moment();
+    let seat = client.seats.of(room).filter(|_| is_member);
+    let slow_ms = seat.as_ref().map_or(0, |seat| seat.room.rules.slow_mode_ms);
+    if let Some(seat) = &seat {
+        let last_ms = app
+            .rooms
+            .pace
+            .last_ms(room, user_id)
+            .filter(|_| slow_ms > 0);
+        seat.may_speak(last_ms, moment.unix_ms)?;
+    }
+    let draft = client.with_buckets(|buckets| {
+        let limits = (&app.limits, buckets);
+        admit(request.wish, &client.sender, is_member, limits, moment)
+    })?;
+    if slow_ms > 0 {
+        app.rooms.pace.note(room, user_id, moment.unix_ms, slow_ms);
+    }
+    Ok(draft)
 }
 
 /// What became of what was submitted.

@@ -18,7 +18,7 @@ const ANSWER_BYTES_MAX: usize = 512 * 1024;
 /// What a message takes in an answer beside its texts.
 const MESSAGE_OVERHEAD_BYTES: usize = 256;
 
-/// Rooms read at the same time.
+/// Rooms entered, and read, at the same time.
 const ROOMS_AT_ONCE: usize = 8;
 
 /// What became of one room.
@@ -30,16 +30,18 @@ pub(super) async fn sync(app: &App, client: &Client, arguments: Vec<Value>, repl
         Err(refusal) => return reply.refuse(&refusal, (None, None)).await,
     };
     // In all rooms first: what is said in the last of them while the first are read is not missed.
-    let entered: Vec<_> = request
-        .rooms
-        .iter()
-        .map(|one| enter(app, client, &reply.socket, &one.room))
-        .collect();
+    let mut entered = Vec::new();
+    for some in request.rooms.chunks(ROOMS_AT_ONCE) {
+        let enters = some
+            .iter()
+            .map(|one| enter(app, client, &reply.socket, &one.room));
+        entered.extend(join_all(enters).await);
+    }
     let (mut outcomes, mut room_left) = (Vec::new(), ANSWER_BYTES_MAX);
     let mut rooms = request.rooms.iter().zip(entered);
     loop {
         let some = rooms.by_ref().take(ROOMS_AT_ONCE);
-        let reads = some.map(|(one, entered)| read(app, one, entered, room_left > 0));
+        let reads = some.map(|(one, entered)| read(app, one, entered.map(drop), room_left > 0));
         let read = join_all(reads).await;
         if read.is_empty() {
             break;

@@ -12,7 +12,10 @@ use socketioxide_core::Value as Packet;
 
 use super::connect::Client;
 use super::reply::Reply;
-use super::{App, change, history, join, leave, present, refresh, send, sync, typing};
+use super::{
+    App, change, create_room, history, invite_user, join, leave, mark_read, moderate, open_direct,
+    present, refresh, send, sync, typing, update_room,
+};
 use crate::chat::refusal::Refusal;
 use crate::protocol::{Event, arguments};
 
@@ -61,7 +64,7 @@ async fn answer(app: &App, client: &Client, job: Job) {
     };
     match reply.event {
         Event::JoinRoom => join::join(app, client, arguments, reply).await,
-        Event::LeaveRoom => leave::leave(app, arguments, reply).await,
+        Event::LeaveRoom => leave::leave(app, client, arguments, reply).await,
         Event::Sync => sync::sync(app, client, arguments, reply).await,
         Event::GetHistory => history::get(app, arguments, reply).await,
         Event::EditMessage | Event::DeleteMessage | Event::AddReaction | Event::RemoveReaction => {
@@ -70,6 +73,14 @@ async fn answer(app: &App, client: &Client, job: Job) {
         Event::Typing => typing::note(app, client, arguments, reply).await,
         Event::GetPresence => present::get(app, arguments, reply).await,
         Event::AuthRefresh => refresh::refresh(app, client, arguments, reply).await,
+        Event::MarkRead => mark_read::mark(app, client, arguments, reply).await,
+        Event::OpenDirect => open_direct::open(app, client, arguments, reply).await,
+        Event::CreateRoom => create_room::create(app, client, arguments, reply).await,
+        Event::UpdateRoom => update_room::update(app, client, arguments, reply).await,
+        Event::InviteUser => invite_user::invite(app, client, arguments, reply).await,
+        Event::KickUser | Event::BanUser | Event::MuteUser => {
+            moderate::moderate(app, client, arguments, reply).await;
+        }
         // Sends overlap and do not come here.
         Event::SendMessage => {}
     }

@@ -145,6 +145,9 @@ async fn too_many_messages_are_refused_with_a_time_to_wait() {
     place.settings.chat.messages_per_second_max = 1;
     place.settings.chat.messages_burst_max = 3;
     let backend = place.backend().await;
+    // To make a room costs what a message costs, so somebody else does.
+    let mut other = Client::guest(backend.address).await;
+    other.call(&json!(["joinRoom", "r"])).await;
     let mut client = Client::guest(backend.address).await;
     client.call(&json!(["joinRoom", "r"])).await;
     for _ in 0..3 {
@@ -162,6 +165,27 @@ async fn too_many_messages_are_refused_with_a_time_to_wait() {
         (1..=1_000).contains(&error["retryAfterMs"].as_u64().unwrap()),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn rooms_are_not_made_faster_than_messages_are_sent() {
+    let mut place = Place::new();
+    place.settings.chat.messages_per_second_max = 1;
+    place.settings.chat.messages_burst_max = 3;
+    let backend = place.backend().await;
+    let mut client = Client::guest(backend.address).await;
+    for room in ["a", "b", "c"] {
+        let joined = client.call(&json!(["joinRoom", room])).await;
+        assert_eq!(joined["ok"], true, "{joined}");
+    }
+    let refused = client.call(&json!(["joinRoom", "d"])).await;
+    assert_eq!(refused["error"]["code"], "RATE_LIMITED", "{refused}");
+    // Those that are there cost nothing.
+    for room in ["a", "b", "c", "a"] {
+        client.call(&json!(["leaveRoom", room])).await;
+        let joined = client.call(&json!(["joinRoom", room])).await;
+        assert_eq!(joined["ok"], true, "{joined}");
+    }
 }
 
 #[tokio::test]

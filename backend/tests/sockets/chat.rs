@@ -150,10 +150,12 @@ async fn joining_answers_with_what_was_missed() {
         (&empty["lastSeq"], &empty["messages"]),
         (&json!(0), &json!([]))
     );
+    let settings = json!({"slowModeMs": 0, "readOnly": false, "maxMembers": 0});
     assert_eq!(
         empty["room"],
-        json!({"id": "r", "name": "r", "type": "public", "role": "member"})
+        json!({"id": "r", "name": "r", "type": "public", "role": "member", "settings": settings})
     );
+    assert_eq!(empty["unread"], 0);
     for number in 1..=5 {
         client
             .call(&json!(["sendMessage", "r", {"content": number.to_string()}]))

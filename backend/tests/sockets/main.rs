@@ -17,5 +17,6 @@ mod http;
 mod identity;
 mod place;
 mod presence;
+mod rooms;
 mod stop;
 mod trouble;

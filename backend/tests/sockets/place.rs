@@ -8,6 +8,8 @@ use async_trait::async_trait;
 use berth_adapter::{Cluster, Hub};
 use berth_backend::chat::message::Draft;
 use berth_backend::chat::room::RoomId;
+use berth_backend::directory::Directory;
+use berth_backend::directory::memory::MemoryDirectory;
 use berth_backend::presence::Presence;
 use berth_backend::presence::memory::MemoryPresence;
 use berth_backend::server::{Parts, serve};
@@ -115,6 +117,7 @@ impl Backend {
 /// Makes backends that share what servers of one cluster share.
 pub(crate) struct Place {
     pub(crate) store: Arc<Switched>,
+    pub(crate) directory: Arc<MemoryDirectory>,
     pub(crate) sessions: Arc<dyn Sessions>,
     pub(crate) users: Arc<MemoryUsers>,
     pub(crate) presence: Arc<dyn Presence>,
@@ -132,6 +135,7 @@ impl Place {
                 store: MemoryStore::new(),
                 is_down: AtomicBool::new(false),
             }),
+            directory: Arc::default(),
             sessions: Arc::new(MemorySessions::new()),
             users: Arc::new(MemoryUsers::new()),
             presence: Arc::new(MemoryPresence::new()),
@@ -160,6 +164,7 @@ impl Place {
             settings: self.settings.clone(),
             instance: format!("backend-{}", self.count),
             store: Arc::clone(&self.store) as Arc<dyn Store>,
+            directory: Arc::clone(&self.directory) as Arc<dyn Directory>,
             sessions: Arc::clone(&self.sessions),
             users: Arc::clone(&self.users) as Arc<dyn Users>,
             presence: Arc::clone(&self.presence),

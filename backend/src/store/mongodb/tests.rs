@@ -28,7 +28,7 @@ fn uri() -> String {
 }
 
 /// The tests' server with another database.
-async fn uri_of(database: &str) -> String {
+pub(crate) async fn uri_of(database: &str) -> String {
     let options = ClientOptions::parse(uri()).await.unwrap();
     match options.repl_set_name {
         Some(name) => format!("mongodb://{}/{database}?replicaSet={name}", server().await),
