@@ -30,7 +30,7 @@ const PROBE_TIMEOUT_MS = 5_000;
 const SYNC_ROOMS_MAX = 200;
 const SELVES_MAX = 100;
 // What the server says of its own accord and this client has no part in.
-const NOTICES = ["userJoined", "userLeft", "serverNotice", "roomUpdated", "readReceipt", "sessionExpiring", "sessionEnded"];
+const NOTICES = ["userJoined", "userLeft", "serverNotice", "sessionExpiring", "sessionEnded"];
 
 const browser = {
   setTimeout: (run, ms) => setTimeout(run, ms),
@@ -77,7 +77,7 @@ export class BerthChat {
       userId: () => this.welcome?.userId ?? null,
       onStored: (entry, ack) => this.#stored(entry, ack),
       onFailed: (entry, error) => this.#failed(entry, error),
-      onWaiting: (entry, error) => this.#tell("waiting", { entry, error }),
+      onWaiting: (entry, error) => this.#waits(entry, error),
       onDeadEnd: () => this.renew(),
     });
     this.#listen(socket);
@@ -182,6 +182,20 @@ export class BerthChat {
     return this.join(room.id);
   }
 
+  // A new room, open, with this person as its owner. `type` is public or private.
+  async createRoom(name, { type = "private", settings } = {}) {
+    const { room } = await this.ask("createRoom", { name, type, settings });
+    return this.join(room.id);
+  }
+
+  // Gives up the membership, where there is one. Leaving alone is for a while: whoever is on record stays invited.
+  async quit(roomId) {
+    const { info, joined } = this.rooms.get(roomId) ?? {};
+    const isOnRecord = joined && (info.type === "private" || info.createdBy !== undefined) && info.type !== "dm";
+    this.leave(roomId);
+    if (isOnRecord && this.can("kickUser")) await this.ask("kickUser", { roomId, userId: this.welcome.userId, reason: "you left it" });
+  }
+
   // Volatile: nobody waits for it and nothing keeps it.
   typing(roomId, isTyping) {
     if (this.can("typing")) this.#link.emit("typing", { roomId, isTyping });
@@ -228,6 +242,11 @@ export class BerthChat {
     socket.on("typing", (body) => this.#inRoom("typing", body, (room) => (room.typing = body.users ?? [])));
     socket.on("presence", (body) => this.#inRoom("presence", body, (room) => room.presentNow(body)));
     socket.on("kicked", (body) => this.#inRoom("kicked", body, (room) => room.refuse(kickedError(body))));
+    socket.on("readReceipt", (body) => this.#inRoom("readReceipt", body, (room) => room.readBy(body.userId, body.lastReadSeq)));
+    socket.on("roomUpdated", (body) => {
+      this.rooms.get(body?.room?.id)?.updated(body.room);
+      this.#tell("roomUpdated", body);
+    });
     socket.on("error", (body) => this.#tell("problem", { error: ChatError.from(body?.error) }));
   }
 
@@ -285,7 +304,10 @@ export class BerthChat {
         // Not just gone: other tabs may not have seen it yet.
         this.outbox.settle(entry.clientMsgId, message);
         this.outbox.remove(entry.clientMsgId);
-        if (entry.state === "pending") this.#tell("sent", { entry, ack: message });
+        if (entry.state === "pending") {
+          room.spoke();
+          this.#tell("sent", { entry, ack: message });
+        }
         this.#settle(entry.clientMsgId, { ack: message });
       }
       this.#tell("message", { room, message, isBacklog });
@@ -298,12 +320,18 @@ export class BerthChat {
     this.outbox.settle(clientMsgId, ack);
     this.#settle(clientMsgId, { ack });
     this.#tell("sent", { entry, ack });
+    this.rooms.get(entry.roomId)?.spoke();
     const { userId, name } = this.welcome ?? {};
     const { id, seq, timestamp, roomId } = ack;
     const message = { id, roomId, seq, kind: "message", type, content, senderId: userId, senderName: name, timestamp, clientMsgId };
     // Its broadcast may have been lost with a connection; the ack says as much.
     this.rooms.get(entry.roomId)?.receive("message", replyTo === null ? message : { ...message, replyTo });
     this.#tell("change", { room: this.rooms.get(entry.roomId) });
+  }
+
+  #waits(entry, error) {
+    this.rooms.get(entry.roomId)?.waitFor(error);
+    this.#tell("waiting", { entry, error });
   }
 
   #failed(entry, error) {
@@ -343,9 +371,11 @@ export class BerthChat {
   }
 }
 
+// Who is banned is told until when; who is only removed may be let in again.
 function kickedError({ reason, until }) {
-  const message = !reason ? "You were removed from this room." : `You were removed from this room: ${reason}`;
-  return new ChatError("KICKED", message, { details: { until } });
+  const done = until === undefined ? "removed" : "banned";
+  const message = `You were ${done} from this room${reason ? `: ${reason}` : "."}`;
+  return new ChatError(until === undefined ? "KICKED" : "BANNED", message, { details: { until } });
 }
 
 // Random, in UUID's shape. randomUUID exists only on https and localhost; getRandomValues everywhere.

@@ -1,5 +1,6 @@
 // Puts the page together: asks for a name once, opens the room in the address, connects, and wires the parts.
 
+import { AboutRoom } from "./about_room.js";
 import { BerthChat, deviceOf } from "./berth-chat.js";
 import { Chaos, FaultySocket } from "./chaos.js";
 import { Composer } from "./composer.js";
@@ -8,9 +9,12 @@ import { Gate } from "./gate.js";
 import { Header } from "./header.js";
 import { ensureSession, offersOf, storageOf, storedName, storeName } from "./identity.js";
 import { Log } from "./log.js";
-import { nameOf, RoomList, Sidebar } from "./sidebar.js";
+import { NewRoom } from "./new_room.js";
+import { nameOf } from "./people.js";
+import { PersonMenu } from "./person_menu.js";
+import { RoomList, Sidebar } from "./sidebar.js";
 import { Socket } from "./socket.js";
-import { hashOfRoom, roomFromHash, roomName, typingLine } from "./text.js";
+import { hashOfRoom, ROOM_DEFAULT, roomFromHash, roomName, typingLine } from "./text.js";
 
 // Long enough to read two lines.
 const ALARM_MS = 8_000;
@@ -36,16 +40,29 @@ let lastMark = 0;
 let unreadAfter = null;
 let isUnreadKnown = false;
 let alarmTimer = null;
+let sayTimer = null;
 let isDrawing = false;
 
 const room = () => chat.rooms.get(roomId);
 const composer = new Composer({ chat, room: () => roomId, onSent: sent, onProblem: alarm });
 const header = new Header({ socket, chat, room, ownName: () => ownName });
-const sidebar = new Sidebar({ chat, list, open: () => roomId, leave: leaveRoom, onProblem: alarm });
+const menu = new PersonMenu({ chat, room, act: { direct: openDirect, said: say, problem: alarm } });
+const people = { direct: openDirect, menu: (button, person) => menu.open(button, person), hasMenu: (userId) => menu.deeds(userId).some(({ key }) => key !== "direct") };
+const sidebar = new Sidebar({ chat, list, open: () => roomId, leave: leaveRoom, act: people });
+const newRoom = new NewRoom({ chat, made: (made) => goTo(made.id) });
+const about = new AboutRoom({ chat, room, quit: quitRoom });
 const log = new Log({
   chat,
   view: () => ({ room: room(), marks: marks.get(roomId) ?? [], unreadAfter }),
-  act: { edit: (message) => composer.edit(message), problem: alarm, toComposer: () => composer.focus(), sawBottom: drawSoon },
+  act: {
+    ...people,
+    edit: (message) => composer.edit(message),
+    answer: (message) => composer.answer(message),
+    rejoin: () => chat.join(roomId),
+    problem: alarm,
+    toComposer: () => composer.focus(),
+    sawBottom: drawSoon,
+  },
 });
 const chaos = new Chaos({ socket, faults, chat });
 const gate = new Gate({ ownName: () => ownName, enter: enterAs, forget: () => storeName(storage, "") });
@@ -60,13 +77,15 @@ chat.on("joined", ({ room: where }) => {
 chat.on("caughtUp", ({ room: where, afterSeq, missed }) => mark(where, { kind: "caughtUp", count: missed, afterSeq }));
 chat.on("reset", ({ room: where }) => marks.delete(where.id));
 chat.on("unsent", ({ error }) => alarm(`A message was not sent: ${error.message}`, { isInLog: true }));
-chat.on("refused", ({ room: where, error }) => where.id === roomId && alarm(`#${where.id} could not be joined: ${error.message}`, { isInLog: true }));
+chat.on("refused", ({ room: where, error }) => where.id === roomId && alarm(error.message, { isInLog: true }));
 chat.on("serverNotice", ({ message, level }) => level !== "info" && alarm(message));
 chat.on("roomUpdated", ({ room: about }) => {
-  // Somebody wants to talk to us alone.
-  if (about?.type !== "dm" || chat.rooms.has(about.id)) return;
+  // With a role it is about us: somebody let us in, or wants to talk to us alone.
+  const known = chat.rooms.get(about?.id);
+  if (!about || (about.role === undefined && about.type !== "dm") || (known && !known.refusal)) return;
   list.add(about.id);
   chat.join(about.id, { readUpTo: 0 });
+  if (about.type !== "dm") say(`You were brought into ${about.name}.`);
 });
 chat.on("sessionEnded", () => {
   socket.stop();
@@ -92,13 +111,15 @@ function drawSoon() {
 function draw() {
   const shown = room();
   if (!shown) return;
-  if (!document.hidden && log.isAtBottom && document.body.dataset.phase === "chat") shown.markRead();
+  if (document.hasFocus() && !document.hidden && log.isAtBottom && document.body.dataset.phase === "chat") shown.markRead();
   header.draw();
   sidebar.draw();
   log.draw();
   composer.draw();
+  newRoom.draw();
+  about.draw();
   const isSelf = (userId) => chat.isMine({ senderId: userId });
-  const name = `${shown.info.type === "dm" ? "" : "#"}${nameOf(shown, roomId, isSelf)}`;
+  const name = `${["dm", "private"].includes(shown.info.type) ? "" : "#"}${nameOf(shown, roomId, isSelf)}`;
   const unread = [...chat.rooms.values()].reduce((sum, one) => sum + one.unread, 0);
   document.title = `${unread > 0 ? `(${unread}) ` : ""}${name} · Berth`;
   find("message-input").placeholder = `Message ${name}`;
@@ -129,6 +150,14 @@ function alarm(text, { isInLog = false } = {}) {
   field.textContent = text;
   clearTimeout(alarmTimer);
   alarmTimer = setTimeout(() => (field.textContent = ""), ALARM_MS);
+}
+
+// Shown for a while, and read aloud when there is time.
+function say(text) {
+  const field = find("said");
+  field.textContent = text;
+  clearTimeout(sayTimer);
+  sayTimer = setTimeout(() => (field.textContent = ""), ALARM_MS);
 }
 
 function mark(where, remark) {
@@ -171,6 +200,31 @@ function leaveRoom(id) {
   drawSoon();
 }
 
+async function quitRoom(id) {
+  try {
+    await chat.quit(id);
+    goTo(list.ids.find((other) => other !== id) ?? ROOM_DEFAULT);
+    leaveRoom(id);
+  } catch (error) {
+    alarm(`The room was not left: ${error.message}`);
+  }
+}
+
+function goTo(id) {
+  location.hash = hashOfRoom(id);
+  sidebar.toggle(false);
+}
+
+async function openDirect(userId) {
+  try {
+    const { id } = await chat.openDirect(userId);
+    goTo(id);
+    composer.focus();
+  } catch (error) {
+    alarm(`That conversation could not be opened: ${error.message}`);
+  }
+}
+
 function sent() {
   unreadAfter = null;
   log.toBottom();
@@ -210,6 +264,7 @@ find("room-form").addEventListener("submit", (event) => {
 addEventListener("hashchange", openRoom);
 addEventListener("storage", (event) => chat.heard(event));
 addEventListener("online", () => chat.wake());
+addEventListener("focus", drawSoon);
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) {
     unreadAfter = room().timeline.cursor;

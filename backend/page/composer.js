@@ -1,7 +1,8 @@
 // Where one writes: sends, edits what one wrote, and lets others know that one is typing.
 
 import { find } from "./element.js";
-import { byteLength } from "./text.js";
+import { speechIn } from "./speech.js";
+import { byteLength, snippet } from "./text.js";
 
 // Until the server says otherwise.
 const CONTENT_BYTES_MAX = 4_096;
@@ -9,6 +10,7 @@ const CONTENT_BYTES_MAX = 4_096;
 const TYPING_EVERY_MS = 3_000;
 const TYPING_ENDS_MS = 5_000;
 const ROWS_MAX = 8;
+const TICK_MS = 1_000;
 
 export class Composer {
   #chat;
@@ -20,6 +22,9 @@ export class Composer {
   // The message that is being edited, and what was half written before.
   #edited = null;
   #kept = "";
+  // The message that is being answered.
+  #answered = null;
+  #ticker = null;
   #drafts = new Map();
   #typedAt = -Infinity;
   #typingTimer = null;
@@ -35,6 +40,7 @@ export class Composer {
       this.#submit();
     });
     find("stop-editing").addEventListener("click", () => this.stopEditing());
+    find("stop-answering").addEventListener("click", () => this.answer(null));
     this.#input.addEventListener("input", () => this.#typed());
     this.#input.addEventListener("keydown", (event) => this.#pressed(event));
   }
@@ -42,6 +48,7 @@ export class Composer {
   // What is half written stays with its room.
   switchRoom(from, to) {
     this.stopEditing();
+    this.#answered = null;
     this.#stopTyping(from);
     this.#drafts.set(from, this.#input.value);
     this.#input.value = this.#drafts.get(to) ?? "";
@@ -53,7 +60,16 @@ export class Composer {
     this.#input.focus();
   }
 
+  // The next message is an answer to this one; null: to none.
+  answer(message) {
+    this.stopEditing();
+    this.#answered = message;
+    this.draw();
+    this.focus();
+  }
+
   edit(message) {
+    this.#answered = null;
     if (this.#edited === null) this.#kept = this.#input.value;
     this.#edited = message;
     this.#input.value = message.content;
@@ -71,15 +87,31 @@ export class Composer {
   draw() {
     const limit = this.#chat.welcome?.limits?.maxContent ?? CONTENT_BYTES_MAX;
     const surplus = byteLength(this.#input.value) - limit;
+    const speech = this.#drawSpeech();
     find("too-long").hidden = surplus <= 0;
-    find("keys").hidden = surplus > 0;
+    find("keys").hidden = surplus > 0 || speech.words !== "";
     find("too-long").textContent = surplus > 0 ? `Too long by ${surplus} ${surplus === 1 ? "byte" : "bytes"}` : "";
     find("editing").hidden = this.#edited === null;
-    find("message-label").textContent = this.#edited === null ? "Message" : "Edit your message";
+    find("answering").hidden = this.#answered === null;
+    if (this.#answered !== null) find("answered").textContent = `${this.#answered.senderName}: ${snippet(this.#answered)}`;
+    find("message-label").textContent = this.#edited !== null ? "Edit your message" : this.#answered !== null ? "Your answer" : "Message";
     this.#input.setAttribute("aria-invalid", String(surplus > 0));
-    this.#button.disabled = this.#input.value.trim() === "" || surplus > 0 || this.#chat.outbox.isFull;
+    this.#button.disabled = this.#input.value.trim() === "" || surplus > 0 || speech.isBlocked || this.#chat.outbox.isFull;
     this.#input.rows = 1;
     while (this.#input.rows < ROWS_MAX && this.#input.scrollHeight > this.#input.clientHeight) this.#input.rows += 1;
+  }
+
+  // Why one cannot write, or not yet; counted down while that makes sense.
+  #drawSpeech() {
+    clearTimeout(this.#ticker);
+    const speech = speechIn(this.#chat.rooms.get(this.#room()), Date.now());
+    const field = find("speech");
+    field.hidden = speech.words === "";
+    if (field.textContent !== speech.words) field.textContent = speech.words;
+    // What counts down is not read aloud every second.
+    field.ariaLive = speech.endsAt === null ? "polite" : "off";
+    if (speech.endsAt !== null) this.#ticker = setTimeout(() => this.draw(), TICK_MS);
+    return speech;
   }
 
   #submit() {
@@ -90,7 +122,8 @@ export class Composer {
       this.#finishEdit(text);
       return;
     }
-    this.#chat.send(this.#room(), text);
+    this.#chat.send(this.#room(), text, { replyTo: this.#answered?.seq ?? null });
+    this.#answered = null;
     this.#input.value = "";
     this.draw();
     this.#onSent();
@@ -135,7 +168,7 @@ export class Composer {
     if (event.key === "Enter" && !event.shiftKey) {
       event.preventDefault();
       this.#submit();
-    } else if (event.key === "Escape") this.stopEditing();
+    } else if (event.key === "Escape") this.answer(null);
     else if (event.key === "ArrowUp" && this.#input.value === "") this.#editLast(event);
   }
 

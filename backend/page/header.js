@@ -1,7 +1,7 @@
 // The top of the page: which room, which backend, how the connection is; and the banner when it has been gone a while.
 
 import { find } from "./element.js";
-import { nameOf } from "./sidebar.js";
+import { nameOf } from "./people.js";
 
 // Shorter losses heal by themselves before anybody needs to know.
 const BANNER_AFTER_MS = 2_000;
@@ -44,6 +44,7 @@ export class Header {
     this.#instance.textContent = welcome?.instanceId ?? "–";
     this.#instance.title = welcome?.instanceId ?? "";
     find("room-hash").hidden = room.info.type === "dm";
+    find("room-hash").className = room.info.type === "private" ? "hash private" : "hash";
     find("room-name").textContent = nameOf(room, room.id, (userId) => this.#chat.isMine({ senderId: userId }));
     const { count, approximate } = room.presence ?? {};
     find("room-count").hidden = count === undefined;

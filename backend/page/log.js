@@ -3,12 +3,16 @@
 
 import { arrange, element, find } from "./element.js";
 import { makeMessage, updateMessage } from "./message.js";
+import { listed, namesIn } from "./people.js";
 import { planRows } from "./rows.js";
+import { isModerator } from "./speech.js";
+import { isSure } from "./sure.js";
 
 const AT_BOTTOM_PX = 48;
 const EMOJIS = ["👍", "❤️", "😂", "🎉", "👀"];
-// A second click within this time deletes.
-const SURE_MS = 4_000;
+// Pages fetched to get to a message that somebody answered.
+const JUMP_PAGES_MAX = 20;
+const FOUND_MS = 2_000;
 
 const day = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
 
@@ -23,9 +27,9 @@ export class Log {
   #unseen = 0;
   #isStuck = true;
   #tools = null;
-  #sureTimer = null;
 
-  // `view()` is `{ room, marks, unreadAfter }` of what is shown. `act`: `edit(message)`, `problem(text)`, `toComposer()`.
+  // `view()` is `{ room, marks, unreadAfter }` of what is shown. `act`: `edit(message)`, `answer(message)`, `menu(button, person)`,
+  // `hasMenu(userId)`, `rejoin()`, `problem(text)`, `toComposer()`.
   constructor({ chat, view, act }) {
     this.#chat = chat;
     this.#view = view;
@@ -77,7 +81,8 @@ export class Log {
       keyOf: ({ key }) => key,
       make: (row) => makers[row.kind](row),
       update: (node, row) => {
-        if (row.kind === "message") updateMessage(node, row, { names, selfId: self.userId, canReact });
+        if (row.kind === "message") updateMessage(node, row, { names, selfId: self.userId, canReact, find: (seq) => room.timeline.find(seq) });
+        else if (row.kind === "seen") node.textContent = `Seen by ${listed(row.seenBy.map(names))}`;
         else if (row.kind === "earlier") node.firstChild.disabled = room.loadingEarlier;
       },
     });
@@ -107,11 +112,35 @@ export class Log {
       else if (action === "retry") this.#chat.retry(node.dataset.id);
       else if (action === "discard") this.#chat.discard(node.dataset.id);
       else if (action === "react" && message) await this.#react(room, message, emoji);
+      else if (action === "jump") await this.#jumpTo(room, Number(button.dataset.to));
+      else if (action === "rejoin") this.#act.rejoin();
+      else if (action === "answer" && message) this.#act.answer(message);
+      else if (action === "more" && message) this.#act.menu(button, { id: message.senderId, name: message.senderName });
       else if (action === "edit" && message) this.#act.edit(message);
-      else if (action === "delete" && message && this.#isSure(button)) await this.#chat.remove(room.id, seq);
+      else if (action === "delete" && message && isSure(button, "Really delete?")) {
+        this.#tools.remove();
+        await this.#chat.remove(room.id, seq);
+      }
     } catch (error) {
       this.#act.problem(error.message);
     }
+  }
+
+  // Earlier pages are fetched until it is there, within reason.
+  async #jumpTo(room, seq) {
+    for (let page = 0; page < JUMP_PAGES_MAX && room.timeline.oldest > seq && room.timeline.hasEarlier; page += 1) await room.loadEarlier();
+    if (room !== this.#view().room) return;
+    this.draw();
+    const node = this.#list.querySelector(`.message[data-seq="${seq}"]`);
+    if (!node) {
+      this.#act.problem("That message is not here any more.");
+      return;
+    }
+    this.#isStuck = false;
+    node.scrollIntoView({ block: "center" });
+    node.focus({ preventScroll: true });
+    node.classList.add("found");
+    setTimeout(() => node.classList.remove("found"), FOUND_MS);
   }
 
   #react(room, message, emoji) {
@@ -120,33 +149,20 @@ export class Log {
     return this.#chat.react(room.id, message.seq, emoji, !isOn);
   }
 
-  #isSure(button) {
-    clearTimeout(this.#sureTimer);
-    if (button.dataset.sure) {
-      this.#tools.remove();
-      return true;
-    }
-    const calm = button.textContent;
-    button.dataset.sure = "asked";
-    button.textContent = "Really delete?";
-    this.#sureTimer = setTimeout(() => {
-      delete button.dataset.sure;
-      button.textContent = calm;
-    }, SURE_MS);
-    return false;
-  }
-
   // What can be done to the message under the pointer or the focus.
   #showTools(target) {
     const node = target.closest?.(".message");
     if (!node || node.contains(this.#tools) || this.#tools?.contains(document.activeElement)) return;
-    const message = this.#view().room.timeline.find(Number(node.dataset.seq));
+    const { room } = this.#view();
+    const message = room.timeline.find(Number(node.dataset.seq));
     const isMine = message && this.#chat.isMine(message);
     const tools = [];
     if (message && !message.deletedAt) {
       if (this.#chat.can("addReaction")) tools.push(...EMOJIS.map((emoji) => tool("react", emoji, { emoji }, `React with ${emoji}`)));
+      tools.push(tool("answer", "Reply"));
       if (isMine && this.#chat.can("editMessage")) tools.push(tool("edit", "Edit"));
-      if (isMine && this.#chat.can("deleteMessage")) tools.push(tool("delete", "Delete"));
+      if ((isMine || isModerator(room.info)) && this.#chat.can("deleteMessage")) tools.push(tool("delete", "Delete"));
+      if (this.#act.hasMenu(message.senderId)) tools.push(tool("more", "⋯", {}, `What to do about ${message.senderName}`));
     }
     this.#tools?.remove();
     if (tools.length === 0) return;
@@ -191,18 +207,6 @@ function tool(action, text, dataset = {}, label = text) {
   return element("button", { type: "button", dataset: { action, ...dataset }, title: label, ariaLabel: label }, text);
 }
 
-// Names of those who said something here or are here.
-function namesIn(room) {
-  let names = null;
-  return (id) => {
-    names ??= new Map([
-      ...room.timeline.messages.map(({ senderId, senderName }) => [senderId, senderName]),
-      ...(room.presence?.users ?? []).map((user) => [user.id ?? user.userId, user.name]),
-    ]);
-    return names.get(id) ?? "Somebody";
-  };
-}
-
 const makers = {
   earlier: () => remark("earlier", button("earlier", "Load earlier messages")),
   gap: ({ gap }) =>
@@ -211,7 +215,8 @@ const makers = {
       : remark("gap", element("span", {}, `${gap.before - gap.after - 1} messages are not shown `, button("gap", "Load", { after: gap.after }))),
   unread: () => element("div", { className: "unread-line", role: "separator", dataset: { testid: "unread-line" } }, element("span", {}, "New")),
   empty: () => element("div", { className: "empty" }, element("p", {}, "Nothing said here yet."), element("p", {}, "Share this page’s address to bring others in.")),
-  refused: ({ why }) => element("div", { className: "empty" }, element("p", {}, "This room cannot be joined."), element("p", { className: "why" }, why)),
+  refused: () => element("div", { className: "empty", dataset: { testid: "refused" } }, element("p", {}, "You are not in this room."), element("p", {}, button("rejoin", "Try again"))),
+  seen: () => element("div", { className: "seen", dataset: { testid: "seen" } }),
   day: ({ date }) => element("div", { className: "day", role: "separator" }, element("span", {}, day.format(date))),
   mark: ({ mark }) => element("div", { className: `remark ${mark.kind}`, dataset: { testid: `mark-${mark.kind}` } }, ...wordsOf(mark)),
   system: ({ message }) => remark("system", element("span", { dir: "auto" }, message.content ?? "")),

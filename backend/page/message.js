@@ -1,7 +1,7 @@
 // One message of the log as an element: who, when, what, its state, what was done to it.
 
 import { arrange, element, hidden } from "./element.js";
-import { segments } from "./text.js";
+import { segments, snippet } from "./text.js";
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "medium" });
@@ -15,6 +15,7 @@ export function makeMessage({ date }) {
       "div",
       { className: "body" },
       element("span", { className: "name", dir: "auto" }),
+      element("button", { type: "button", className: "quote", dir: "auto", dataset: { action: "jump" }, hidden: true }),
       element("p", { className: "content", dir: "auto" }),
       element("div", { className: "reactions", hidden: true }),
     ),
@@ -25,13 +26,15 @@ export function makeMessage({ date }) {
 const drawn = new WeakMap();
 const chips = new WeakMap();
 
-// `names` finds a name for a user id, `selfId` is one's own.
-export function updateMessage(node, { message, state, follows }, { names, selfId, canReact }) {
+// `names` finds a name for a user id, `selfId` is one's own, `find` a message by its place.
+export function updateMessage(node, { message, state, follows }, { names, selfId, canReact, find }) {
   node.classList.toggle("follows", follows);
   node.classList.toggle("mine", state !== "received");
+  const answered = message.replyTo === undefined || message.replyTo === null ? null : (find(message.replyTo) ?? {});
   const before = drawn.get(node);
-  if (before?.message === message && before.state === state && before.canReact === canReact) return;
-  drawn.set(node, { message, state, canReact });
+  if (before?.message === message && before.state === state && before.canReact === canReact && before.answered === answered) return;
+  drawn.set(node, { message, state, canReact, answered });
+  drawQuote(node.querySelector(".quote"), message.replyTo, answered);
   node.dataset.id = message.clientMsgId ?? message.id ?? "";
   if (message.seq !== undefined) node.dataset.seq = message.seq;
   node.dataset.state = state;
@@ -42,6 +45,15 @@ export function updateMessage(node, { message, state, follows }, { names, selfId
   }
   node.querySelector(".status").replaceChildren(...statusOf(message, state));
   drawReactions(node.querySelector(".reactions"), message.reactions ?? [], { names, selfId, canReact });
+}
+
+// What it answers, in a line that leads there.
+function drawQuote(button, seq, answered) {
+  button.hidden = answered === null;
+  if (answered === null) return;
+  button.dataset.to = seq;
+  const { senderName } = answered;
+  button.replaceChildren(hidden("In answer to "), senderName ? element("b", {}, senderName) : "an earlier message", senderName ? ` ${snippet(answered)}` : "");
 }
 
 function contentOf({ content, deletedAt, editedAt }) {

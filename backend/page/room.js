@@ -34,6 +34,10 @@ export class Room {
   // Who is here: `{ count, users, approximate }`, null when the server does not say.
   presence = null;
   typing = [];
+  // How far others have read, by user, where the room is small enough for the server to say.
+  readers = new Map();
+  // What one's own words wait for: `{ code, until }` in the world's milliseconds, or null.
+  hold = null;
   loadingEarlier = false;
   #chat;
   // Counts connections: an answer to a question of an earlier one is no longer of interest.
@@ -41,6 +45,8 @@ export class Room {
   #filling = false;
   #timer = null;
   #reading = null;
+  // How far the server knows that somebody has read.
+  #toldSeq = 0;
   #wanted = [];
 
   // `chat` is what the room needs of its client: `ask`, `world`, `tell`, `isMine`, `onEntries`, `skipAfter`, `reads`.
@@ -117,12 +123,12 @@ export class Room {
   // Everything up to the end was seen by a person.
   markRead() {
     const seq = this.timeline.cursor ?? 0;
+    if (seq > this.#toldSeq) this.#tellRead();
     if (this.unread === 0 && (this.lastReadSeq ?? 0) >= seq) return;
     this.unread = 0;
     if (seq > (this.lastReadSeq ?? 0)) {
       this.lastReadSeq = seq;
       this.#chat.reads.set(this.id, seq);
-      this.#tellRead();
     }
     this.#changed();
   }
@@ -131,8 +137,35 @@ export class Room {
     if (this.#reading !== null || !this.#chat.can("markRead")) return;
     this.#reading = this.#chat.world.setTimeout(() => {
       this.#reading = null;
-      if (this.joined) this.#chat.ask("markRead", { roomId: this.id, seq: this.lastReadSeq }).catch(() => {});
+      if (!this.joined) return;
+      this.#toldSeq = this.lastReadSeq;
+      this.#chat.ask("markRead", { roomId: this.id, seq: this.lastReadSeq }).catch(() => (this.#toldSeq = 0));
     }, READ_EVERY_MS);
+  }
+
+  // Another name, other rules; with a role it is about this very person, and says all there is to say about them.
+  updated(info) {
+    const own = info.role === undefined ? {} : { mutedUntil: info.mutedUntil };
+    this.info = { ...this.info, ...info, ...own };
+    this.#changed();
+  }
+
+  // Somebody has read up to there; perhaps the same person, on another device.
+  readBy(userId, seq) {
+    if (this.#chat.isMine({ senderId: userId })) this.readElsewhere(seq);
+    else if (seq > (this.readers.get(userId) ?? 0)) this.readers.set(userId, seq);
+  }
+
+  // The server lets us speak again after a while, or does not say when.
+  waitFor({ code, retryAfterMs }) {
+    this.hold = { code, until: retryAfterMs === undefined ? null : this.#chat.world.now() + retryAfterMs };
+    this.#changed();
+  }
+
+  // Something of ours was taken. Where one has to wait between two messages, the wait begins now.
+  spoke() {
+    const slowMs = this.info.settings?.slowModeMs ?? 0;
+    this.hold = slowMs > 0 ? { code: "SLOW_MODE", until: this.#chat.world.now() + slowMs } : null;
   }
 
   // The same person read it in another window.
@@ -184,7 +217,7 @@ export class Room {
   }
 
   async #open(answer, since, visit) {
-    this.info = { ...this.info, ...answer.room };
+    if (answer.room) this.updated(answer.room);
     this.presence = answer.presence ?? this.presence;
     this.joined = true;
     const before = this.timeline.cursor;

@@ -8,7 +8,7 @@ const GROUP_MS = 5 * 60_000;
 // `marks`: remarks of this window, `{ id, afterSeq, kind: "moved" | "caughtUp", … }`. `unreadAfter`: the place after
 // which the divider stands, or null.
 export function planRows({ room, unsent = [], marks = [], unreadAfter = null, isMine, self = {} }) {
-  const { timeline, joined, refusal } = room;
+  const { timeline, joined, refusal, readers } = room;
   const plan = new Plan();
   if (timeline.hasEarlier) plan.push({ key: "earlier", kind: "earlier" });
   const marksAt = groupBy(marks, (mark) => mark.afterSeq);
@@ -34,8 +34,11 @@ export function planRows({ room, unsent = [], marks = [], unreadAfter = null, is
     const sender = { senderId: self.userId, senderName: self.name };
     plan.message({ ...entry, ...sender, kind: "message", timestamp: entry.at }, entry.state === "stored" ? "sent" : entry.state);
   }
+  const last = unsent.length === 0 ? timeline.messages.at(-1) : undefined;
+  const seenBy = last && isMine(last) ? [...(readers ?? [])].filter(([, seq]) => seq >= last.seq).map(([userId]) => userId) : [];
+  if (seenBy.length > 0) plan.push({ key: "seen", kind: "seen", seenBy });
   if (joined && timeline.messages.length === 0 && unsent.length === 0) plan.push({ key: "empty", kind: "empty" });
-  if (refusal) plan.push({ key: `refused ${refusal.message}`, kind: "refused", why: refusal.message });
+  if (refusal) plan.push({ key: `refused ${refusal.message}`, kind: "refused" });
   return plan.rows;
 }
 

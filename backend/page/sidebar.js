@@ -1,6 +1,7 @@
 // The side of the page: which rooms this person is in, what is unread there, and who is in the room that is open.
 
 import { arrange, element, find, hidden } from "./element.js";
+import { nameOf, personOf } from "./people.js";
 import { hashOfRoom } from "./text.js";
 
 const KEY = "berth.rooms";
@@ -51,17 +52,18 @@ export class Sidebar {
   #list;
   #open;
   #leave;
-  #problem;
+  #act;
   #rows = new Map();
   #people = new Map();
 
-  // `open()` is the id of the room that is shown; `leave(id)` closes one.
-  constructor({ chat, list, open, leave, onProblem }) {
+  // `open()` is the id of the room that is shown; `leave(id)` closes one. `act`: `direct(userId)`, `menu(button, person)`, and
+  // `hasMenu(userId)`, whether there is one.
+  constructor({ chat, list, open, leave, act }) {
     this.#chat = chat;
     this.#list = list;
     this.#open = open;
     this.#leave = leave;
-    this.#problem = onProblem;
+    this.#act = act;
     find("menu").addEventListener("click", () => this.toggle(true));
     find("side-close").addEventListener("click", () => this.toggle(false));
     find("main").addEventListener("click", () => this.toggle(false));
@@ -104,6 +106,8 @@ export class Sidebar {
     if (isOpen) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
     node.classList.toggle("unread", unread > 0 && !isOpen);
+    node.classList.toggle("private", room?.info.type === "private");
+    node.classList.toggle("shut", Boolean(room?.refusal));
     node.querySelector(".name").textContent = nameOf(room, id, (userId) => this.#chat.isMine({ senderId: userId }));
     const badge = node.querySelector(".badge");
     badge.hidden = unread === 0 || isOpen;
@@ -118,39 +122,28 @@ export class Sidebar {
     const selfId = this.#chat.welcome?.userId;
     arrange(find("people-list"), this.#people, users, {
       keyOf: ({ id }) => id,
-      make: ({ id }) => element("li", {}, element("button", { type: "button", className: "person", dataset: { person: id } }, element("span", { className: "dot" }), element("span", { className: "name", dir: "auto" }))),
+      make: makePerson,
       update: (node, { id, name }) => {
         const isSelf = id === selfId;
         node.querySelector(".name").textContent = isSelf ? `${name} (you)` : name;
-        const button = node.querySelector("button");
-        button.disabled = isSelf || !canTalk;
-        button.title = button.disabled ? "" : `Talk to ${name} alone`;
+        const [talk, more] = node.querySelectorAll("button");
+        talk.disabled = isSelf || !canTalk;
+        talk.title = talk.disabled ? "" : `Talk to ${name} alone`;
+        more.hidden = !this.#act.hasMenu(id);
+        more.dataset.name = name;
+        more.ariaLabel = `What to do about ${name}`;
       },
     });
   }
 
-  async #clicked(event) {
-    const { leaves, person } = event.target.closest("button")?.dataset ?? {};
+  #clicked(event) {
+    const button = event.target.closest("button");
+    const { leaves, person, menu, name } = button?.dataset ?? {};
     if (leaves) this.#leave(leaves);
     if (event.target.closest("a")) this.toggle(false);
-    if (!person) return;
-    try {
-      const room = await this.#chat.openDirect(person);
-      location.hash = hashOfRoom(room.id);
-      this.toggle(false);
-    } catch (error) {
-      this.#problem(`That conversation could not be opened: ${error.message}`);
-    }
+    if (menu) this.#act.menu(button, { id: menu, name });
+    if (person) this.#act.direct(person);
   }
-}
-
-// A room of two is called by the other one, as far as that is known: the server only has an id for it.
-export function nameOf(room, id, isSelf = () => false) {
-  if (room?.info.type !== "dm") return room?.info.name || id;
-  const people = (room.presence?.users ?? []).map(personOf);
-  const said = room.timeline.messages.map(({ senderId, senderName }) => ({ id: senderId, name: senderName }));
-  const other = [...people, ...said].find((one) => one.id && !isSelf(one.id));
-  return other?.name ?? room.info.with ?? "Somebody";
 }
 
 function makeRoom({ id }) {
@@ -159,10 +152,10 @@ function makeRoom({ id }) {
   return element("li", { dataset: { room: id } }, link, leave);
 }
 
-function personOf(user) {
-  if (typeof user === "string") return { id: user, name: user };
-  const id = user.id ?? user.userId ?? "";
-  return { id, name: user.name ?? user.senderName ?? id };
+function makePerson({ id }) {
+  const talk = element("button", { type: "button", className: "person", dataset: { person: id } }, element("span", { className: "dot" }), element("span", { className: "name", dir: "auto" }));
+  const more = element("button", { type: "button", className: "more", dataset: { menu: id }, ariaHasPopup: "menu" }, "⋯");
+  return element("li", {}, talk, more);
 }
 
 function short(count) {

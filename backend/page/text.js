@@ -1,5 +1,7 @@
 // Text that people type: links in messages, room names in addresses, times. Pure.
 
+import { listed } from "./people.js";
+
 export const ROOM_DEFAULT = "lobby";
 // The server's limit on a room's name.
 const ROOM_BYTES_MAX = 128;
@@ -73,6 +75,16 @@ export function hashOfRoom(room) {
   return `#${encodeURIComponent(room)}`;
 }
 
+const SNIPPET_CHARACTERS = 90;
+
+// One line of what a message says, to recognise it by.
+export function snippet({ content, deletedAt }) {
+  if (deletedAt) return "a deleted message";
+  const text = typeof content === "string" ? content : JSON.stringify(content ?? "");
+  const characters = [...text.replace(/\s+/gu, " ").trim()];
+  return characters.length > SNIPPET_CHARACTERS ? `${characters.slice(0, SNIPPET_CHARACTERS).join("").trimEnd()}…` : characters.join("");
+}
+
 export function dayKey(date) {
   return `${date.getFullYear()}-${date.getMonth()}-${date.getDate()}`;
 }
@@ -81,7 +93,5 @@ export function dayKey(date) {
 export function typingLine(users, selfId) {
   const names = users.filter(({ id }) => id !== selfId).map(({ id, name }) => name ?? id);
   if (names.length === 0) return "";
-  if (names.length === 1) return `${names[0]} is typing…`;
-  if (names.length === 2) return `${names[0]} and ${names[1]} are typing…`;
-  return `${names[0]}, ${names[1]} and ${names.length - 2 === 1 ? "one other" : `${names.length - 2} others`} are typing…`;
+  return `${listed(names)} ${names.length === 1 ? "is" : "are"} typing…`;
 }

@@ -87,6 +87,18 @@ async fn a_page_keeps_its_promise_through_losses_reloads_and_a_dead_backend() {
     script.finish(secs(120)).await;
 }
 
+/// Rooms of one's own: who comes in, who may write, who has read; answers, edits and reactions between two windows.
+#[tokio::test]
+async fn people_make_rooms_bring_others_in_and_keep_order() {
+    let (listen, data) = (Port::reserve(), TempDir::new().expect("a temporary folder"));
+    let mut program = berth(&listen, &data);
+    is_up(&listen).await;
+    let options = browsing(&format!("http://{}/", listen.address()));
+    Script::run("page_rooms.mjs", &options, secs(120)).await;
+    program.signal(Signal::SIGINT);
+    assert!(program.ended(secs(5)).await.success());
+}
+
 #[tokio::test]
 async fn a_page_needs_no_pointer_no_eyes_and_no_wide_screen() {
     let (listen, data) = (Port::reserve(), TempDir::new().expect("a temporary folder"));

@@ -330,6 +330,13 @@ describe("coming back", () => {
     assert.equal(me.socket.renewals, 1);
   });
 
+  test("who is banned knows until when", async () => {
+    const me = await inLobby();
+    me.socket.hears("kicked", { roomId: "lobby", until: "2026-01-01T00:00:00.000Z" });
+    const [{ error }] = me.said("refused");
+    assert.deepEqual([error.code, error.message, error.details.until], ["BANNED", "You were banned from this room.", "2026-01-01T00:00:00.000Z"]);
+  });
+
   test("kicked out is out, also after a reconnect", async () => {
     const me = await inLobby();
     me.socket.hears("kicked", { roomId: "lobby", reason: "noise" });
@@ -581,6 +588,68 @@ describe("several tabs", () => {
   });
 });
 
+describe("rooms and their people", () => {
+  test("a room that is made is open, and is made as it was asked for", async () => {
+    const me = await inLobby();
+    const room = await me.chat.createRoom("Engine room", { type: "public", settings: { readOnly: true } });
+    assert.deepEqual([room.joined, room.info.name], [true, "made"]);
+    assert.deepEqual(asked(me.server, "createRoom"), [["createRoom", { name: "Engine room", type: "public", settings: { readOnly: true } }]]);
+  });
+
+  test("quitting gives up the membership where there is one", async () => {
+    const me = await inLobby();
+    const cards = { lobby: { type: "public" }, mine: { type: "public", createdBy: "u-me" }, secret: { type: "private" }, two: { type: "dm" } };
+    for (const [id, card] of Object.entries(cards)) {
+      await me.chat.join(id);
+      me.socket.hears("roomUpdated", { room: { id, ...card } });
+      await me.chat.quit(id);
+    }
+    assert.deepEqual(asked(me.server, "kickUser").map(([, { roomId, userId }]) => [roomId, userId]), [["mine", "u-me"], ["secret", "u-me"]]);
+    assert.deepEqual(me.socket.emitted.map(([event, id]) => [event, id]), Object.keys(cards).map((id) => ["leaveRoom", id]));
+    assert.equal(me.chat.rooms.size, 0);
+  });
+
+  test("a room's card follows what the server says, and only what is about us changes what we are", async () => {
+    const me = await inLobby();
+    const { info: first } = me.chat.rooms.get("lobby");
+    assert.equal(first.mutedUntil, undefined);
+    const hears = (room) => {
+      me.socket.hears("roomUpdated", { room: { id: "lobby", ...room } });
+      const { name, role, mutedUntil } = me.chat.rooms.get("lobby").info;
+      return [name, role, mutedUntil];
+    };
+    assert.deepEqual(hears({ name: "Quay", role: "member", mutedUntil: "forever" }), ["Quay", "member", "forever"]);
+    assert.deepEqual(hears({ name: "Pier" }), ["Pier", "member", "forever"]);
+    assert.deepEqual(hears({ name: "Pier", role: "moderator" }), ["Pier", "moderator", undefined]);
+  });
+
+  test("receipts say how far others have read, and what one read oneself elsewhere", async () => {
+    const me = await inLobby();
+    const room = me.chat.rooms.get("lobby");
+    for (const text of ["one", "two"]) me.server.says(text);
+    for (const [userId, lastReadSeq] of [["u-a", 2], ["u-a", 1], ["u-b", 1]]) me.socket.hears("readReceipt", { roomId: "lobby", userId, lastReadSeq });
+    assert.deepEqual([...room.readers], [["u-a", 2], ["u-b", 1]]);
+    assert.equal(room.unread, 2);
+    me.socket.hears("readReceipt", { roomId: "lobby", userId: "u-me", lastReadSeq: 1 });
+    assert.equal(room.unread, 1);
+  });
+
+  test("what the server makes wait is known with its end", async () => {
+    const me = await inLobby();
+    const room = me.chat.rooms.get("lobby");
+    me.server.refusals.set("sendMessage", [refusal("SLOW_MODE", true, { retryAfterMs: 5_000 })]);
+    const sent = me.chat.send("lobby", "too soon");
+    await settle();
+    assert.deepEqual(room.hold, { code: "SLOW_MODE", until: me.world.nowMs + 5_000 });
+    await me.world.live(8_000, 100);
+    await sent;
+    assert.equal(room.hold, null);
+    me.socket.hears("roomUpdated", { room: { id: "lobby", settings: { slowModeMs: 3_000 } } });
+    await me.chat.send("lobby", "and now the wait begins");
+    assert.deepEqual(room.hold, { code: "SLOW_MODE", until: me.world.nowMs + 3_000 });
+  });
+});
+
 describe("unread", () => {
   test("counts what others said since it was read, also over a reload", async () => {
     const me = await inLobby({ before: ["old"] });
@@ -603,6 +672,20 @@ describe("unread", () => {
     me.server.says("psst", { room: "dm" });
     await me.chat.join("dm", { readUpTo: 0 });
     assert.equal(me.chat.rooms.get("dm").unread, 1);
+  });
+
+  test("the server learns how far somebody new has read, and again if it did not hear it", async () => {
+    const me = await inLobby({ before: ["old"] });
+    const room = me.chat.rooms.get("lobby");
+    me.server.refusals.set("markRead", [refusal("RATE_LIMITED", true)]);
+    room.markRead();
+    await me.world.live(3_000, 100);
+    room.markRead();
+    await me.world.live(3_000, 100);
+    assert.equal(asked(me.server, "markRead").length, 2);
+    room.markRead();
+    await me.world.live(3_000, 100);
+    assert.equal(asked(me.server, "markRead").length, 2);
   });
 
   test("the server hears of it, and not with every message", async () => {

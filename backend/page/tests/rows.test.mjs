@@ -7,12 +7,12 @@ import { Timeline } from "../timeline.js";
 const at = (minute) => new Date(2026, 0, 5, 10, minute).toISOString();
 const said = (seq, senderId = "u-a", more = {}) => ({ seq, kind: "message", senderId, senderName: senderId, content: `m${seq}`, timestamp: at(seq), ...more });
 
-function plan(messages, { lastSeq = messages.length, hasMore = false, change = () => {}, joined = true, refusal = null, ...more } = {}) {
+function plan(messages, { lastSeq = messages.length, hasMore = false, change = () => {}, joined = true, refusal = null, readers = new Map(), ...more } = {}) {
   const timeline = new Timeline();
   timeline.open({ epoch: "a", firstSeq: 1, lastSeq, messages, hasMore });
   change(timeline);
   const isMine = ({ senderId }) => senderId === "u-me";
-  return planRows({ room: { timeline, joined, refusal }, isMine, self: { userId: "u-me", name: "Me" }, ...more });
+  return planRows({ room: { timeline, joined, refusal, readers }, isMine, self: { userId: "u-me", name: "Me" }, ...more });
 }
 
 // One word per row: its kind, its place, whether it follows.
@@ -69,9 +69,19 @@ describe("rows of the log", () => {
     assert.equal(rows[3].follows, false);
   });
 
+  test("who has read one's last message is told while it is the last", () => {
+    const readers = new Map([["u-a", 2], ["u-b", 1], ["u-c", 9]]);
+    const mine = [said(1), said(2, "u-me")];
+    assert.deepEqual(plan(mine, { readers }).at(-1), { key: "seen", kind: "seen", seenBy: ["u-a", "u-c"] });
+    assert.equal(words(plan(mine, { readers: new Map([["u-b", 1]]) })), "day 1 2");
+    assert.equal(words(plan([...mine, said(3, "u-a")], { readers })), "day 1 2 3", "who answers has read it");
+    const unsent = [{ clientMsgId: "c", content: "more", at: at(3), state: "pending" }];
+    assert.equal(words(plan(mine, { readers, unsent })), "day 1 2 c+");
+  });
+
   test("an empty room and one that is refused say so", () => {
     assert.equal(words(plan([])), "empty");
-    assert.deepEqual(plan([], { joined: false, refusal: { message: "banned" } }).map(({ kind, why }) => [kind, why]), [["refused", "banned"]]);
+    assert.deepEqual(plan([], { joined: false, refusal: { message: "banned" } }).map(({ kind }) => kind), ["refused"]);
     assert.equal(words(plan([said(1)], { hasMore: true })), "earlier day 1");
   });
 });

@@ -3,7 +3,7 @@
 export class Server {
   rooms = new Map();
   sockets = new Set();
-  events = ["joinRoom", "leaveRoom", "sendMessage", "getHistory", "sync", "editMessage", "deleteMessage", "addReaction", "removeReaction", "markRead"];
+  events = ["joinRoom", "leaveRoom", "sendMessage", "getHistory", "sync", "editMessage", "deleteMessage", "addReaction", "removeReaction", "markRead", "createRoom", "kickUser"];
   calls = [];
   // By event: refusals to give instead of answers, first come first served.
   refusals = new Map();
@@ -84,6 +84,12 @@ export class Server {
     return this.says(content, { room: roomId, kind: "edit", refSeq: seq, senderId: userId });
   }
   markRead() {
+    return {};
+  }
+  createRoom() {
+    return { room: { id: "made" } };
+  }
+  kickUser() {
     return {};
   }
 

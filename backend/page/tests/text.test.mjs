@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
 import { account, cleanName, ensureSession, offersOf } from "../identity.js";
-import { hashOfRoom, roomFromHash, roomName, segments, typingLine } from "../text.js";
+import { hashOfRoom, roomFromHash, roomName, segments, snippet, typingLine } from "../text.js";
 
 describe("links", () => {
   for (const [content, links] of [
@@ -124,4 +124,17 @@ describe("accounts", () => {
     assert.deepEqual(await offersOf({ request: answering(404, {}) }), {});
     assert.deepEqual(await offersOf({ request: async () => Promise.reject(new Error("x")) }), {});
   });
+});
+
+describe("a snippet of a message", () => {
+  for (const [message, text] of [
+    [{ content: "short" }, "short"],
+    [{ content: "two\n\n lines " }, "two lines"],
+    [{ content: "x".repeat(200) }, `${"x".repeat(90)}…`],
+    [{ content: "👩‍🚀".repeat(60) }, `${[..."👩‍🚀".repeat(60)].slice(0, 90).join("")}…`],
+    [{ content: { odd: 1 } }, '{"odd":1}'],
+    [{ content: "", deletedAt: "2026-01-01" }, "a deleted message"],
+  ]) {
+    test(JSON.stringify(message).slice(0, 40), () => assert.equal(snippet(message), text));
+  }
 });

@@ -53,11 +53,14 @@ macro_rules! asset {
 
 static INDEX: LazyLock<Asset> = LazyLock::new(|| asset!("index.html", HTML));
 
-static ASSETS: LazyLock<[Asset; 26]> = LazyLock::new(|| {
-    [
+static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
+    vec![
         asset!("admin.css", CSS),
         asset!("chat.css", CSS),
+        asset!("rooms.css", CSS),
         asset!("icon.svg", SVG),
+        asset!("lock.svg", SVG),
+        asset!("about_room.js", JAVASCRIPT),
         asset!("admin.js", JAVASCRIPT),
         asset!("berth-chat.js", JAVASCRIPT),
         asset!("chaos.js", JAVASCRIPT),
@@ -72,13 +75,19 @@ static ASSETS: LazyLock<[Asset; 26]> = LazyLock::new(|| {
         asset!("link.js", JAVASCRIPT),
         asset!("log.js", JAVASCRIPT),
         asset!("message.js", JAVASCRIPT),
+        asset!("moderation.js", JAVASCRIPT),
+        asset!("new_room.js", JAVASCRIPT),
         asset!("outbox.js", JAVASCRIPT),
+        asset!("people.js", JAVASCRIPT),
+        asset!("person_menu.js", JAVASCRIPT),
         asset!("read_marks.js", JAVASCRIPT),
         asset!("refusal.js", JAVASCRIPT),
         asset!("room.js", JAVASCRIPT),
         asset!("rows.js", JAVASCRIPT),
         asset!("sidebar.js", JAVASCRIPT),
         asset!("socket.js", JAVASCRIPT),
+        asset!("speech.js", JAVASCRIPT),
+        asset!("sure.js", JAVASCRIPT),
         asset!("text.js", JAVASCRIPT),
         asset!("timeline.js", JAVASCRIPT),
     ]

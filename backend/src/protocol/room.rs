@@ -220,6 +220,9 @@ pub struct RoomBody<'a> {
     pub room_type: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<&'static str>,
+    /// Until when this very person is not heard.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub muted_until: Option<Until>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_by: Option<&'a str>,
     pub settings: RulesBody,
@@ -240,6 +243,7 @@ impl<'a> From<&'a Room> for RoomBody<'a> {
             name: &room.name,
             room_type: room.access.as_str(),
             role: None,
+            muted_until: None,
             created_by: room.created_by.as_deref(),
             settings: RulesBody {
                 slow_mode_ms: room.rules.slow_mode_ms,
@@ -254,6 +258,7 @@ impl<'a> From<&'a Standing> for RoomBody<'a> {
     fn from(standing: &'a Standing) -> Self {
         Self {
             role: Some(standing.role().as_str()),
+            muted_until: standing.member.muted_until_ms.map(Until::from),
             ..Self::from(&standing.room)
         }
     }

@@ -7,11 +7,11 @@ use super::announce::{Happening, announce};
 use super::connect::Client;
 use super::news::{self, Word};
 use super::reply::Reply;
-use crate::chat::membership::{Member, MemberChange};
+use crate::chat::membership::{Member, MemberChange, Room};
 use crate::chat::refusal::Refusal;
 use crate::chat::standing::Standing;
 use crate::clock;
-use crate::protocol::{Event, MemberAnswer, MemberBody, MemberRequest};
+use crate::protocol::{self, Event, MemberAnswer, MemberBody, MemberRequest, RoomAnswer, RoomBody};
 
 pub(super) async fn moderate(app: &App, client: &Client, arguments: Vec<Value>, reply: Reply) {
     let request = match MemberRequest::read(arguments) {
@@ -64,10 +64,27 @@ async fn act(
         ..Word::of_member(room, &request.user_id)
     };
     news::tell(app, word).await;
+    if event == Event::MuteUser {
+        tell_of_mute(app, &asker.room, &member).await;
+    }
     if let Some(happening) = happening(event, leaves, client, &target) {
         announce(app, &asker.room, &client.sender, happening).await;
     }
     Ok(member)
+}
+
+/// Who is muted learns it before they write in vain; nobody else does.
+async fn tell_of_mute(app: &App, room: &Room, member: &Member) {
+    let standing = Standing {
+        room: room.clone(),
+        member: member.clone(),
+    };
+    let answer = RoomAnswer {
+        room: RoomBody::from(&standing),
+    };
+    app.members
+        .tell_user(&member.user_id, protocol::ROOM_UPDATED, &answer)
+        .await;
 }
 
 /// Mutes and what is lifted is between moderators and those concerned.

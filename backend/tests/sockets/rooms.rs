@@ -164,10 +164,15 @@ async fn mutes_and_rules_hold_on_the_server_where_somebody_is() {
     let mute =
         |ms: Value| json!(["muteUser", {"roomId": "team", "userId": bob_id, "durationMs": ms}]);
     done(&mut ann, mute(json!(3_600_000))).await;
+    let told = bob.event("roomUpdated").await;
+    assert_eq!(told["room"]["role"], "member");
+    assert!(told["room"]["mutedUntil"].is_string(), "{told}");
     eventually_refused(&mut bob, &say, "MUTED").await;
     let react = json!(["addReaction", {"roomId": "team", "seq": 1, "emoji": "👍"}]);
     refused_with(&mut bob, react, "MUTED").await;
     done(&mut ann, mute(json!(0))).await;
+    let told = bob.event("roomUpdated").await;
+    assert!(told["room"].get("mutedUntil").is_none(), "{told}");
     eventually_done(&mut bob, &say).await;
 
     let settings =
