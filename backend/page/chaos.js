@@ -2,6 +2,7 @@
 // are lost. What the page does about it is what it does about the real thing; nothing here knows how it recovers.
 
 import { find } from "./element.js";
+import { openConnection } from "./socket.js";
 
 const OFFLINE_MS = 10_000;
 const LOST_EVERY = 3;
@@ -10,6 +11,7 @@ const LOST_EVERY = 3;
 export class FaultySocket {
   isOffline = false;
   isLossy = false;
+  hasNoWebSocket = false;
   #count = 0;
 
   world = {
@@ -22,16 +24,38 @@ export class FaultySocket {
 
   #open(url) {
     if (this.isOffline) throw new Error("offline on purpose");
-    const ws = new WebSocket(url);
-    let listener = null;
-    // Only what somebody said is lost: a transport that loses its own packets is none.
-    ws.addEventListener("message", (event) => {
-      const isEntry = typeof event.data === "string" && event.data.startsWith('42["message"');
-      if (this.isLossy && isEntry && ++this.#count % LOST_EVERY === 0) return;
-      listener?.(event);
-    });
-    Object.defineProperty(ws, "onmessage", { set: (run) => (listener = run) });
-    return ws;
+    if (this.hasNoWebSocket && url.startsWith("ws")) throw new Error("no WebSocket on purpose");
+    return new FaultyConnection(openConnection(url), (frame) => this.#isLost(frame));
+  }
+
+  // Only what somebody said is lost: a transport that loses its own packets is none.
+  #isLost(frame) {
+    const isEntry = typeof frame === "string" && frame.startsWith('42["message"');
+    return this.isLossy && isEntry && ++this.#count % LOST_EVERY === 0;
+  }
+}
+
+class FaultyConnection {
+  onmessage = null;
+  onclose = null;
+  #inner;
+
+  constructor(inner, isLost) {
+    this.#inner = inner;
+    inner.onmessage = (event) => isLost(event.data) || this.onmessage?.(event);
+    inner.onclose = (event) => this.onclose?.(event);
+  }
+
+  get readyState() {
+    return this.#inner.readyState;
+  }
+
+  send(frame) {
+    this.#inner.send(frame);
+  }
+
+  close() {
+    this.#inner.close();
   }
 }
 
@@ -77,6 +101,12 @@ export class Chaos {
       this.#faults.isLossy = !this.#faults.isLossy;
       button.setAttribute("aria-pressed", String(this.#faults.isLossy));
       this.#say(this.#faults.isLossy ? "Every third message is lost on its way here." : "Nothing is lost any more.");
+    },
+    requests: (button) => {
+      this.#faults.hasNoWebSocket = !this.#faults.hasNoWebSocket;
+      button.setAttribute("aria-pressed", String(this.#faults.hasNoWebSocket));
+      this.#socket.renew("another way on purpose");
+      this.#say(this.#faults.hasNoWebSocket ? "WebSockets are shut off; plain requests carry the same." : "WebSockets get through again.");
     },
     restart: async () => {
       this.#say("Asking for a restart…");

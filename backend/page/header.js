@@ -92,6 +92,7 @@ export class Header {
     const values = {
       instance: welcome?.instanceId ?? "–",
       state: WORDS[state],
+      transport: this.#socket.transport === "polling" ? "HTTP requests" : "WebSocket",
       rtt: rttMs === null ? "–" : `${rttMs < 10 ? rttMs.toFixed(1) : Math.round(rttMs)} ms`,
       seq: timeline.cursor === null ? "–" : `number ${timeline.cursor}`,
       unsent: unsent === 0 ? "nothing" : `${unsent} ${unsent === 1 ? "message" : "messages"}`,

@@ -1,18 +1,19 @@
-// A small Socket.IO client: Engine.IO 4 over WebSocket, Socket.IO protocol 5, the main namespace.
+// A small Socket.IO client: Engine.IO 4 over WebSocket, or over HTTP requests where no WebSocket gets through; Socket.IO
+// protocol 5, the main namespace.
 //
 // It connects, keeps the connection alive, notices when it is dead and connects again. It buffers nothing: what must
 // survive a broken connection belongs in the outbox, which knows what may be sent twice. Binary events are not for it.
-//
-// The frames: an Engine.IO digit (0 open, 1 close, 2 ping, 3 pong, 4 message); a message continues with a Socket.IO
-// digit (0 connect, 1 disconnect, 2 event, 3 ack, 4 connect error, 5/6 binary), an optional "/namespace,", an optional
-// ack id and JSON.
 
+import { encodeEvent, parseFrame, ProtocolError } from "./frames.js";
+import { PollingConnection } from "./polling.js";
 import { retryDelayMs } from "./refusal.js";
 
 const CONNECT_TIMEOUT_MS = 10_000;
 const RETRY_MAX_MS = 8_000;
 // A connection that lived this long was a good one; the next retry starts from the shortest delay again.
 const STABLE_MS = 5_000;
+// How often a connection that makes do with requests tries whether a WebSocket gets through by now.
+const BETTER_EVERY_MS = 30_000;
 
 // What this client itself tells its listeners; a server cannot make it say so.
 const OWN_EVENTS = new Set(["connect", "disconnect", "connect_error", "state"]);
@@ -26,87 +27,13 @@ export class SocketError extends Error {
   }
 }
 
-export class ProtocolError extends Error {}
-
-// Returns `{ kind, ... }`, or null for what this client may ignore. Throws ProtocolError for what no server sends.
-export function parseFrame(frame) {
-  if (typeof frame !== "string") return null;
-  switch (frame[0]) {
-    case "0":
-      return { kind: "open", ...parseObject(frame.slice(1)) };
-    case "1":
-      return { kind: "close" };
-    case "2":
-      return { kind: "ping", payload: frame.slice(1) };
-    case "3":
-    case "6":
-      return null;
-    case "4":
-      return parsePacket(frame);
-    default:
-      throw new ProtocolError(`unknown frame ${JSON.stringify(frame.slice(0, 20))}`);
-  }
-}
-
-function parsePacket(frame) {
-  const type = frame[1];
-  if (type === "5" || type === "6") return null;
-  let rest = frame.slice(2);
-  if (rest[0] === "/") {
-    const comma = rest.indexOf(",");
-    const namespace = comma < 0 ? rest : rest.slice(0, comma);
-    if (namespace.split("?")[0] !== "/") return null;
-    rest = comma < 0 ? "" : rest.slice(comma + 1);
-  }
-  const digits = /^\d*/.exec(rest)[0];
-  const id = digits === "" ? null : Number(digits);
-  const json = rest.slice(digits.length);
-  switch (type) {
-    case "0":
-      return { kind: "connected", ...parseObject(json) };
-    case "1":
-      return { kind: "disconnected" };
-    case "2": {
-      const [event, ...args] = parseArray(json);
-      if (typeof event !== "string") throw new ProtocolError("event without a name");
-      return { kind: "event", event, args, id };
-    }
-    case "3":
-      if (id === null) throw new ProtocolError("ack without an id");
-      return { kind: "ack", id, args: parseArray(json) };
-    case "4":
-      return { kind: "refused", ...parseObject(json) };
-    default:
-      throw new ProtocolError(`unknown packet type ${type}`);
-  }
-}
-
-function parseJson(text) {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new ProtocolError("payload is not JSON");
-  }
-}
-
-function parseArray(text) {
-  const value = parseJson(text);
-  if (!Array.isArray(value)) throw new ProtocolError("payload is not an array");
-  return value;
-}
-
-function parseObject(text) {
-  const value = text === "" ? {} : parseJson(text);
-  if (typeof value !== "object" || value === null) throw new ProtocolError("payload is not an object");
-  return value;
-}
-
-export function encodeEvent(event, args, id) {
-  return `42${id ?? ""}${JSON.stringify([event, ...args])}`;
+// By its scheme: a WebSocket, or requests.
+export function openConnection(url) {
+  return url.startsWith("ws") ? new WebSocket(url) : new PollingConnection(url);
 }
 
 const browser = {
-  open: (url) => new WebSocket(url),
+  open: openConnection,
   setTimeout: (run, ms) => setTimeout(run, ms),
   clearTimeout: (timer) => clearTimeout(timer),
   now: () => performance.now(),
@@ -122,7 +49,11 @@ export class Socket {
   #listeners = new Map();
   #state = "stopped";
   #ws = null;
-  #timers = { connect: null, life: null, retry: null };
+  // Whether this connection said anything at all; by which way the next one goes.
+  #isHeard = false;
+  #transport = "websocket";
+  #better = null;
+  #timers = { connect: null, life: null, retry: null, better: null };
   #lifeMs = 0;
   #aliveUntil = Infinity;
   #attempt = 0;
@@ -130,7 +61,7 @@ export class Socket {
   #nextId = 0;
   #waiting = new Map();
 
-  // `auth` is a function: it is asked at every connection for the CONNECT payload. `world` stands in for the browser.
+  // `url` is a WebSocket's; over HTTP it is the same place. `auth` is a function: it is asked at every connection for the CONNECT payload. `world` stands in for the browser.
   constructor(url, { auth = () => ({}), world = browser } = {}) {
     this.#url = url;
     this.#auth = auth;
@@ -139,6 +70,11 @@ export class Socket {
 
   get state() {
     return this.#state;
+  }
+
+  // websocket or polling.
+  get transport() {
+    return this.#transport;
   }
 
   // When the next try is due, on the world's clock; null unless waiting.
@@ -205,9 +141,10 @@ export class Socket {
     this.#clear("retry");
     this.retryAt = null;
     this.#enter("connecting");
+    this.#isHeard = false;
     let ws;
     try {
-      ws = this.#world.open(this.#url);
+      ws = this.#world.open(this.#transport === "polling" ? overHttp(this.#url) : this.#url);
     } catch (error) {
       this.#tell("connect_error", { message: String(error.message ?? error) });
       this.#lose("transport error", true);
@@ -233,6 +170,7 @@ export class Socket {
       this.#lose("parse error", true);
       return;
     }
+    this.#isHeard = true;
     this.#stayAlive();
     if (packet) this.#handle(packet);
   }
@@ -251,6 +189,7 @@ export class Socket {
         this.#clear("connect");
         this.#connectedAt = this.#world.now();
         this.#enter("connected");
+        if (this.#transport === "polling") this.#lookForBetter();
         this.#tell("connect", packet.sid);
         break;
       case "event":
@@ -284,8 +223,38 @@ export class Socket {
     this.#timers.life = this.#world.setTimeout(() => this.#lose("ping timeout", true), this.#lifeMs);
   }
 
+  // A WebSocket that opens shows that one gets through: the connection moves there.
+  #lookForBetter() {
+    this.#timers.better = this.#world.setTimeout(() => {
+      let ws;
+      try {
+        ws = this.#world.open(this.#url);
+      } catch {
+        return this.#lookForBetter();
+      }
+      this.#better = ws;
+      const isOpen = new Promise((resolve) => {
+        ws.onmessage = () => resolve(true);
+        ws.onclose = () => resolve(false);
+      });
+      isOpen.then((opened) => {
+        if (this.#better !== ws) return;
+        this.#better = null;
+        ws.close();
+        if (!opened) return this.#lookForBetter();
+        this.#transport = "websocket";
+        this.#lose("moves to a WebSocket", true);
+        this.#dial();
+      });
+    }, BETTER_EVERY_MS);
+  }
+
   #lose(reason, again) {
     const wasConnected = this.#state === "connected";
+    // What never spoke may be shut off on the way: the other way is tried next.
+    if (!this.#isHeard && this.#state === "connecting") this.#transport = this.#transport === "polling" ? "websocket" : "polling";
+    this.#better?.close();
+    this.#better = null;
     const ws = this.#ws;
     this.#ws = null;
     this.#lifeMs = 0;
@@ -333,4 +302,8 @@ export class Socket {
   #tell(event, ...args) {
     for (const listener of this.#listeners.get(event) ?? []) listener(...args);
   }
+}
+
+function overHttp(url) {
+  return url.replace(/^ws/, "http").replace("transport=websocket", "transport=polling");
 }

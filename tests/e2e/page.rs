@@ -99,6 +99,18 @@ async fn people_make_rooms_bring_others_in_and_keep_order() {
     assert!(program.ended(secs(5)).await.success());
 }
 
+/// In a network that knows requests only, by a proxy that the script puts in between.
+#[tokio::test]
+async fn a_page_talks_where_no_websocket_gets_through_and_moves_when_one_does() {
+    let (listen, data) = (Port::reserve(), TempDir::new().expect("a temporary folder"));
+    let mut program = berth(&listen, &data);
+    is_up(&listen).await;
+    let options = browsing(&format!("http://{}/", listen.address()));
+    Script::run("page_polling.mjs", &options, secs(150)).await;
+    program.signal(Signal::SIGINT);
+    assert!(program.ended(secs(5)).await.success());
+}
+
 #[tokio::test]
 async fn a_page_needs_no_pointer_no_eyes_and_no_wide_screen() {
     let (listen, data) = (Port::reserve(), TempDir::new().expect("a temporary folder"));

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
-import { encodeEvent, parseFrame, ProtocolError, Socket } from "../socket.js";
+import { encodeEvent, parseFrame, ProtocolError } from "../frames.js";
+import { Socket } from "../socket.js";
 import { settle, World } from "./world.mjs";
 
 const URL = "ws://host/socket.io/?EIO=4&transport=websocket";
