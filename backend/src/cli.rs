@@ -77,6 +77,12 @@ pub struct Run {
     /// Origins that may call from a browser, comma-separated; * is any
     #[arg(long, env = "BERTH_CORS_ORIGIN")]
     cors_origin: Option<String>,
+    /// Is told of everything that is said; more of them are for the file
+    #[arg(long, env = "WEBHOOK_URL", hide_env_values = true)]
+    webhook_url: Option<String>,
+    /// Signs what it is told; whsec_… by Standard Webhooks, a comma-separated list rotates: each signs
+    #[arg(long, env = "WEBHOOK_SECRET", hide_env_values = true)]
+    webhook_secret: Option<String>,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -125,6 +131,8 @@ impl Run {
             log_format: self.log_format,
             instance: self.instance,
             cors_origin: self.cors_origin,
+            webhook_url: self.webhook_url,
+            webhook_secret: self.webhook_secret,
         }
     }
 }

@@ -11,6 +11,7 @@ mod metrics;
 pub mod page;
 pub mod peer;
 mod rooms;
+mod webhooks;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -91,6 +92,7 @@ pub fn router(site: &Site, server: &Server, sockets: &SocketIoLayer<Adapter>) ->
         .route("/api/admin/overview", get(admin::overview))
         .route("/api/rooms/{id}/messages", get(rooms::messages))
         .merge(auth::routes())
+        .merge(webhooks::routes())
         .layer(from_fn_with_state(site.clone(), guard::guard_changes))
         .with_state(site.clone())
         .merge(page::routes())
@@ -145,7 +147,7 @@ fn cors(origins: &Origins) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(allowed)
         .allow_credentials(true)
-        .allow_methods([Method::GET, Method::POST, Method::OPTIONS])
+        .allow_methods([Method::GET, Method::POST, Method::DELETE, Method::OPTIONS])
         .allow_headers([header::CONTENT_TYPE, header::AUTHORIZATION])
         .expose_headers(ExposeHeaders::list([INSTANCE_HEADER]))
         .max_age(PREFLIGHT_SECONDS)

@@ -1,6 +1,6 @@
 //! berth-backend: a Socket.IO chat backend that keeps its promise.
 //!
-//! Core, without clocks, dice or sockets: [`chat`], [`protocol`]. Ports: [`store`], [`directory`], [`session`], [`users`], [`presence`]. Shell: [`append`], [`delivery`], [`socket`], [`http`],
+//! Core, without clocks, dice or sockets: [`chat`], [`protocol`]. Ports: [`store`], [`directory`], [`session`], [`users`], [`presence`], [`webhooks`]. Shell: [`append`], [`delivery`], [`socket`], [`http`],
 //! [`server`] and what surrounds them.
 
 pub mod append;
@@ -29,3 +29,4 @@ pub mod store;
 pub mod stores;
 pub mod token;
 pub mod users;
+pub mod webhooks;

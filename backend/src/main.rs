@@ -73,6 +73,7 @@ fn run_until_stopped(mut settings: Settings) -> anyhow::Result<()> {
         let sessions = stores::open_sessions(&settings)?;
         let users = stores::open_users(&settings)?;
         let presence = stores::open_presence(&settings)?;
+        let webhooks = stores::open_webhooks(&settings)?;
         let address = SocketAddr::new(settings.server.host, settings.server.port);
         let listener = TcpListener::bind(address)
             .await
@@ -94,6 +95,7 @@ fn run_until_stopped(mut settings: Settings) -> anyhow::Result<()> {
                 sessions,
                 users,
                 presence,
+                webhooks,
                 cluster,
             },
             stop,

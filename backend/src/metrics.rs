@@ -3,6 +3,7 @@
 //! Label values come from closed enums, never from clients. Several instances run in one process, so nothing here is global.
 
 mod figures;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -19,6 +20,8 @@ const SECONDS_BUCKETS: [f64; 12] = [
 
 /// Messages per commit, up to `append.batch_messages_max`'s default.
 const BATCH_BUCKETS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
+
+pub use webhooks::{WebhookGauge, Webhooks};
 
 /// Every instrument. Cheap to clone.
 #[derive(Clone)]
@@ -42,6 +45,7 @@ pub struct Instruments {
     pub delivery: Delivery,
     pub auth: Auth,
     pub presence: Presence,
+    pub webhooks: Webhooks,
 }
 
 /// The HTTP side.
@@ -115,6 +119,7 @@ impl Metrics {
             delivery: Delivery::new(&at)?,
             auth: Auth::new(&at)?,
             presence: Presence::new(&at)?,
+            webhooks: Webhooks::new(&at)?,
             registry: registry.clone(),
         };
         Ok(Self(Arc::new(instruments)))

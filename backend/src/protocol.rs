@@ -9,6 +9,7 @@ mod presence;
 mod read;
 mod room;
 mod sync;
+mod webhook;
 
 use serde::Serialize;
 
@@ -34,6 +35,7 @@ pub use room::{
 };
 
 pub use sync::{SYNC_ROOMS_MAX, SyncRequest, Synced, SyncedRoom};
+pub use webhook::{CreatedWebhook, NewWebhook, WebhookBody, WebhookRequest, WebhooksBody};
 
 /// What a client may ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

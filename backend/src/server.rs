@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use uuid::Uuid;
 
 use crate::append::AppendLimits;
 use crate::clock;
@@ -26,12 +27,13 @@ use crate::metrics::Metrics;
 use crate::presence::Presence;
 use crate::session::Sessions;
 use crate::session::cookie::{self, Secrets};
-use crate::settings::{Append, Secret, Settings};
+use crate::settings::{self, Append, Secret, Settings};
 use crate::socket::{self, App, Ingredients};
 use crate::store::Store;
 use crate::stores;
 use crate::users::Users;
 use crate::users::password::Passwords;
+use crate::webhooks::{self, Feed, Pump, Registry, Webhooks};
 
 /// What an instance is made of.
 pub struct Parts {
@@ -43,6 +45,7 @@ pub struct Parts {
     pub sessions: Arc<dyn Sessions>,
     pub users: Arc<dyn Users>,
     pub presence: Arc<dyn Presence>,
+    pub webhooks: Arc<dyn Webhooks>,
     pub cluster: Cluster,
 }
 
@@ -68,29 +71,19 @@ pub async fn serve(
         HeaderValue::from_str(&parts.instance).context("the instance's name fits no header")?;
     let metrics = Metrics::new()?;
     let draining = CancellationToken::new();
-    let app = App::new(ingredients(parts, metrics.clone(), draining.clone())?);
+    let feed = Feed::default();
+    let app = App::new(ingredients(
+        parts,
+        metrics.clone(),
+        draining.clone(),
+        &feed,
+    )?);
     let (layer, io) = socket::layer(&app, &settings.engine, cluster.clone());
-    let site = Site::new(Shared {
-        app: Arc::clone(&app),
-        origins: settings.server.cors_origins.clone(),
-        instance_header,
-        port: address.port(),
-        cluster: cluster.clone(),
-        readiness_requires: settings.server.readiness_requires.clone(),
-        session: settings.session.clone(),
-        admin: settings.admin.clone(),
-        started: clock::monotonic(),
-        is_registration_open: settings.auth.registration,
-        token_ttl: settings.auth.token_ttl,
-        attempts: Mutex::new(Attempts::new(
-            settings.auth.user_logins_per_minute_max,
-            settings.auth.client_logins_per_minute_max,
-        )),
-        trusted_proxies: settings.auth.trusted_proxies.clone(),
-    });
+    let site = site(&app, &settings, &cluster, (instance_header, address.port()));
     let router = http::router(&site, &settings.server, &layer);
     let drain_timeout = settings.server.drain_timeout;
     let background = watch(&app, &cluster);
+    tell_webhooks(&app, feed, settings.webhooks).await?;
     let (connections, closing) = (TaskTracker::new(), CancellationToken::new());
     let door = accept::Door {
         router,
@@ -115,13 +108,48 @@ pub async fn serve(
     Ok(())
 }
 
+/// What the HTTP handlers share.
+fn site(
+    app: &Arc<App>,
+    settings: &Settings,
+    cluster: &Cluster,
+    (instance_header, port): (HeaderValue, u16),
+) -> Site {
+    let attempts = Attempts::new(
+        settings.auth.user_logins_per_minute_max,
+        settings.auth.client_logins_per_minute_max,
+    );
+    Site::new(Shared {
+        app: Arc::clone(app),
+        origins: settings.server.cors_origins.clone(),
+        instance_header,
+        port,
+        cluster: cluster.clone(),
+        readiness_requires: settings.server.readiness_requires.clone(),
+        session: settings.session.clone(),
+        admin: settings.admin.clone(),
+        started: clock::monotonic(),
+        is_registration_open: settings.auth.registration,
+        token_ttl: settings.auth.token_ttl,
+        attempts: Mutex::new(attempts),
+        trusted_proxies: settings.auth.trusted_proxies.clone(),
+    })
+}
+
 /// What the handlers share, made of what this instance is made of.
 fn ingredients(
     parts: Parts,
     metrics: Metrics,
     draining: CancellationToken,
+    feed: &Feed,
 ) -> anyhow::Result<Ingredients> {
     let settings = parts.settings;
+    let registry = Registry::new(
+        settings.webhooks.hooks.clone(),
+        settings.webhooks.created_max,
+        parts.webhooks,
+        Arc::clone(&parts.store),
+    );
     Ok(Ingredients {
         instance: parts.instance,
         append: append_limits(&settings.append),
@@ -135,6 +163,8 @@ fn ingredients(
         recheck_interval: settings.auth.recheck_interval,
         presence: parts.presence,
         presence_settings: settings.presence,
+        webhooks: Arc::new(registry),
+        feed: feed.clone(),
         chat: settings.chat,
         changes: settings.changes,
         rooms: settings.rooms,
@@ -154,6 +184,17 @@ fn watch(app: &Arc<App>, cluster: &Cluster) -> [JoinHandle<()>; 3] {
         delivery::watch::watch(delivery, cluster.clone(), draining),
         tokio::spawn(news),
     ]
+}
+
+/// Webhooks are told until the instance drains, and a shutdown waits for it.
+async fn tell_webhooks(app: &App, feed: Feed, settings: settings::Webhooks) -> anyhow::Result<()> {
+    // This time: one that starts anew under the same name holds nothing.
+    let holder = format!("{}#{}", app.instance, Uuid::new_v4().simple());
+    let registry = Arc::clone(&app.webhooks);
+    let pump = Pump::new(registry, feed, settings, app.metrics.clone(), holder)?;
+    pump.begin().await;
+    app.tasks.spawn(webhooks::run(pump, app.draining.clone()));
+    Ok(())
 }
 
 /// What signs session cookies.

@@ -15,6 +15,7 @@ mod problem;
 mod rooms;
 mod secret;
 mod units;
+mod webhooks;
 mod words;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -31,6 +32,7 @@ pub use presence::Presence;
 pub use problem::{Problem, Problems};
 pub use rooms::Rooms;
 pub use secret::Secret;
+pub use webhooks::Webhooks;
 
 /// Everything. Sections are those of the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,6 +50,7 @@ pub struct Settings {
     pub auth: Auth,
     pub jwt: Jwt,
     pub presence: Presence,
+    pub webhooks: Webhooks,
     pub log: Log,
 }
 

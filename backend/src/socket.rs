@@ -63,6 +63,7 @@ use crate::store::Store;
 use crate::token::{SessionDigest, Tokens};
 use crate::users::Users;
 use crate::users::password::Passwords;
+use crate::webhooks::{Feed, Registry};
 
 pub(crate) use evict::end_if_evicted;
 pub(crate) use history::{readable, wanted};
@@ -91,6 +92,7 @@ pub struct App {
     pub tokens: Tokens,
     pub users: Arc<dyn Users>,
     pub passwords: Passwords,
+    pub webhooks: Arc<Registry>,
     pub metrics: Metrics,
     pub appender: Appender,
     /// Workers and appenders: what a shutdown waits for.
@@ -128,6 +130,9 @@ pub struct Ingredients {
     pub recheck_interval: Duration,
     pub presence: Arc<dyn Presence>,
     pub presence_settings: settings::Presence,
+    pub webhooks: Arc<Registry>,
+    /// Where webhooks hear of what is appended here.
+    pub feed: Feed,
     pub metrics: Metrics,
     pub cluster: Cluster,
     pub draining: CancellationToken,
@@ -146,9 +151,11 @@ impl App {
         let everywhere = Everywhere {
             delivery: Arc::clone(&delivery),
             cluster: from.cluster.clone(),
+            feed: from.feed,
         };
         let me = InstanceId::new(&from.instance, std::process::id(), Uuid::new_v4());
         let typing_members_max = from.presence_settings.typing_members_max;
+        let attendance = attendance::Attendance::new(me, from.presence, from.presence_settings);
         let pressure_bytes = from.append.queue_bytes_max / 2;
         let rooms = Rooms::new(
             from.directory,
@@ -178,6 +185,7 @@ impl App {
             tokens: from.tokens,
             users: from.users,
             passwords: from.passwords,
+            webhooks: from.webhooks,
             metrics: from.metrics,
             appender,
             tasks,
@@ -185,11 +193,7 @@ impl App {
             recheck_interval: from.recheck_interval,
             watch: watch::Watch::default(),
             shares: share::Shares::default(),
-            attendance: Arc::new(attendance::Attendance::new(
-                me,
-                from.presence,
-                from.presence_settings,
-            )),
+            attendance: Arc::new(attendance),
             typists: typing::Typists::default(),
             typing_members_max,
             pressure_bytes,

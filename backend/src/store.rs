@@ -43,6 +43,22 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError`] when the store cannot answer.
     async fn tails(&self, rooms: &[RoomId]) -> Result<Tails, StoreError>;
 
+    /// The rooms that have a log, in the order of their ids, those behind `after`, and where their logs end.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot answer.
+    async fn ends(&self, after: Option<&RoomId>, limit: u32) -> Result<Ends, StoreError>;
+
+    /// The rooms that were appended to since a mark, and the mark to ask with next; without one, the mark of this moment. One question
+    /// for the whole store, cheap enough to be asked every second.
+    ///
+    /// A room may be named again that has not grown. One may be left out for good while several hosts append whose clocks are more than
+    /// some seconds apart, so who must not miss any looks through [`Store::ends`] now and then.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot answer.
+    async fn grown(&self, since: Option<Mark>) -> Result<Grown, StoreError>;
+
     /// Answers whether the store can serve now; used by readiness.
     ///
     /// # Errors
@@ -94,6 +110,26 @@ pub struct Tails {
     pub seqs: Vec<u64>,
     /// See [`History::epoch`].
     pub epoch: String,
+}
+
+/// Rooms and the newest seqs of their logs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ends {
+    pub rooms: Vec<(RoomId, u64)>,
+    /// See [`History::epoch`].
+    pub epoch: String,
+}
+
+/// How far somebody has followed what is appended, in whatever room. Means something to the store that gave it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark(i64);
+
+/// What was appended to since a [`Mark`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grown {
+    /// With the newest seqs that were seen of them.
+    pub rooms: Vec<(RoomId, u64)>,
+    pub mark: Mark,
 }
 
 /// Why a store did not answer. `Display` is for logs; clients see a refusal.

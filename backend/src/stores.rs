@@ -34,6 +34,10 @@ use crate::users::Users;
 use crate::users::memory::MemoryUsers;
 use crate::users::mongodb::MongoUsers;
 use crate::users::sqlite::SqliteUsers;
+use crate::webhooks::Webhooks;
+use crate::webhooks::memory::MemoryWebhooks;
+use crate::webhooks::mongodb::MongoWebhooks;
+use crate::webhooks::sqlite::SqliteWebhooks;
 
 /// The file in the data folder that keeps a made session secret.
 const SECRET_FILE: &str = "session-secret";
@@ -128,6 +132,27 @@ pub fn open_users(settings: &Settings) -> anyhow::Result<Arc<dyn Users>> {
             Arc::new(users)
         }
         StoreKind::Memory => Arc::new(MemoryUsers::new()),
+    })
+}
+
+/// Beside the messages.
+///
+/// # Errors
+/// When the data folder or the file in it cannot be used, or the URI makes no sense.
+pub fn open_webhooks(settings: &Settings) -> anyhow::Result<Arc<dyn Webhooks>> {
+    Ok(match settings.store.kind {
+        StoreKind::MongoDb => {
+            let uri = settings.store.mongo_uri.as_ref();
+            let uri = uri.context("store.mongo_uri is missing")?;
+            Arc::new(MongoWebhooks::connect(uri.reveal()).context("store.mongo_uri")?)
+        }
+        StoreKind::Sqlite => {
+            let path = data_folder(settings)?.join("webhooks.db");
+            let webhooks = SqliteWebhooks::open(&path)
+                .with_context(|| format!("cannot open {}", path.display()))?;
+            Arc::new(webhooks)
+        }
+        StoreKind::Memory => Arc::new(MemoryWebhooks::new()),
     })
 }
 

@@ -16,6 +16,7 @@ use berth_backend::settings::Settings;
 use berth_backend::store::Store;
 use berth_backend::stores;
 use berth_backend::users::Users;
+use berth_backend::webhooks::Webhooks;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -35,6 +36,7 @@ struct Shared {
     sessions: Arc<dyn Sessions>,
     users: Arc<dyn Users>,
     presence: Arc<dyn Presence>,
+    webhooks: Arc<dyn Webhooks>,
     hub: Hub,
     settings: Settings,
 }
@@ -120,6 +122,7 @@ impl Shared {
             sessions: stores::open_sessions(&settings)?,
             users: stores::open_users(&settings)?,
             presence: stores::open_presence(&settings)?,
+            webhooks: stores::open_webhooks(&settings)?,
             hub: Hub::new(),
             settings,
         })
@@ -134,6 +137,7 @@ impl Shared {
             sessions: Arc::clone(&self.sessions),
             users: Arc::clone(&self.users),
             presence: Arc::clone(&self.presence),
+            webhooks: Arc::clone(&self.webhooks),
             cluster: Cluster::hub(&self.hub),
         }
     }

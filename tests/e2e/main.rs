@@ -42,3 +42,4 @@ mod stickiness;
 mod stores;
 mod storm;
 mod tls;
+mod webhooks;

@@ -83,6 +83,10 @@ fn the_backends_core_is_pure() {
         "backend/src/delivery/",
         &["beacon", "frame", "line", "recent"],
     );
+    check(
+        "backend/src/webhooks/",
+        &["batch", "schedule", "signature", "wants"],
+    );
 }
 
 #[test]

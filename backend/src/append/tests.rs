@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::*;
 use crate::chat::message::{Entry, Sender};
 use crate::store::memory::MemoryStore;
-use crate::store::{History, Page, Tails};
+use crate::store::{Ends, Grown, History, Mark, Page, Tails};
 
 /// A store that commits only when allowed, can fail, and remembers its batches.
 struct Fake {
@@ -62,6 +62,14 @@ impl Store for Fake {
 
     async fn tails(&self, rooms: &[RoomId]) -> Result<Tails, StoreError> {
         self.inner.tails(rooms).await
+    }
+
+    async fn ends(&self, after: Option<&RoomId>, limit: u32) -> Result<Ends, StoreError> {
+        self.inner.ends(after, limit).await
+    }
+
+    async fn grown(&self, since: Option<Mark>) -> Result<Grown, StoreError> {
+        self.inner.grown(since).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -11,7 +11,7 @@ use crate::chat::message::Draft;
 use crate::protocol;
 use crate::store::contract::{append, at, draft};
 use crate::store::memory::MemoryStore;
-use crate::store::{Appended, Store, Tails};
+use crate::store::{Appended, Ends, Grown, Mark, Store, Tails};
 
 /// The memory store; it counts reads and can be down.
 #[derive(Default)]
@@ -45,6 +45,14 @@ impl Store for Log {
     async fn tails(&self, rooms: &[RoomId]) -> Result<Tails, StoreError> {
         self.answer()?;
         self.inner.tails(rooms).await
+    }
+
+    async fn ends(&self, after: Option<&RoomId>, limit: u32) -> Result<Ends, StoreError> {
+        self.inner.ends(after, limit).await
+    }
+
+    async fn grown(&self, since: Option<Mark>) -> Result<Grown, StoreError> {
+        self.inner.grown(since).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

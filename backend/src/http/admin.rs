@@ -2,6 +2,8 @@
 //!
 //! It speaks for this instance alone; who wants all of them asks through the proxy until all have answered.
 
+use std::time::Duration;
+
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Json, Response};
@@ -13,14 +15,18 @@ use super::health::{self, Watched};
 use super::{Site, refused, status_of};
 use crate::chat::refusal::{Code, Refusal};
 use crate::clock;
+use crate::protocol::WebhookBody;
 use crate::settings::{Admin, Dependency};
+
+/// As patient as with the other dependencies.
+const WEBHOOKS_TIMEOUT: Duration = Duration::from_secs(2);
 
 pub(super) async fn overview(State(site): State<Site>, headers: HeaderMap) -> Response {
     if let Err(refusal) = admit(&site.admin, &headers) {
         return refused(status_of(refusal.code), &refusal);
     }
-    let watched = health::look(&site).await;
-    let mut response = Json(body(&site, &watched)).into_response();
+    let (watched, webhooks) = tokio::join!(health::look(&site), webhooks(&site));
+    let mut response = Json(body(&site, &watched, webhooks)).into_response();
     let no_store = HeaderValue::from_static("no-store");
     response
         .headers_mut()
@@ -29,7 +35,7 @@ pub(super) async fn overview(State(site): State<Site>, headers: HeaderMap) -> Re
 }
 
 /// Digests are compared, so the time it takes says nothing about the token.
-fn admit(admin: &Admin, headers: &HeaderMap) -> Result<(), Refusal> {
+pub(super) fn admit(admin: &Admin, headers: &HeaderMap) -> Result<(), Refusal> {
     let Some(token) = &admin.token else {
         let message = "no admin token is set; set ADMIN_TOKEN to use this";
         return Err(Refusal::new(Code::Forbidden, message));
@@ -44,7 +50,14 @@ fn admit(admin: &Admin, headers: &HeaderMap) -> Result<(), Refusal> {
     Err(Refusal::new(Code::Unauthorized, message))
 }
 
-fn body(site: &Site, watched: &[Watched]) -> Value {
+/// None: nobody can say in time.
+async fn webhooks(site: &Site) -> Option<Vec<WebhookBody>> {
+    let shown = tokio::time::timeout(WEBHOOKS_TIMEOUT, site.app.webhooks.shown());
+    let shown = shown.await.ok()?.ok()?;
+    Some(shown.iter().map(WebhookBody::from).collect())
+}
+
+fn body(site: &Site, watched: &[Watched], webhooks: Option<Vec<WebhookBody>>) -> Value {
     let app = &site.app;
     let is_draining = app.draining.is_cancelled();
     let uptime = clock::monotonic().saturating_duration_since(site.started);
@@ -58,6 +71,7 @@ fn body(site: &Site, watched: &[Watched]) -> Value {
             "uptimeSeconds": uptime.as_secs(),
         },
         "dependencies": watched.iter().map(dependency).collect::<Vec<_>>(),
+        "webhooks": webhooks,
         "figures": app.metrics.figures(),
     })
 }

@@ -6,8 +6,8 @@ use tokio::sync::Semaphore;
 
 use super::*;
 use crate::chat::message::Draft;
-use crate::store::Appended;
 use crate::store::memory::MemoryStore;
+use crate::store::{Appended, Ends, Grown, Mark};
 
 const TAIL: Page = Page::Latest { limit: 1 };
 
@@ -33,6 +33,14 @@ impl Store for Slow {
 
     async fn tails(&self, _: &[RoomId]) -> Result<Tails, StoreError> {
         std::future::pending().await
+    }
+
+    async fn ends(&self, after: Option<&RoomId>, limit: u32) -> Result<Ends, StoreError> {
+        self.inner.ends(after, limit).await
+    }
+
+    async fn grown(&self, since: Option<Mark>) -> Result<Grown, StoreError> {
+        self.inner.grown(since).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

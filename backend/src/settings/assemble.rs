@@ -30,6 +30,9 @@ pub struct Overrides {
     pub jwt_secret: Option<String>,
     pub instance: Option<String>,
     pub cors_origin: Option<String>,
+    pub webhook_url: Option<String>,
+    /// Comma-separated: each signs.
+    pub webhook_secret: Option<String>,
 }
 
 /// Types as a person names them.
@@ -90,6 +93,7 @@ pub fn assemble(name: &str, text: &str, overrides: &Overrides) -> Result<Setting
         auth: judge.auth(file.auth),
         jwt: judge.jwt(file.jwt, overrides),
         presence: judge.presence(file.presence),
+        webhooks: judge.webhooks(file.webhooks, overrides),
         log: judge.log(file.log, overrides),
     };
     if judge.problems.is_empty() {

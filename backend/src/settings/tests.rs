@@ -63,7 +63,7 @@ fn the_shipped_file_has_every_key_and_no_other() {
     }
     let sections = [
         "server", "engine", "chat", "changes", "append", "store", "redis", "session", "admin",
-        "auth", "jwt", "presence", "rooms", "log",
+        "auth", "jwt", "presence", "rooms", "webhooks", "log",
     ];
     assert_eq!(found.len(), sections.len());
     for section in sections {
@@ -97,13 +97,15 @@ fn secrets_are_never_printed() {
         session_secret: Some("hunter2,hunter2-old".to_owned()),
         admin_token: Some("hunter2-hunter2-hunter2".to_owned()),
         jwt_secret: Some("hunter2".to_owned()),
+        webhook_url: Some("https://example.com/hook?token=hunter2".to_owned()),
+        webhook_secret: Some(WEBHOOK_SECRET.to_owned()),
         ..Overrides::default()
     };
     let settings = assemble("", "", &overrides).unwrap();
     assert_eq!(settings.session.secrets.len(), 2);
     for shown in [settings.to_string(), format!("{settings:?}")] {
         assert!(
-            shown.contains("***") && !shown.contains("hunter2"),
+            shown.contains("***") && !shown.contains("hunter2") && !shown.contains("MfKQ"),
             "{shown}"
         );
     }
@@ -192,4 +194,56 @@ fn flags_and_environment_win_over_the_file() {
             .starts_with("--port: \"70000\" is not a port"),
         "{problems}"
     );
+}
+
+/// Of 24 bytes.
+const WEBHOOK_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+#[test]
+fn webhooks_are_of_the_file_and_of_the_environment() {
+    let text = format!(
+        "[[webhooks.hook]]\nid = \"audit\"\nurl = \"https://example.com/a\"\nsecrets = [\"{WEBHOOK_SECRET}\"]\n\
+         rooms = [\"lobby\", \"dm:*\"]\nkinds = [\"message\"]\n"
+    );
+    let overrides = Overrides {
+        webhook_url: Some("http://127.0.0.1:9/".to_owned()),
+        webhook_secret: Some(format!("{WEBHOOK_SECRET},{WEBHOOK_SECRET}")),
+        ..Overrides::default()
+    };
+    let hooks = assemble("f", &text, &overrides).unwrap().webhooks.hooks;
+    let shown: Vec<_> = hooks
+        .iter()
+        .map(|hook| {
+            (
+                hook.id.as_str(),
+                hook.secrets.len(),
+                hook.wants.rooms().len(),
+            )
+        })
+        .collect();
+    assert_eq!(shown, [("audit", 1, 2), ("env", 2, 0)]);
+}
+
+#[test]
+fn every_mistake_in_a_webhook_is_named() {
+    problems(
+        "[[webhooks.hook]]\nid = \"a b\"\nurl = \"example.com\"\nsecrets = [\"hunter2\"]\nkinds = [\"whisper\"]\nrooms = [\"user:1\"]\n",
+        &[
+            "backend.toml:2:6: webhooks.hook.id: \"a b\"",
+            "backend.toml:3:7: webhooks.hook.url: is no URL",
+            "backend.toml:4:11: webhooks.hook.secrets: is no secret",
+            "backend.toml:5:9: webhooks.hook.kinds: \"whisper\"",
+            "backend.toml:6:9: webhooks.hook.rooms: \"user:1\"",
+        ],
+    );
+    let hook = format!(
+        "[[webhooks.hook]]\nid = \"a\"\nurl = \"http://h/\"\nsecrets = [\"{WEBHOOK_SECRET}\"]\n"
+    );
+    problems(&format!("{hook}{hook}"), &["\"a\" is taken"]);
+    let alone = Overrides {
+        webhook_url: Some("http://127.0.0.1:9/".to_owned()),
+        ..Overrides::default()
+    };
+    let problem = assemble("", "", &alone).unwrap_err().to_string();
+    assert!(problem.contains("go together"), "{problem}");
 }

@@ -18,6 +18,7 @@ use crate::chat::room::{RoomId, user_room};
 use crate::delivery::{Delivery, NAMESPACE, Outlet};
 use crate::metrics::Metrics;
 use crate::protocol;
+use crate::webhooks::Feed;
 
 /// The sockets of this server by their rooms. Exists before they do.
 pub struct Members {
@@ -119,6 +120,7 @@ pub(super) fn why(error: &SocketError) -> &'static str {
 pub(super) struct Everywhere {
     pub(super) delivery: Arc<Delivery>,
     pub(super) cluster: Cluster,
+    pub(super) feed: Feed,
 }
 
 #[async_trait]
@@ -130,9 +132,11 @@ impl FanOut for Everywhere {
             self.cluster
                 .announce(NAMESPACE, message.room.as_str(), &event);
         }
+        self.feed.note(&message.room, message.seq);
     }
 
     fn doubt(&self, room: &RoomId) {
         self.delivery.doubt(room);
+        self.feed.note(room, u64::MAX);
     }
 }

@@ -13,10 +13,12 @@ use crate::chat::room::RoomId;
 
 pub(super) use behaviours::*;
 pub(super) use changes::*;
+pub(super) use growth::*;
 pub(super) use paging::*;
 
 mod behaviours;
 mod changes;
+mod growth;
 mod model;
 mod paging;
 
@@ -51,6 +53,8 @@ macro_rules! store_contract {
             rooms_do_not_mix
             another_handle_reads_what_was_acked
             tails_are_where_the_logs_end
+            ends_name_every_room_in_order
+            what_has_grown_is_told_once_a_mark_is_given
             the_epoch_names_the_log
             a_ping_is_answered
             every_kind_of_entry_comes_back_as_it_went

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::{Appended, History, Page, Store, StoreError, Tails};
+use super::{Appended, Ends, Grown, History, Mark, Page, Store, StoreError, Tails};
 use crate::chat::fold;
 use crate::chat::message::{Draft, Entry, Message, Place};
 use crate::chat::room::RoomId;
@@ -30,6 +30,8 @@ pub struct MemoryStore {
 struct Logs {
     rooms: HashMap<RoomId, Log>,
     bytes: usize,
+    /// How many entries there are, over all rooms.
+    entries: i64,
 }
 
 /// One room: its messages by seq, and where each `(sender, client_msg_id)` lies.
@@ -37,6 +39,8 @@ struct Logs {
 struct Log {
     messages: Vec<Message>,
     places: HashMap<(String, String), usize>,
+    /// The store's count of entries when the last one came.
+    appended: i64,
 }
 
 impl MemoryStore {
@@ -91,6 +95,8 @@ impl Logs {
             )));
         }
         self.bytes = bytes;
+        self.entries += 1;
+        log.appended = self.entries;
         let tail = log.messages.last().map_or(Place::default(), Message::place);
         let place = tail.next(&draft.entry);
         let message = draft.placed(room, place);
@@ -191,6 +197,32 @@ impl Store for MemoryStore {
         Ok(Tails {
             seqs: rooms.iter().map(|room| tail(room).unwrap_or(0)).collect(),
             epoch: self.epoch.clone(),
+        })
+    }
+
+    async fn ends(&self, after: Option<&RoomId>, limit: u32) -> Result<Ends, StoreError> {
+        let logs = self.logs();
+        let behind = logs.rooms.iter().filter(|(room, _)| Some(*room) > after);
+        let mut rooms: Vec<_> = behind
+            .filter_map(|(room, log)| Some((room.clone(), log.messages.last()?.seq)))
+            .collect();
+        rooms.sort_unstable();
+        rooms.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(Ends {
+            rooms,
+            epoch: self.epoch.clone(),
+        })
+    }
+
+    async fn grown(&self, since: Option<Mark>) -> Result<Grown, StoreError> {
+        let logs = self.logs();
+        let Mark(since) = since.unwrap_or(Mark(logs.entries));
+        let rooms = logs.rooms.iter().filter(|(_, log)| log.appended > since);
+        Ok(Grown {
+            rooms: rooms
+                .filter_map(|(room, log)| Some((room.clone(), log.messages.last()?.seq)))
+                .collect(),
+            mark: Mark(logs.entries),
         })
     }
 

@@ -13,15 +13,17 @@ use mongodb::{Client, Database};
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
-use super::{Appended, History, Page, Store, StoreError, Tails};
+use super::{Appended, Ends, Grown, History, Mark, Page, Store, StoreError, Tails};
 use crate::chat::message::Draft;
 use crate::chat::room::RoomId;
+use crate::clock;
 use batch::Batch;
 use log::Log;
 
 mod append;
 mod batch;
 mod fold;
+mod growth;
 mod log;
 mod row;
 #[cfg(test)]
@@ -182,6 +184,21 @@ impl Store for MongoStore {
 
     async fn tails(&self, rooms: &[RoomId]) -> Result<Tails, StoreError> {
         let read = async { self.log().await?.tails(rooms).await };
+        timeout(self.answer_time_max, read)
+            .await
+            .map_err(|_| self.too_late())?
+    }
+
+    async fn ends(&self, after: Option<&RoomId>, limit: u32) -> Result<Ends, StoreError> {
+        let read = async { growth::ends(&*self.log().await?, after, limit).await };
+        timeout(self.answer_time_max, read)
+            .await
+            .map_err(|_| self.too_late())?
+    }
+
+    async fn grown(&self, since: Option<Mark>) -> Result<Grown, StoreError> {
+        let now_ms = clock::unix_ms();
+        let read = async { growth::grown(&*self.log().await?, since, now_ms).await };
         timeout(self.answer_time_max, read)
             .await
             .map_err(|_| self.too_late())?

@@ -8,12 +8,13 @@ use std::path::Path;
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
-use super::{Appended, History, Page, Store, StoreError, Tails};
+use super::{Appended, Ends, Grown, History, Mark, Page, Store, StoreError, Tails};
 use crate::chat::message::Draft;
 use crate::chat::room::RoomId;
 use crate::sqlite::{self, OpenFile, Options, Worker, ask};
 
 mod fold;
+mod growth;
 mod reader;
 mod row;
 mod schema;
@@ -81,6 +82,21 @@ impl Store for SqliteStore {
         Ok(self
             .reader
             .run(move |connection| reader::tails(connection, &rooms))
+            .await?)
+    }
+
+    async fn ends(&self, after: Option<&RoomId>, limit: u32) -> Result<Ends, StoreError> {
+        let after = after.map_or_else(String::new, |room| room.as_str().to_owned());
+        Ok(self
+            .reader
+            .run(move |connection| growth::ends(connection, &after, limit))
+            .await?)
+    }
+
+    async fn grown(&self, since: Option<Mark>) -> Result<Grown, StoreError> {
+        Ok(self
+            .reader
+            .run(move |connection| growth::grown(connection, since))
             .await?)
     }
 

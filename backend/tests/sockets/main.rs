@@ -20,3 +20,4 @@ mod presence;
 mod rooms;
 mod stop;
 mod trouble;
+mod webhooks;

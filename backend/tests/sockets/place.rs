@@ -17,9 +17,11 @@ use berth_backend::session::memory::MemorySessions;
 use berth_backend::session::{Session, SessionError, Sessions};
 use berth_backend::settings::{Secret, Settings};
 use berth_backend::store::memory::MemoryStore;
-use berth_backend::store::{Appended, History, Page, Store, StoreError, Tails};
+use berth_backend::store::{Appended, Ends, Grown, History, Mark, Page, Store, StoreError, Tails};
 use berth_backend::users::Users;
 use berth_backend::users::memory::MemoryUsers;
+use berth_backend::webhooks::Webhooks;
+use berth_backend::webhooks::memory::MemoryWebhooks;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -58,6 +60,16 @@ impl Store for Switched {
     async fn tails(&self, rooms: &[RoomId]) -> Result<Tails, StoreError> {
         self.check()?;
         self.store.tails(rooms).await
+    }
+
+    async fn ends(&self, after: Option<&RoomId>, limit: u32) -> Result<Ends, StoreError> {
+        self.check()?;
+        self.store.ends(after, limit).await
+    }
+
+    async fn grown(&self, since: Option<Mark>) -> Result<Grown, StoreError> {
+        self.check()?;
+        self.store.grown(since).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -121,6 +133,7 @@ pub(crate) struct Place {
     pub(crate) sessions: Arc<dyn Sessions>,
     pub(crate) users: Arc<MemoryUsers>,
     pub(crate) presence: Arc<dyn Presence>,
+    pub(crate) webhooks: Arc<MemoryWebhooks>,
     pub(crate) settings: Settings,
     hub: Hub,
     count: usize,
@@ -139,6 +152,7 @@ impl Place {
             sessions: Arc::new(MemorySessions::new()),
             users: Arc::new(MemoryUsers::new()),
             presence: Arc::new(MemoryPresence::new()),
+            webhooks: Arc::new(MemoryWebhooks::new()),
             settings,
             hub: Hub::new(),
             count: 0,
@@ -168,6 +182,7 @@ impl Place {
             sessions: Arc::clone(&self.sessions),
             users: Arc::clone(&self.users) as Arc<dyn Users>,
             presence: Arc::clone(&self.presence),
+            webhooks: Arc::clone(&self.webhooks) as Arc<dyn Webhooks>,
             cluster,
         };
         let task = tokio::spawn(serve(listener, parts, stop.clone()));

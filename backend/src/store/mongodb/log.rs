@@ -39,7 +39,7 @@ pub(super) struct Log {
     /// The same, read without waiting for a majority: only to guess the tail, which the index verifies.
     guesses: Collection<Document>,
     meta: Collection<Document>,
-    epoch: String,
+    pub(super) epoch: String,
     pub(super) tails: Tails,
 }
 
