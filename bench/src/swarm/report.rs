@@ -117,7 +117,7 @@ pub struct RoomReport {
     /// In the measured time.
     pub deliveries: u64,
     pub deliveries_per_second: f64,
-    /// From the first message to the last, each to each who should have it.
+    /// From the first message to the last, each to each who should have it; refused messages to nobody.
     pub expected_in_all: u64,
     pub missing: u64,
     pub twice: u64,
@@ -125,6 +125,8 @@ pub struct RoomReport {
     pub disordered: u64,
     /// The server said no, or hung up.
     pub refused: u64,
+    /// The same by the server's code.
+    pub refusals: BTreeMap<String, u64>,
     /// Messages that the server acknowledged in the measured time.
     pub acked: u64,
     /// Messages that it neither acknowledged nor refused, if it should.

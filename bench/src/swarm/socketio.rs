@@ -6,6 +6,7 @@ mod heard;
 mod seat;
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -57,18 +58,29 @@ struct Hall {
     acks: Tally,
     pace: Pace,
     rooms: Vec<Room>,
-    refused: Cell<u64>,
+    /// How often, by the server's code.
+    refused: RefCell<BTreeMap<String, u64>>,
     twice: Cell<u64>,
     disordered: Cell<u64>,
 }
 
 #[derive(Default)]
 struct Room {
-    /// When each message was meant to be sent.
-    sent: RefCell<Vec<Instant>>,
-    delivered: Cell<u64>,
+    sent: RefCell<Vec<Sent>>,
+    /// Messages that everybody has, or that were refused.
+    done: Cell<u64>,
     acked: Cell<u64>,
     progress: Notify,
+}
+
+#[derive(Clone, Copy)]
+struct Sent {
+    /// When it was meant to be sent.
+    intended: Instant,
+    /// To how many members it came.
+    came: u64,
+    /// Then it is owed to nobody; it may come all the same, where the server could not know whether it was kept.
+    is_refused: bool,
 }
 
 /// Runs on this thread. Of several targets each member of a room takes the next one, and so do the rooms' senders.
@@ -94,7 +106,7 @@ async fn gather(targets: &[Target], plan: RoomPlan, watch: &Watch) -> anyhow::Re
         plan,
         acks: tally.sibling()?,
         tally,
-        refused: Cell::default(),
+        refused: RefCell::default(),
         twice: Cell::default(),
         disordered: Cell::default(),
     });
@@ -175,7 +187,7 @@ async fn wait_for(socket: &mut WebSocket, expected: &Heard) -> Result<(), Failur
         match socket.receive(hear).await? {
             heard if heard == *expected => return Ok(()),
             Heard::Ping => socket.send(&text("3")).await?,
-            Heard::Refused => return Err(Failure::Wrong),
+            Heard::Refused { .. } => return Err(Failure::Wrong),
             Heard::Open | Heard::Connected | Heard::Acked(_) | Heard::Message(_) | Heard::Other => {
             }
         }
@@ -203,8 +215,8 @@ impl Hall {
                 heard = socket.receive(hear) => match heard? {
                     Heard::Ping => socket.send(&text("3")).await?,
                     Heard::Message(message) => self.count(room, &mut seen, message),
-                    Heard::Refused => self.refused.set(self.refused.get() + 1),
                     Heard::Acked(message) => self.count_ack(room, message),
+                    Heard::Refused { message, why } => self.count_refusal(room, message, why),
                     Heard::Open | Heard::Connected | Heard::Other => {}
                 },
                 intended = &mut turn, if is_sending => match intended {
@@ -221,8 +233,7 @@ impl Hall {
 
     /// Waits until this room may send. Without a rate, until few enough messages are under way.
     async fn turn(&self, room: &Room, number: usize) -> Option<Instant> {
-        let under_way =
-            || room.sent.borrow().len() as u64 - room.delivered.get() / self.receivers();
+        let under_way = || (room.sent.borrow().len() as u64).saturating_sub(room.done.get());
         while self.plan.timing.rate.is_none() && under_way() >= self.plan.in_flight as u64 {
             room.progress.notified().await;
         }
@@ -249,7 +260,7 @@ impl Hall {
     }
 
     fn count(&self, room: &Room, seen: &mut Seen, message: usize) {
-        let Some(intended) = room.sent.borrow().get(message).copied() else {
+        let Some(intended) = room.intended(message) else {
             self.tally.fail(Failure::Wrong);
             return;
         };
@@ -260,17 +271,13 @@ impl Hall {
                     self.disordered.set(self.disordered.get() + 1);
                 }
                 self.tally.succeed(intended, clock::now());
-                room.delivered.set(room.delivered.get() + 1);
-                if room.delivered.get().is_multiple_of(self.receivers()) {
-                    room.progress.notify_one();
-                }
+                room.note(message, |sent| sent.came += 1, self.receivers());
             }
         }
     }
 
     fn count_ack(&self, room: &Room, message: usize) {
-        let intended = room.sent.borrow().get(message).copied();
-        match intended {
+        match room.intended(message) {
             None => self.tally.fail(Failure::Wrong),
             Some(intended) => {
                 room.acked.set(room.acked.get() + 1);
@@ -279,35 +286,46 @@ impl Hall {
         }
     }
 
-    fn sent(&self) -> u64 {
-        let sent = self.rooms.iter().map(|room| room.sent.borrow().len());
-        sent.sum::<usize>() as u64
+    fn count_refusal(&self, room: &Room, message: Option<usize>, why: String) {
+        *self.refused.borrow_mut().entry(why).or_default() += 1;
+        if let Some(message) = message {
+            room.note(message, |sent| sent.is_refused = true, self.receivers());
+        }
     }
 
+    /// Sums something over all messages.
+    fn sum(&self, of: impl Fn(&Sent) -> u64) -> u64 {
+        let rooms = self.rooms.iter();
+        rooms
+            .map(|room| room.sent.borrow().iter().map(&of).sum::<u64>())
+            .sum()
+    }
+
+    /// Deliveries that are owed: of all messages but the refused ones.
     fn expected(&self) -> u64 {
-        self.sent() * self.receivers()
+        self.sum(|sent| u64::from(!sent.is_refused) * self.receivers())
+    }
+
+    fn missing(&self) -> u64 {
+        let missing = |sent: &Sent| self.receivers().saturating_sub(sent.came);
+        self.sum(|sent| u64::from(!sent.is_refused) * missing(sent))
     }
 
     fn unacked(&self) -> u64 {
         let acked: u64 = self.rooms.iter().map(|room| room.acked.get()).sum();
-        let answered = acked + self.refused.get();
+        let owed = self.sum(|sent| u64::from(!sent.is_refused));
         if self.plan.has_acks {
-            self.sent().saturating_sub(answered)
+            owed.saturating_sub(acked)
         } else {
             0
         }
     }
 
-    fn delivered(&self) -> u64 {
-        self.rooms.iter().map(|room| room.delivered.get()).sum()
-    }
-
     /// Waits for what is still under way.
     async fn quiet(&self) {
-        let state = || (self.delivered(), self.unacked());
+        let state = || (self.missing(), self.unacked());
         let mut last = (state(), clock::now());
-        let is_under_way = || self.delivered() < self.expected() || self.unacked() > 0;
-        while is_under_way() && last.1.elapsed() < QUIET_MAX {
+        while last.0 != (0, 0) && last.1.elapsed() < QUIET_MAX {
             sleep(POLL).await;
             if state() != last.0 {
                 last = (state(), clock::now());
@@ -326,10 +344,11 @@ impl Hall {
             deliveries: tally.done(),
             deliveries_per_second: reading.per_second(tally.done()),
             expected_in_all: self.expected(),
-            missing: self.expected() - self.delivered().min(self.expected()),
+            missing: self.missing(),
             twice: self.twice.get(),
             disordered: self.disordered.get(),
-            refused: self.refused.get(),
+            refused: self.refused.borrow().values().sum(),
+            refusals: self.refused.borrow().clone(),
             acked: self.acks.done(),
             unacked: self.unacked(),
             failures: tally.failures(),
@@ -345,8 +364,32 @@ impl Room {
     /// Writes down the next message and gives its number.
     fn send(&self, intended: Instant) -> usize {
         let mut sent = self.sent.borrow_mut();
-        sent.push(intended);
+        sent.push(Sent {
+            intended,
+            came: 0,
+            is_refused: false,
+        });
         sent.len() - 1
+    }
+
+    fn intended(&self, message: usize) -> Option<Instant> {
+        let sent = self.sent.borrow();
+        sent.get(message).map(|sent| sent.intended)
+    }
+
+    /// Something has become of a message; the next may go when nothing more is to come of it.
+    fn note(&self, message: usize, change: impl FnOnce(&mut Sent), receivers: u64) {
+        let mut sent = self.sent.borrow_mut();
+        let Some(sent) = sent.get_mut(message) else {
+            return;
+        };
+        let is_done = |sent: &Sent| sent.is_refused || sent.came >= receivers;
+        let was_done = is_done(sent);
+        change(sent);
+        if is_done(sent) && !was_done {
+            self.done.set(self.done.get() + 1);
+            self.progress.notify_one();
+        }
     }
 }
 

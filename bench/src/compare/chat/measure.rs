@@ -301,11 +301,11 @@ impl<'a> Bench<'a> {
         let (name, who) = (scenario.name(), server.case.words());
         if !report.is_exact() {
             self.note(format!(
-                "{name}: {who}: {} missing, {} twice, {} disordered, {} refused, {} not acknowledged, failures {:?}",
+                "{name}: {who}: {} missing, {} twice, {} disordered, refused {:?}, {} not acknowledged, failures {:?}",
                 report.missing,
                 report.twice,
                 report.disordered,
-                report.refused,
+                report.refusals,
                 report.unacked,
                 report.failures
             ));
