@@ -228,10 +228,20 @@ export class Room {
     if (since === null) this.#firstCount(answer);
     for (const { resolve } of this.#wanted.splice(0)) resolve(this);
     this.#chat.tell("joined", { room: this });
+    if (!answer.presence) void this.#lookAround(visit);
     await this.#fill(visit);
     if (visit !== this.#visit || since === null) return;
     const missed = this.timeline.messages.filter((row) => row.seq > before && !this.#chat.isMine(row)).length;
     if (missed > 0) this.#chat.tell("caughtUp", { room: this, afterSeq: before, missed });
+  }
+
+  // An answer to sync does not say who is there, and whoever came or went meanwhile was not told of.
+  async #lookAround(visit) {
+    if (!this.#chat.can("getPresence")) return;
+    const answer = await this.#chat.ask("getPresence", this.id).catch(() => null);
+    if (!answer || visit !== this.#visit) return;
+    this.presentNow(answer);
+    this.#changed();
   }
 
   #deliver(entries, { isBacklog = false } = {}) {

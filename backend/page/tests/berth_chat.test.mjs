@@ -187,6 +187,20 @@ describe("coming back", () => {
     });
   }
 
+  test("who came and went meanwhile is known after sync as well", async () => {
+    const me = await inLobby();
+    me.server.events.push("getPresence");
+    me.server.getPresence = () => ({ count: 2, users: [{ id: "u-me", name: "me" }, { id: "u-new", name: "new" }] });
+    me.chat.join("dock");
+    await settle();
+    me.chat.rooms.get("dock").presentNow({ count: 2, users: [{ id: "u-me", name: "me" }, { id: "u-gone", name: "gone" }] });
+    me.socket.breaks();
+    me.socket.connects();
+    await settle();
+    assert.equal(asked(me.server, "sync").length, 1);
+    assert.deepEqual(me.chat.rooms.get("dock").presence.users.map(({ id }) => id), ["u-me", "u-new"]);
+  });
+
   test("what sync cannot answer for one room, that room asks for itself", async () => {
     const me = await inLobby();
     me.chat.join("dock");

@@ -100,29 +100,35 @@ impl Attendance {
         body(&view, after, limit, is_approximate)
     }
 
-    /// What a client that has just joined is told: itself included, and in a large room only the first names.
-    pub(super) async fn joined(&self, room: &RoomId, me: &Sender) -> PresenceBody {
-        let is_begun = self
-            .rooms()
-            .get(room)
-            .is_some_and(|room| room.view.is_begun());
-        let read = if is_begun {
-            None
-        } else {
-            Some(self.keeper.read(room).await)
+    /// Makes sure that it is known who is in the room, before its first client here is told.
+    pub(super) async fn begin(&self, room: &RoomId) {
+        let is_begun = |rooms: &HashMap<RoomId, Room>| {
+            let room = rooms.get(room);
+            room.is_some_and(|room| room.view.is_begun())
         };
+        if is_begun(&self.rooms()) {
+            return;
+        }
+        let read = self.keeper.read(room).await;
         let now = clock::monotonic();
         let mut rooms = self.rooms();
+        if is_begun(&rooms) {
+            return;
+        }
+        // Whoever joins from now on is news to this client, and to all after it.
         let entry = rooms.entry(room.clone());
         let entry = entry.or_insert_with(|| Room::new(now));
-        if let Some(read) = read
-            && !entry.view.is_begun()
-        {
-            // Whoever joins from now on is news to this client, and to all after it.
-            entry.is_approximate = read.is_err();
-            entry.read = read.unwrap_or_default();
-            entry.view.observe(&entry.read, self.settings.grace, now);
-        }
+        entry.is_approximate = read.is_err();
+        entry.read = read.unwrap_or_default();
+        entry.view.observe(&entry.read, self.settings.grace, now);
+    }
+
+    /// What a client that has just joined is told: itself included, and in a large room only the first names. It must go out before
+    /// the next news do, so nothing is awaited here.
+    pub(super) fn joined(&self, room: &RoomId, me: &Sender) -> PresenceBody {
+        let mut rooms = self.rooms();
+        let entry = rooms.entry(room.clone());
+        let entry = entry.or_insert_with(|| Room::new(clock::monotonic()));
         let is_shown = entry.view.contains(&me.id);
         let count = entry.view.count() + usize::from(!is_shown);
         let limit = match count > self.settings.names_max {

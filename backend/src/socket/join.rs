@@ -48,8 +48,10 @@ pub(super) async fn join(app: &App, client: &Client, arguments: Vec<Value>, repl
             .refuse(&Refusal::from(&error), (Some(room.as_str()), None))
             .await;
     }
-    let present = app.attendance.joined(&room, &client.sender);
-    let (caught_up, presence) = tokio::join!(catch_up(app, &request, limit), present);
+    let begun = app.attendance.begin(&room);
+    let (caught_up, ()) = tokio::join!(catch_up(app, &request, limit), begun);
+    // Only now: whoever came while the history was read is in it, and whoever comes later is news.
+    let presence = app.attendance.joined(&room, &client.sender);
     match caught_up {
         Ok(CaughtUp {
             history, recovered, ..
