@@ -125,6 +125,7 @@ impl Fault {
                 let ms = dose.lasts.as_millis().to_string();
                 redis.command(&["CLIENT", "PAUSE", &ms, "ALL"]).await;
                 sleep(dose.lasts).await;
+                history.fault("redis goes on");
             }
             _ => {
                 history.fault("stop redis");

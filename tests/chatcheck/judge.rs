@@ -4,6 +4,7 @@
 
 mod figures;
 mod order;
+mod presence;
 mod reception;
 mod recovery;
 mod seqs;
@@ -19,7 +20,7 @@ use serde::Serialize;
 use crate::record::Line;
 pub(crate) use figures::Figures;
 
-/// What must hold. I7, presence, has no witness in a history yet.
+/// What must hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub(crate) enum Law {
     /// An acked message is in the store exactly once, at the place that every ack named.
@@ -34,6 +35,8 @@ pub(crate) enum Law {
     I5,
     /// What was refused or not answered is stored once at most, and nothing is stored that nobody sent.
     I6,
+    /// Clients see who is there and nobody else, and nobody flickers who comes back soon.
+    I7,
     /// No message reaches who is not in the room.
     I8,
 }
@@ -96,6 +99,8 @@ pub(crate) fn judge(history: &[Line]) -> Verdict {
     let reception = reception::check(history, &stored, &mut breaches);
     let misordered_sends = order::check(history, &stored, &mut breaches);
     let recovery = recovery::check(history, &mut breaches);
-    let figures = Figures::new(history, &stored, reception, misordered_sends, recovery);
+    let attendance = presence::check(history, &mut breaches);
+    let heard = (reception, recovery, attendance);
+    let figures = Figures::new(history, &stored, misordered_sends, heard);
     Verdict { figures, breaches }
 }

@@ -21,6 +21,7 @@ mod record;
 mod rooms;
 mod rows;
 mod run;
+mod settle;
 mod site;
 mod table;
 

@@ -7,6 +7,17 @@ pub(crate) type ClientId = u32;
 /// A room's number in a row.
 pub(crate) type RoomId = u32;
 
+/// A user as the backends name them, made short: a hash of the id. Several clients may be one person.
+pub(crate) type Person = u64;
+
+/// The person with this user id.
+pub(crate) fn person(user_id: &str) -> Person {
+    // FNV-1a; what the wire says is the same in every run of the judge.
+    user_id.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
 /// Who says what the backends themselves add to a log.
 pub(crate) const SERVER: ClientId = ClientId::MAX;
 
@@ -89,8 +100,15 @@ pub(crate) enum Source {
 pub(crate) enum Did {
     /// The scenario did something to the system.
     Fault { what: Box<str> },
-    /// Connected, by this instance.
-    Up { kind: Kind, instance: Box<str> },
+    /// Nobody says anything new or leaves by choice from here on.
+    Silence,
+    /// Connected, by this instance, as this person.
+    Up {
+        kind: Kind,
+        instance: Box<str>,
+        #[serde(default)]
+        person: Person,
+    },
     /// The connection is gone; `chosen` when the client itself cut it.
     Down { why: Box<str>, chosen: bool },
     /// A client that had cut its connection wants to be back.
@@ -138,6 +156,23 @@ pub(crate) enum Did {
     },
     /// Asked for what is missing after this seq.
     Sync { room: RoomId, after: u64 },
+    /// Asked who is in a room.
+    Looks { room: RoomId },
+    /// The answer, also to a join: how many are there, and who, unless it was only some of them.
+    Present {
+        room: RoomId,
+        count: u64,
+        people: Option<Vec<Person>>,
+        approximate: bool,
+    },
+    /// Was told who came and who went.
+    Presence {
+        room: RoomId,
+        count: u64,
+        joined: Vec<Person>,
+        left: Vec<Person>,
+        approximate: bool,
+    },
     /// Something arrived that nobody in this row can have said.
     Stray { what: Box<str> },
     /// The row is over; whether the client was connected then.

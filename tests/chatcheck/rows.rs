@@ -18,8 +18,10 @@ pub(crate) struct Size {
     /// Talk before the fault.
     pub(crate) before: Duration,
     pub(crate) dose: Dose,
-    /// How long everything may take to arrive in the end.
+    /// How long nothing may move in the end before what is missing counts as lost.
     pub(crate) settle: Duration,
+    /// Waits in the end until everybody sees who is there, and nobody else.
+    pub(crate) awaits_presence: bool,
 }
 
 /// What clients do besides talking.
@@ -93,8 +95,20 @@ const fn short(dose: Dose) -> Option<Size> {
         content_bytes: 100,
         before: Duration::from_millis(1_000),
         dose,
-        settle: Duration::from_secs(20),
+        settle: Duration::from_secs(30),
+        awaits_presence: false,
     })
+}
+
+/// The same, until presence is right again: after a `kill -9` about twenty seconds.
+const fn until_seen(size: Option<Size>) -> Option<Size> {
+    match size {
+        Some(size) => Some(Size {
+            awaits_presence: true,
+            ..size
+        }),
+        None => None,
+    }
 }
 
 const fn long(dose: Dose) -> Size {
@@ -106,6 +120,7 @@ const fn long(dose: Dose) -> Size {
         before: Duration::from_secs(3),
         dose,
         settle: Duration::from_secs(90),
+        awaits_presence: true,
     }
 }
 
@@ -134,19 +149,19 @@ pub(crate) const ROWS: [Row; 20] = [
     row(
         "none",
         Fault::None,
-        short(dose(1, 0, 2_000)),
+        until_seen(short(dose(1, 0, 2_000))),
         long(dose(1, 0, 20_000)),
     ),
     row(
         "kill-one",
         Fault::KillOne,
-        short(dose(3, 200, 1_200)),
+        until_seen(short(dose(3, 200, 1_200))),
         long(dose(20, 300, 2_500)),
     ),
     row(
         "kill-all",
         Fault::KillAll,
-        short(dose(1, 200, 2_500)),
+        until_seen(short(dose(1, 200, 2_500))),
         long(dose(3, 500, 8_000)),
     ),
     row(
@@ -164,7 +179,7 @@ pub(crate) const ROWS: [Row; 20] = [
     row(
         "redis-restart",
         Fault::RedisRestart,
-        short(dose(2, 0, 1_500)),
+        until_seen(short(dose(2, 0, 1_500))),
         long(dose(5, 0, 5_000)),
     ),
     row(
@@ -269,6 +284,7 @@ pub(crate) const ROWS: [Row; 20] = [
             before: Duration::from_millis(500),
             dose: dose(1, 0, 4_000),
             settle: Duration::from_secs(30),
+            awaits_presence: false,
         }),
         Size {
             rooms: 2,

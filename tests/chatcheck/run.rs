@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use berth_tests::now;
@@ -14,20 +14,18 @@ use tokio::time::sleep;
 
 use crate::client::Transport;
 use crate::client::life::{Habits, Life, Phase, Post, World};
-use crate::client::mind::{Character, Standing};
+use crate::client::mind::Character;
 use crate::fault::Fault;
 use crate::history::{self, History};
 use crate::judge::{Verdict, judge};
 use crate::ledger;
-use crate::record::{Kind, Line, RoomId};
+use crate::record::{Did, Kind, Line, RoomId};
 use crate::rooms::Rooms;
 use crate::rows::{Crowd, Row, Size};
+use crate::settle::{self, Posts};
 use crate::site::{Pair, Site};
 
 const GATHER_TIMEOUT: Duration = Duration::from_secs(120);
-const POLL: Duration = Duration::from_millis(100);
-/// Nothing new came for this long: it is over.
-const QUIET: Duration = Duration::from_secs(1);
 /// New connections a second while everybody gathers.
 const DIALS_PER_SECOND: f64 = 400.0;
 /// Persons with several connections have this many.
@@ -55,7 +53,7 @@ pub(crate) struct Outcome {
 
 struct Gathering {
     phase: watch::Sender<Phase>,
-    posts: Vec<(Kind, Post)>,
+    posts: Posts,
     clients: JoinSet<()>,
 }
 
@@ -76,15 +74,17 @@ pub(crate) async fn run(row: &Row, pair: Pair, size: Size, options: &Options) ->
     let http = http();
     let mut gathering = gather(row, &site, size, options, (&names, &history, &http));
     until("all clients are in", GATHER_TIMEOUT, async || {
-        gathering.is_level(&[])
+        gathering.posts.is_level(&[])
     })
     .await;
     gathering.phase.send_replace(Phase::Talk);
     sleep(size.before).await;
     row.fault.inject(&mut site, size.dose, &history).await;
     gathering.phase.send_replace(Phase::Settle);
-    history.fault("everybody is silent");
-    settle(&gathering, &site, size, (&names, &http)).await;
+    history.write(None, Did::Silence);
+    settle::settle(&gathering.posts, &site, size, (&names, &http)).await;
+    gathering.phase.send_replace(Phase::Look);
+    settle::look(&gathering.posts).await;
     gathering.phase.send_replace(Phase::Over);
     while gathering.clients.join_next().await.is_some() {}
     ledger::read(&site, &http, (&names, rooms(size)), &history).await;
@@ -96,6 +96,8 @@ pub(crate) async fn run(row: &Row, pair: Pair, size: Size, options: &Options) ->
     let figures = &verdict.figures;
     let is_of_use = figures.acks > 0 && figures.owed > 0;
     assert!(is_of_use, "nothing was said or heard, which proves nothing");
+    let was_seen = figures.views > 0 || !size.awaits_presence || !pair.shares_presence();
+    assert!(was_seen, "nobody looked who is there, which proves nothing");
     Outcome {
         row: row.name,
         pair,
@@ -116,7 +118,7 @@ pub(crate) fn judge_again(path: &Path) -> std::io::Result<(Vec<Line>, Verdict)> 
     Ok((history, verdict))
 }
 
-fn rooms(size: Size) -> RoomId {
+pub(crate) fn rooms(size: Size) -> RoomId {
     RoomId::try_from(size.rooms).expect("a sane number of rooms")
 }
 
@@ -166,7 +168,7 @@ fn gather(
     }
     Gathering {
         phase,
-        posts,
+        posts: Posts::new(posts),
         clients,
     }
 }
@@ -206,6 +208,8 @@ fn habits(row: &Row, site: &Site, size: Size, options: &Options, client: usize) 
             syncs: client.is_multiple_of(2),
             window: if client.is_multiple_of(3) { 8 } else { 1 },
             content_bytes: size.content_bytes,
+            // Who hardly reads learns late who is there.
+            watches: !is_vanilla && is_plain && site.pair().shares_presence(),
         },
         transport: if is_polling {
             Transport::Polling
@@ -226,59 +230,6 @@ fn habits(row: &Row, site: &Site, size: Size, options: &Options, client: usize) 
         twin_says: None,
         first_dial,
         seed: 0,
-    }
-}
-
-impl Gathering {
-    /// Whether every client is where it should be: the recovering ones have everything up to these tails, and the vanilla
-    /// ones, as far as they hear anything, the newest.
-    fn is_level(&self, tails: &[u64]) -> bool {
-        self.posts.iter().all(|(kind, post)| {
-            let standing = post.lock().unwrap_or_else(PoisonError::into_inner);
-            is_level(*kind, &standing, tails)
-        })
-    }
-}
-
-fn is_level(kind: Kind, standing: &Standing, tails: &[u64]) -> bool {
-    let has = |(room, cursor): &(RoomId, Option<u64>)| {
-        let tail = tails.get(*room as usize).copied().unwrap_or(0);
-        match (kind, cursor) {
-            (Kind::Good, cursor) => cursor.is_some_and(|cursor| cursor >= tail),
-            (Kind::Vanilla, cursor) => cursor.is_none_or(|cursor| cursor >= tail),
-        }
-    };
-    standing.is_up && standing.is_level && standing.unacked == 0 && standing.cursors.iter().all(has)
-}
-
-/// Waits until everybody has everything and the logs have stopped growing. What is missing at the deadline the judge will find.
-async fn settle(
-    gathering: &Gathering,
-    site: &Site,
-    size: Size,
-    (names, http): (&Rooms, &reqwest::Client),
-) {
-    let mut known: Vec<u64> = Vec::new();
-    let mut quiet_since = now();
-    let deadline = now() + size.settle;
-    while now() < deadline {
-        let mut tails = Vec::new();
-        for room in 0..rooms(size) {
-            let name = names.name(room);
-            let asked = ledger::rest::tail(site, http, &name);
-            match tokio::time::timeout(Duration::from_secs(5), asked).await {
-                Ok(Some(tail)) => tails.push(tail),
-                Ok(None) | Err(_) => break,
-            }
-        }
-        let is_whole = tails.len() == size.rooms;
-        if !is_whole || tails != known || !gathering.is_level(&tails) {
-            quiet_since = now();
-            known = tails;
-        } else if quiet_since.elapsed() > QUIET {
-            return;
-        }
-        sleep(POLL).await;
     }
 }
 

@@ -36,6 +36,11 @@ impl Pair {
         Self::SqliteAlone,
     ];
 
+    /// Whether servers know who is at the others.
+    pub(crate) fn shares_presence(self) -> bool {
+        self != Self::SqliteAlone
+    }
+
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::MongoRedis => "mongodb+redis",
@@ -76,7 +81,7 @@ pub(crate) struct Processes {
     pub(crate) town: Town,
     /// The first is the one that faults are about.
     pub(crate) proxies: Vec<RunningProxy>,
-    is_sqlite: bool,
+    pair: Pair,
 }
 
 impl Site {
@@ -101,12 +106,18 @@ impl Site {
                 .upstream_line("fail_open = true");
             proxies.push(RunningProxy::start(plan, file, &servers).await);
         }
-        let is_sqlite = pair != Pair::MongoRedis;
         Self::Processes(Box::new(Processes {
             town,
             proxies,
-            is_sqlite,
+            pair,
         }))
+    }
+
+    pub(crate) fn pair(&self) -> Pair {
+        match self {
+            Self::Processes(site) => site.pair,
+            Self::Stack(_) => Pair::SqliteHub,
+        }
     }
 
     /// Where the client with this number connects.
@@ -126,9 +137,9 @@ impl Site {
     /// The SQLite file, where there is one.
     pub(crate) fn database(&self) -> Option<PathBuf> {
         match self {
-            Self::Processes(site) => site
-                .is_sqlite
-                .then(|| site.town.path().join("data/chat.db")),
+            Self::Processes(site) => {
+                (site.pair != Pair::MongoRedis).then(|| site.town.path().join("data/chat.db"))
+            }
             Self::Stack(stack) => Some(stack.database()),
         }
     }
@@ -136,7 +147,7 @@ impl Site {
     /// MongoDB, where there is no SQLite file.
     pub(crate) fn mongo_uri(&self) -> Option<&str> {
         match self {
-            Self::Processes(site) if !site.is_sqlite => Some(site.town.mongo().uri()),
+            Self::Processes(site) if site.pair == Pair::MongoRedis => Some(site.town.mongo().uri()),
             Self::Processes(_) | Self::Stack(_) => None,
         }
     }

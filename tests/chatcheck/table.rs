@@ -9,7 +9,7 @@ use crate::run::Outcome;
 /// Of one breach.
 const LINES_SHOWN: usize = 14;
 
-const HEAD: [&str; 15] = [
+const HEAD: [&str; 19] = [
     "row",
     "pair",
     "clients",
@@ -25,6 +25,10 @@ const HEAD: [&str; 15] = [
     "nacks",
     "wire dup.",
     "delay p99",
+    "views",
+    "wrong",
+    "flaps",
+    "gone p99",
 ];
 
 /// The table, a line a row.
@@ -77,6 +81,10 @@ fn cells(outcome: &Outcome) -> Vec<String> {
         figures.nacks.to_string(),
         figures.wire_duplicates.to_string(),
         seconds(figures.delivery_micros.p99, figures.delivery_micros.count),
+        figures.views.to_string(),
+        figures.views_wrong.to_string(),
+        figures.flaps.to_string(),
+        seconds(figures.gone_micros.p99, figures.gone_micros.count),
     ]
 }
 

@@ -14,7 +14,7 @@ use super::mind::{Act, Character, Mind, Standing};
 use super::packet::{self, Packet};
 use super::wire::{Transport, Wire};
 use crate::history::History;
-use crate::record::{Did, Kind, Mark, RoomId};
+use crate::record::{Did, Kind, Mark, Person, RoomId, person};
 use crate::rooms::Rooms;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -34,6 +34,8 @@ pub(crate) enum Phase {
     Talk,
     /// Nobody says anything new or leaves by choice; what is under way arrives.
     Settle,
+    /// Everybody looks once more who is there.
+    Look,
     Over,
 }
 
@@ -98,6 +100,12 @@ pub(crate) struct Life {
     reads_at: Option<Instant>,
 }
 
+/// Who welcomes a client, as whom.
+struct Greeting {
+    instance: String,
+    person: Person,
+}
+
 /// Why a connection ended.
 enum End {
     Lost(String),
@@ -133,7 +141,7 @@ impl Life {
         sleep(self.habits.first_dial).await;
         let mut attempt = 0;
         while self.phase() != Phase::Over {
-            let (wire, instance) = match timeout(CONNECT_TIMEOUT, self.dial()).await {
+            let (wire, greeting) = match timeout(CONNECT_TIMEOUT, self.dial()).await {
                 Ok(Ok(connected)) => connected,
                 Ok(Err(_)) | Err(_) => {
                     self.pause_before(attempt).await;
@@ -142,7 +150,7 @@ impl Life {
                 }
             };
             let born = Instant::now();
-            let end = self.converse(wire, &instance).await;
+            let end = self.converse(wire, &greeting).await;
             self.mind.lost();
             self.tell_standing();
             let (why, chosen) = match end {
@@ -210,8 +218,8 @@ impl Life {
         }
     }
 
-    /// Connects up to the server's `welcome`; answers the instance that said it.
-    async fn dial(&mut self) -> Result<(Wire, String), String> {
+    /// Connects up to the server's `welcome`.
+    async fn dial(&mut self) -> Result<(Wire, Greeting), String> {
         let buffer = (self.habits.appetite != Appetite::Hungry).then_some(SLOW_BUFFER_BYTES);
         let Habits {
             transport, address, ..
@@ -230,18 +238,23 @@ impl Life {
                 Packet::Ended => return Err("ended".to_owned()),
                 Packet::Event { name, body } if name == "welcome" => {
                     let instance = body["instanceId"].as_str().unwrap_or("?").to_owned();
-                    return Ok((wire, instance));
+                    let person = person(body["userId"].as_str().unwrap_or_default());
+                    return Ok((wire, Greeting { instance, person }));
                 }
                 _ => {}
             }
         }
     }
 
-    async fn converse(&mut self, mut wire: Wire, instance: &str) -> End {
-        let acts = self.mind.connected(instance, self.world.history.now());
+    async fn converse(&mut self, mut wire: Wire, greeting: &Greeting) -> End {
+        let Greeting { instance, person } = greeting;
+        let now = self.world.history.now();
+        let acts = self.mind.connected(instance, *person, now);
         self.reads_at = None;
         let mut done = self.act(&mut wire, acts).await;
-        self.plan();
+        if done.is_ok() {
+            done = self.turn(&mut wire).await;
+        }
         loop {
             if let Err(why) = done {
                 return End::Lost(why);
@@ -261,13 +274,20 @@ impl Life {
                     let acts = self.mind.repeat(room, mark, self.world.history.now());
                     self.act(&mut wire, acts).await
                 }
-                Woken::Phase => {
-                    self.plan();
-                    Ok(())
-                }
+                Woken::Phase => self.turn(&mut wire).await,
                 Woken::Time => self.do_what_is_due(&mut wire).await,
             };
         }
+    }
+
+    /// Does what this phase asks for.
+    async fn turn(&mut self, wire: &mut Wire) -> Result<(), String> {
+        self.plan();
+        if self.phase() != Phase::Look {
+            return Ok(());
+        }
+        let acts = self.mind.look_around(self.world.history.now());
+        self.act(wire, acts).await
     }
 
     /// Waits for the next thing to happen.

@@ -4,16 +4,18 @@
 //! again with the same id what nobody acked.
 
 mod answers;
+mod presence;
 
 use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Value, json};
 
+use super::company::{Company, Digest};
 use super::outbox::{Due, Outbox};
 use super::packet::{Packet, emit};
 use super::timeline::Timeline;
 use super::vanilla::Vanilla;
-use crate::record::{ClientId, Did, Kind, Mark, RoomId};
+use crate::record::{ClientId, Did, Kind, Mark, Person, RoomId};
 use crate::rooms::Rooms;
 use answers::code;
 
@@ -45,6 +47,8 @@ pub(crate) struct Character {
     /// How many messages it sends without waiting for the answer.
     pub(crate) window: usize,
     pub(crate) content_bytes: usize,
+    /// Follows who is in its rooms.
+    pub(crate) watches: bool,
 }
 
 /// Where a client stands, for whoever waits for it.
@@ -56,6 +60,11 @@ pub(crate) struct Standing {
     pub(crate) unacked: usize,
     /// How far it has heard each of its rooms; nothing when it cannot tell.
     pub(crate) cursors: Vec<(RoomId, Option<u64>)>,
+    pub(crate) person: Person,
+    /// Whom it sees in its rooms, when it watches.
+    pub(crate) company: Vec<(RoomId, Option<Digest>)>,
+    /// Has looked once more since it was told to.
+    pub(crate) has_looked: bool,
 }
 
 enum Ask {
@@ -77,6 +86,9 @@ enum Ask {
         room: RoomId,
         mark: Mark,
     },
+    Look {
+        room: RoomId,
+    },
 }
 
 #[derive(Default)]
@@ -89,6 +101,9 @@ struct Seat {
     /// Not in, and not to ask before this.
     join_at: Option<u64>,
     epoch: Option<String>,
+    company: Company,
+    /// Is to look at who is there once more, whatever it knows.
+    must_look: bool,
 }
 
 pub(super) struct Mind {
@@ -100,6 +115,8 @@ pub(super) struct Mind {
     asks: HashMap<u64, (Ask, u64)>,
     next_ask: u64,
     next_message: u32,
+    person: Person,
+    has_looked: bool,
     is_up: bool,
     is_catching_up: bool,
 }
@@ -114,6 +131,8 @@ impl Mind {
             asks: HashMap::new(),
             next_ask: 0,
             next_message: 0,
+            person: 0,
+            has_looked: false,
             is_up: false,
             is_catching_up: false,
             character,
@@ -125,13 +144,14 @@ impl Mind {
         self.character.kind == Kind::Vanilla
     }
 
-    pub(super) fn connected(&mut self, instance: &str, now: u64) -> Vec<Act> {
-        self.is_up = true;
+    pub(super) fn connected(&mut self, instance: &str, person: Person, now: u64) -> Vec<Act> {
+        (self.is_up, self.person) = (true, person);
         self.is_catching_up = true;
         let kind = self.character.kind;
         let mut acts = vec![Act::Write(Did::Up {
             kind,
             instance: instance.into(),
+            person,
         })];
         if self.is_vanilla() {
             for room in self.character.rooms.clone() {
@@ -155,6 +175,7 @@ impl Mind {
         for seat in self.seats.values_mut() {
             (seat.is_in, seat.is_asked, seat.is_paging) = (false, false, false);
             (seat.tries, seat.join_at) = (0, None);
+            seat.company.lost();
         }
     }
 
@@ -211,6 +232,7 @@ impl Mind {
                 Some((ask, _)) => self.answered(ask, &body, now),
                 None => Vec::new(),
             },
+            Packet::Event { name, body } if name == "presence" => self.presence(&body),
             Packet::Event { name, body } if name == "error" => {
                 let code = code(&body);
                 vec![Act::Write(Did::Refused { code })]
@@ -230,6 +252,7 @@ impl Mind {
         acts.append(&mut self.sync(now));
         for room in self.character.rooms.clone() {
             acts.extend(self.tend(room, now));
+            acts.extend(self.look(room, now));
         }
         let seats = &self.seats;
         let is_in = |room: RoomId| seats.get(&room).is_some_and(|seat| seat.is_in);
@@ -287,6 +310,7 @@ impl Mind {
             }
             (seat.is_asked, seat.join_at) = (true, None);
             let after = seat.timeline.cursor();
+            seat.company.ask(now);
             let body = match after {
                 Some(after) => {
                     json!({ "roomId": name, "lastSeq": after, "epoch": seat.epoch, "limit": PAGE_LIMIT })
@@ -360,6 +384,11 @@ impl Mind {
                         seat.is_paging = false;
                     }
                 }
+                Some((Ask::Look { room }, _)) => {
+                    if let Some(seat) = self.seats.get_mut(&room) {
+                        seat.company.unanswered();
+                    }
+                }
                 Some((Ask::Join { .. } | Ask::Sync { .. } | Ask::Leave { .. }, _)) => {
                     acts.push(Act::Renew("no answer"));
                 }
@@ -390,9 +419,13 @@ impl Mind {
             .values()
             .filter(|seat| seat.is_in && !seat.is_paging);
         let gaps = gaps.filter_map(|seat| seat.timeline.ask_at());
+        let inside = self.seats.values().filter(|seat| seat.is_in);
+        let looks = inside.filter_map(|seat| seat.company.look_at());
+        let looks = looks.filter(|_| self.character.watches);
         answers
             .chain(joins)
             .chain(gaps)
+            .chain(looks)
             .chain(self.outbox.wake_at())
             .min()
     }
@@ -412,6 +445,9 @@ impl Mind {
                 .iter()
                 .map(|room| (*room, cursor(*room)))
                 .collect(),
+            person: self.person,
+            company: self.company(),
+            has_looked: self.has_looked,
         }
     }
 }

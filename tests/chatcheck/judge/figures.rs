@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use serde::Serialize;
 
+use super::presence::Attendance;
 use super::reception::Reception;
 use super::recovery::Recovery;
 use super::stored::Stored;
@@ -53,15 +54,21 @@ pub(crate) struct Figures {
     pub(crate) disconnects: u64,
     pub(crate) recovery_micros: Quantiles,
     pub(crate) delivery_micros: Quantiles,
+    /// Lists of who is there that were judged, and how many of them were wrong.
+    pub(crate) views: u64,
+    pub(crate) views_wrong: u64,
+    /// People who were told to be away while they were there.
+    pub(crate) flaps: u64,
+    /// From a departure, or from the end of the last fault, to each client's being told.
+    pub(crate) gone_micros: Quantiles,
 }
 
 impl Figures {
     pub(super) fn new(
         history: &[Line],
         stored: &Stored,
-        reception: Reception,
         misordered_sends: u64,
-        recovery: Recovery,
+        (reception, recovery, attendance): (Reception, Recovery, Attendance),
     ) -> Self {
         let clients: HashSet<u32> = history.iter().filter_map(|line| line.client).collect();
         let count =
@@ -87,6 +94,10 @@ impl Figures {
             disconnects: recovery.disconnects,
             recovery_micros: Quantiles::of(recovery.times),
             delivery_micros: Quantiles::of(reception.delays),
+            views: attendance.views,
+            views_wrong: attendance.wrong,
+            flaps: attendance.flaps,
+            gone_micros: Quantiles::of(attendance.gone_micros),
         }
     }
 

@@ -71,7 +71,15 @@ impl World {
         self.up[at] = true;
         let kind = kind(client);
         let instance = "one".into();
-        self.write(Some(client), Did::Up { kind, instance });
+        let person = u64::from(client);
+        self.write(
+            Some(client),
+            Did::Up {
+                kind,
+                instance,
+                person,
+            },
+        );
         for room in 0..ROOMS {
             let after =
                 (!is_first && kind == Kind::Good).then_some(self.cursors[at][room as usize]);
@@ -603,6 +611,7 @@ fn a_copy_on_another_connection_may_overtake_but_not_what_was_acked_before() {
     let up = || Did::Up {
         kind: Kind::Good,
         instance: "one".into(),
+        person: 0,
     };
     let send = |number| Did::Send {
         room: 0,

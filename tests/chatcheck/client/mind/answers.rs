@@ -57,9 +57,11 @@ impl Mind {
             }
             Ask::Sync { rooms } => self.synced(&rooms, body, now),
             Ask::Page { room } => self.page(room, body, now),
+            Ask::Look { room } => self.looked(room, body, now),
             Ask::Leave { room } => {
                 if let Some(seat) = self.seats.get_mut(&room) {
                     seat.is_asked = false;
+                    seat.company.lost();
                 }
                 vec![Act::Write(Did::Left { room })]
             }
@@ -109,6 +111,7 @@ impl Mind {
         if let Some(seat) = self.seats.get_mut(&room) {
             seat.timeline.goes_on();
         }
+        acts.extend(self.told_who(room, &body["presence"]));
         acts
     }
 
@@ -132,6 +135,7 @@ impl Mind {
         let mut acts = vec![Act::Write(Did::Refused { code: code(body) })];
         if let Some(seat) = self.seats.get_mut(&room) {
             seat.is_asked = false;
+            seat.company.unanswered();
             seat.tries += 1;
             let pause = body["error"]["retryAfterMs"].as_u64();
             seat.join_at = Some(now + pause.map_or(JOIN_PAUSE_MICROS, |ms| ms * 1_000));

@@ -11,6 +11,7 @@ fn mind(kind: Kind) -> Mind {
         syncs: true,
         window: 8,
         content_bytes: 10,
+        watches: false,
     };
     Mind::new(character, Rooms::of("r"))
 }
@@ -52,7 +53,7 @@ fn joined(id: u64, last: u64, seqs: &[u64]) -> String {
 #[test]
 fn comes_back_with_its_cursor_and_pages_until_nothing_is_missing() {
     let mut mind = mind(Kind::Good);
-    let acts = mind.connected("b", 0);
+    let acts = mind.connected("b", 7, 0);
     assert_eq!(
         sent(&acts),
         [r#"420["joinRoom",{"roomId":"r-0","limit":1}]"#]
@@ -61,7 +62,7 @@ fn comes_back_with_its_cursor_and_pages_until_nothing_is_missing() {
     hear(&mut mind, &live(3), 2);
     mind.lost();
 
-    let acts = mind.connected("c", 3);
+    let acts = mind.connected("c", 7, 3);
     assert!(
         sent(&acts)[0].contains(r#""lastSeq":3,"epoch":"e""#),
         "{acts:?}"
@@ -80,7 +81,7 @@ fn comes_back_with_its_cursor_and_pages_until_nothing_is_missing() {
 #[test]
 fn a_gap_is_asked_for_after_a_moment() {
     let mut mind = mind(Kind::Good);
-    mind.connected("b", 0);
+    mind.connected("b", 7, 0);
     hear(&mut mind, &joined(0, 0, &[]), 1);
     let acts = hear(&mut mind, &live(2), 10);
     assert_eq!(sent(&acts), Vec::<&str>::new());
@@ -91,7 +92,7 @@ fn a_gap_is_asked_for_after_a_moment() {
 #[test]
 fn what_was_not_acked_is_sent_again_with_the_same_id() {
     let mut mind = mind(Kind::Good);
-    mind.connected("b", 0);
+    mind.connected("b", 7, 0);
     hear(&mut mind, &joined(0, 0, &[]), 1);
     let (mark, acts) = mind.say(0, 2);
     assert!(
@@ -102,7 +103,7 @@ fn what_was_not_acked_is_sent_again_with_the_same_id() {
     let acts = mind.tick(2 + ANSWER_PATIENCE_MICROS);
     assert!(sent(&acts)[0].contains("m-5-1"), "{acts:?}");
     mind.lost();
-    mind.connected("b", 3);
+    mind.connected("b", 7, 3);
     let acts = hear(&mut mind, &joined(3, 0, &[]), 4);
     assert!(sent(&acts)[0].contains("m-5-1"), "{acts:?}");
     let third = Did::Send {
@@ -122,7 +123,7 @@ fn what_was_not_acked_is_sent_again_with_the_same_id() {
 #[test]
 fn a_refused_message_is_sent_again_when_the_server_says_so() {
     let mut mind = mind(Kind::Good);
-    mind.connected("b", 0);
+    mind.connected("b", 7, 0);
     hear(&mut mind, &joined(0, 0, &[]), 1);
     mind.say(0, 2);
     let no =
@@ -135,7 +136,7 @@ fn a_refused_message_is_sent_again_when_the_server_says_so() {
 #[test]
 fn a_vanilla_client_knows_no_ids_and_no_acks() {
     let mut mind = mind(Kind::Vanilla);
-    let acts = mind.connected("b", 0);
+    let acts = mind.connected("b", 7, 0);
     assert_eq!(sent(&acts), [r#"42["joinRoom","r-0"]"#]);
     let (_, acts) = mind.say(0, 1);
     assert_eq!(
@@ -149,7 +150,7 @@ fn a_vanilla_client_knows_no_ids_and_no_acks() {
 #[test]
 fn what_no_room_of_the_row_can_have_said_is_a_stray() {
     let mut mind = mind(Kind::Good);
-    mind.connected("b", 0);
+    mind.connected("b", 7, 0);
     let foreign = r#"42["message",{"roomId":"x-0","seq":1,"kind":"message","content":"1.1 x"}]"#;
     let acts = hear(&mut mind, foreign, 1);
     assert!(matches!(written(&acts)[0], Did::Stray { .. }), "{acts:?}");
@@ -160,11 +161,11 @@ fn comes_back_into_several_rooms_by_one_question() {
     let mut mind = mind(Kind::Good);
     mind.character.rooms = vec![0, 1];
     mind.seats.insert(1, Seat::default());
-    mind.connected("b", 0);
+    mind.connected("b", 7, 0);
     hear(&mut mind, &joined(0, 3, &[3]), 1);
     hear(&mut mind, &joined(1, 0, &[]), 1);
     mind.lost();
-    let acts = mind.connected("c", 2);
+    let acts = mind.connected("c", 7, 2);
     assert_eq!(
         sent(&acts),
         [
@@ -184,4 +185,45 @@ fn comes_back_into_several_rooms_by_one_question() {
     let acts = hear(&mut mind, &joined(3, 0, &[]), 5_004);
     assert!(written(&acts).contains(&&Did::CaughtUp), "{acts:?}");
     assert_eq!(mind.standing().cursors, [(0, Some(4)), (1, Some(0))]);
+}
+
+#[test]
+fn follows_who_is_there_and_looks_where_nothing_said_it() {
+    let mut mind = mind(Kind::Good);
+    mind.character.watches = true;
+    mind.connected("b", 7, 0);
+    let list = json!([{ "id": "ann" }]);
+    let body = json!({ "ok": true, "epoch": "e", "lastSeq": 0, "messages": [],
+        "presence": { "count": 1, "users": list } });
+    let acts = hear(&mut mind, &format!("430{}", json!([body])), 1);
+    assert!(matches!(
+        written(&acts)[..],
+        [Did::Joined { .. }, Did::Present { .. }, Did::CaughtUp]
+    ));
+    let news = json!(["presence", { "roomId": "r-0", "joined": [{ "id": "ben" }], "left": [], "count": 2 }]);
+    let acts = hear(&mut mind, &format!("42{news}"), 2);
+    assert!(matches!(
+        written(&acts)[..],
+        [Did::Presence { count: 2, .. }]
+    ));
+    assert!(sent(&acts).is_empty());
+    // It was somebody whose name it has not heard.
+    let news = json!(["presence", { "roomId": "r-0", "joined": [], "left": [], "count": 3 }]);
+    let acts = hear(&mut mind, &format!("42{news}"), 2_000_000);
+    assert_eq!(sent(&acts), [r#"421["getPresence",{"roomId":"r-0"}]"#]);
+    // What it is told to look at it asks again.
+    let answer = json!({ "ok": true, "count": 1, "users": list });
+    hear(&mut mind, &format!("431{}", json!([answer])), 2_000_001);
+    assert!(!mind.standing().has_looked);
+    let acts = mind.look_around(2_000_002);
+    assert_eq!(sent(&acts), [r#"422["getPresence",{"roomId":"r-0"}]"#]);
+    let acts = hear(&mut mind, &format!("432{}", json!([answer])), 2_000_003);
+    assert!(matches!(
+        written(&acts)[..],
+        [Did::Present {
+            people: Some(_),
+            ..
+        }]
+    ));
+    assert!(mind.standing().has_looked);
 }
