@@ -98,7 +98,7 @@ impl Fault {
                     let program = site.town.backend(number).program();
                     freeze(&format!("backend-{number}"), program, dose, history).await;
                 }
-                Site::Stack(stack) => freeze("berth", stack.program(), dose, history).await,
+                Site::Stack(site) => freeze("berth", site.stack.program(), dose, history).await,
             },
             Self::RedisRestart | Self::RedisFlush | Self::RedisPause | Self::RedisDown => {
                 self.redis(site, time, dose, history).await;
@@ -196,11 +196,7 @@ async fn kill_all(site: &mut Site, dose: Dose, history: &History) {
                 site.town.restart(number).await;
             }
         }
-        Site::Stack(stack) => {
-            stack.kill();
-            sleep(dose.lasts).await;
-            stack.start_again().await;
-        }
+        Site::Stack(site) => site.kill(dose.lasts).await,
     }
     history.fault("all are back");
 }

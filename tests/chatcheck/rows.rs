@@ -266,9 +266,9 @@ pub(crate) const ROWS: [Row; 20] = [
         crowd: Crowd::Mixed,
         short: None,
         long: Size {
-            clients: 5_000,
+            clients: 10_000,
             rooms: 101,
-            rate: 5.0,
+            rate: 2.0,
             settle: Duration::from_secs(180),
             ..long(dose(1, 500, 20_000))
         },

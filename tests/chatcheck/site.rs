@@ -2,14 +2,18 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use berth_tests::{Proxy, RunningProxy, Stack, Town, TownPlan};
 use serde::Serialize;
+use tokio::time::sleep;
 
 /// Backends of a row.
 pub(crate) const INSTANCES: usize = 3;
 /// A proxy needs two descriptors for each client, of the 20 000 that a process commonly has at most.
 const CLIENTS_PER_PROXY_MAX: usize = 8_000;
+/// `berth up` needs three, as proxy and backend are one process. More clients come through proxies of their own, and cost it one.
+const CLIENTS_OF_STACK_MAX: usize = 6_000;
 
 /// What keeps the messages, and what carries them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -71,10 +75,54 @@ fn skewed(plan: TownPlan) -> TownPlan {
         .launching(2, &script("-1h"))
 }
 
+async fn start_proxies(clients: usize, folder: &Path, servers: &[String]) -> Vec<RunningProxy> {
+    let mut proxies = Vec::new();
+    for number in 0..clients.div_ceil(CLIENTS_PER_PROXY_MAX) {
+        let file = folder.join(format!("proxy-{number}.toml"));
+        // When all backends died at once, they are tried as soon as they are back, and not after nginx's ten seconds.
+        let plan = Proxy::sticky_sid()
+            .server_line("drain_timeout = \"2s\"")
+            .upstream_line("fail_open = true");
+        proxies.push(RunningProxy::start(plan, file, servers).await);
+    }
+    proxies
+}
+
+impl Stacked {
+    async fn start(clients: usize) -> Self {
+        let stack = Stack::start(INSTANCES).await;
+        let proxies = if clients > CLIENTS_OF_STACK_MAX {
+            start_proxies(clients, stack.data(), &stack.servers()).await
+        } else {
+            Vec::new()
+        };
+        Self { stack, proxies }
+    }
+
+    /// SIGKILL, and up again after a while.
+    ///
+    /// # Panics
+    /// When it does not come up where it was.
+    pub(crate) async fn kill(&mut self, away: Duration) {
+        let before = self.stack.servers();
+        self.stack.kill();
+        sleep(away).await;
+        self.stack.start_again().await;
+        let is_same = self.proxies.is_empty() || self.stack.servers() == before;
+        assert!(is_same, "the backends came up on other ports");
+    }
+}
+
 /// The running system. Dropping it stops it.
 pub(crate) enum Site {
     Processes(Box<Processes>),
-    Stack(Stack),
+    Stack(Box<Stacked>),
+}
+
+pub(crate) struct Stacked {
+    pub(crate) stack: Stack,
+    /// For crowds; a few go through the one inside.
+    proxies: Vec<RunningProxy>,
 }
 
 pub(crate) struct Processes {
@@ -89,7 +137,7 @@ impl Site {
     /// When anything does not come up.
     pub(crate) async fn start(pair: Pair, clients: usize, is_skewed: bool) -> Self {
         let plan = match pair {
-            Pair::SqliteHub => return Self::Stack(Stack::start(INSTANCES).await),
+            Pair::SqliteHub => return Self::Stack(Box::new(Stacked::start(clients).await)),
             Pair::MongoRedis => Town::with_backends(INSTANCES).redis().own_mongo(),
             Pair::SqliteRedis => Town::with_backends(INSTANCES).redis(),
             Pair::SqliteAlone => Town::with_backends(INSTANCES),
@@ -97,15 +145,7 @@ impl Site {
         let plan = if is_skewed { skewed(plan) } else { plan };
         let town = plan.start().await;
         let servers = town.servers(&(1..=INSTANCES).collect::<Vec<_>>());
-        let mut proxies = Vec::new();
-        for number in 0..clients.div_ceil(CLIENTS_PER_PROXY_MAX) {
-            let file = town.path().join(format!("proxy-{number}.toml"));
-            // When all backends died at once, they are tried as soon as they are back, and not after nginx's ten seconds.
-            let plan = Proxy::sticky_sid()
-                .server_line("drain_timeout = \"2s\"")
-                .upstream_line("fail_open = true");
-            proxies.push(RunningProxy::start(plan, file, &servers).await);
-        }
+        let proxies = start_proxies(clients, town.path(), &servers).await;
         Self::Processes(Box::new(Processes {
             town,
             proxies,
@@ -122,9 +162,13 @@ impl Site {
 
     /// Where the client with this number connects.
     pub(crate) fn address(&self, client: usize) -> SocketAddr {
-        let address = match self {
-            Self::Processes(site) => site.proxies[client % site.proxies.len()].address(),
-            Self::Stack(stack) => stack.address(),
+        let proxies = match self {
+            Self::Processes(site) => &site.proxies,
+            Self::Stack(site) => &site.proxies,
+        };
+        let address = match (proxies.len(), self) {
+            (0, Self::Stack(site)) => site.stack.address(),
+            (count, _) => proxies[client % count].address(),
         };
         address.parse().expect("an address of our own")
     }
@@ -140,7 +184,7 @@ impl Site {
             Self::Processes(site) => {
                 (site.pair != Pair::MongoRedis).then(|| site.town.path().join("data/chat.db"))
             }
-            Self::Stack(stack) => Some(stack.database()),
+            Self::Stack(site) => Some(site.stack.database()),
         }
     }
 

@@ -1,5 +1,6 @@
 //! `berth up`: proxy, backends and embedded stores in one process.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -60,6 +61,26 @@ impl Stack {
     #[must_use]
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address())
+    }
+
+    /// Where its backends listen, `127.0.0.1:PORT` each, as its screen says.
+    ///
+    /// # Panics
+    /// When it is not running, or the screen does not name all of them.
+    #[must_use]
+    pub fn servers(&self) -> Vec<String> {
+        let log = self.program().log();
+        let named = log.iter().filter_map(|line| {
+            let words: Vec<&str> = line.split_whitespace().rev().take(2).collect();
+            let [address, name] = words[..] else {
+                return None;
+            };
+            let is_address = address.parse::<SocketAddr>().is_ok();
+            (is_address && name.starts_with("berth-")).then(|| address.to_owned())
+        });
+        let servers: Vec<String> = named.collect();
+        assert_eq!(servers.len(), self.instances, "{log:#?}");
+        servers
     }
 
     /// The folder with the embedded stores.

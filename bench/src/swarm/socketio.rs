@@ -3,6 +3,7 @@
 //! Speaks Engine.IO 4 on WebSockets, and the events of the chat: `joinRoom(room)`, `sendMessage(room, {content, type})`, `message`.
 
 mod heard;
+mod room;
 mod seat;
 
 use std::cell::{Cell, RefCell};
@@ -10,7 +11,6 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -26,6 +26,7 @@ use crate::clock;
 use crate::watch::Watch;
 
 use heard::{Heard, MARK, hear, text};
+use room::{Room, Seen, Sent, Sighting};
 pub(crate) use seat::Seat;
 
 const BUFFER_BYTES: usize = 4096;
@@ -62,25 +63,6 @@ struct Hall {
     refused: RefCell<BTreeMap<String, u64>>,
     twice: Cell<u64>,
     disordered: Cell<u64>,
-}
-
-#[derive(Default)]
-struct Room {
-    sent: RefCell<Vec<Sent>>,
-    /// Messages that everybody has, or that were refused.
-    done: Cell<u64>,
-    acked: Cell<u64>,
-    progress: Notify,
-}
-
-#[derive(Clone, Copy)]
-struct Sent {
-    /// When it was meant to be sent.
-    intended: Instant,
-    /// To how many members it came.
-    came: u64,
-    /// Then it is owed to nobody; it may come all the same, where the server could not know whether it was kept.
-    is_refused: bool,
 }
 
 /// Runs on this thread. Of several targets each member of a room takes the next one, and so do the rooms' senders.
@@ -357,82 +339,5 @@ impl Hall {
             cpu: reading.cpu(tally.done()),
             clients_busy: reading.clients_busy(),
         }
-    }
-}
-
-impl Room {
-    /// Writes down the next message and gives its number.
-    fn send(&self, intended: Instant) -> usize {
-        let mut sent = self.sent.borrow_mut();
-        sent.push(Sent {
-            intended,
-            came: 0,
-            is_refused: false,
-        });
-        sent.len() - 1
-    }
-
-    fn intended(&self, message: usize) -> Option<Instant> {
-        let sent = self.sent.borrow();
-        sent.get(message).map(|sent| sent.intended)
-    }
-
-    /// Something has become of a message; the next may go when nothing more is to come of it.
-    fn note(&self, message: usize, change: impl FnOnce(&mut Sent), receivers: u64) {
-        let mut sent = self.sent.borrow_mut();
-        let Some(sent) = sent.get_mut(message) else {
-            return;
-        };
-        let is_done = |sent: &Sent| sent.is_refused || sent.came >= receivers;
-        let was_done = is_done(sent);
-        change(sent);
-        if is_done(sent) && !was_done {
-            self.done.set(self.done.get() + 1);
-            self.progress.notify_one();
-        }
-    }
-}
-
-#[derive(Debug, Eq, PartialEq)]
-enum Sighting {
-    InOrder,
-    Disordered,
-    Twice,
-}
-
-/// What one member has seen of its room.
-#[derive(Default)]
-struct Seen(Vec<bool>);
-
-impl Seen {
-    fn add(&mut self, message: usize) -> Sighting {
-        match self.0.get_mut(message) {
-            Some(true) => Sighting::Twice,
-            Some(earlier) => {
-                *earlier = true;
-                Sighting::Disordered
-            }
-            None => {
-                self.0.resize(message, false);
-                self.0.push(true);
-                Sighting::InOrder
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_message_counts_once_and_in_its_order() {
-        let mut seen = Seen::default();
-        let sightings = [0, 2, 1, 2, 3].map(|message| seen.add(message));
-        let (first, late, again) = (Sighting::InOrder, Sighting::Disordered, Sighting::Twice);
-        assert_eq!(
-            sightings,
-            [first, Sighting::InOrder, late, again, Sighting::InOrder]
-        );
     }
 }
