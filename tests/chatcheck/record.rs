@@ -108,6 +108,9 @@ pub(crate) enum Did {
         instance: Box<str>,
         #[serde(default)]
         person: Person,
+        /// By long polling: that such a client is gone only its silence tells.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        polls: bool,
     },
     /// The connection is gone; `chosen` when the client itself cut it.
     Down { why: Box<str>, chosen: bool },

@@ -209,6 +209,7 @@ fn habits(row: &Row, site: &Site, size: Size, options: &Options, client: usize) 
             window: if client.is_multiple_of(3) { 8 } else { 1 },
             content_bytes: size.content_bytes,
             // Who hardly reads learns late who is there.
+            polls: is_polling,
             watches: !is_vanilla && is_plain && site.pair().shares_presence(),
         },
         transport: if is_polling {

@@ -49,6 +49,7 @@ pub(crate) struct Character {
     pub(crate) content_bytes: usize,
     /// Follows who is in its rooms.
     pub(crate) watches: bool,
+    pub(crate) polls: bool,
 }
 
 /// Where a client stands, for whoever waits for it.
@@ -152,6 +153,7 @@ impl Mind {
             kind,
             instance: instance.into(),
             person,
+            polls: self.character.polls,
         })];
         if self.is_vanilla() {
             for room in self.character.rooms.clone() {

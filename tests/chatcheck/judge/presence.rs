@@ -16,6 +16,8 @@ const CALM_MICROS: u64 = 10_000_000;
 /// Whoever has been away this long is not: a dead server's lease (10 s), the grace for those who come back (8 s), and the pause between
 /// two looks of a server at one room.
 const GONE_MICROS: u64 = 20_000_000;
+/// Of a client that polled, only a missed heartbeat tells: 25 s and 60 s.
+const HEARTBEAT_MICROS: u64 = 85_000_000;
 /// In rooms of more than a thousand servers look every five seconds.
 const LARGE_PEOPLE: usize = 1_000;
 const LARGE_MICROS: u64 = 5_000_000;
@@ -49,6 +51,8 @@ struct Guest {
     surely_in: BTreeSet<ClientId>,
     came: u64,
     went: u64,
+    /// Was last seen polling.
+    polled: bool,
     signs: VecDeque<u64>,
 }
 
@@ -75,6 +79,7 @@ struct Seat {
 #[derive(Debug, Default)]
 struct Client {
     person: Person,
+    polls: bool,
     seats: BTreeMap<RoomId, Seat>,
 }
 
@@ -123,7 +128,10 @@ impl Watch<'_> {
     fn takes(&mut self, at: usize, line: &Line, client: ClientId) {
         let micros = line.micros;
         match &line.did {
-            Did::Up { person, .. } => self.clients.entry(client).or_default().person = *person,
+            Did::Up { person, polls, .. } => {
+                let client = self.clients.entry(client).or_default();
+                (client.person, client.polls) = (*person, *polls);
+            }
             Did::Down { .. } => {
                 for room in self.rooms_of(client) {
                     self.leaves(client, room, micros);
@@ -210,17 +218,18 @@ impl Watch<'_> {
         let was_in = seat.maybe_in;
         *seat = Seat::default();
         if was_in {
+            let polls = self.clients.get(&client).is_some_and(|client| client.polls);
             let guest = self.guest(client, room);
             guest.surely_in.remove(&client);
             guest.maybe_in.remove(&client);
-            guest.went = micros;
+            (guest.went, guest.polled) = (micros, polls);
             self.bounds.remove(&room);
         }
     }
 
     /// Whatever a client does or hears shows that it is there, in all its rooms.
     fn lives(&mut self, client: ClientId, micros: u64) {
-        let Some(Client { person, seats }) = self.clients.get(&client) else {
+        let Some(Client { person, seats, .. }) = self.clients.get(&client) else {
             return;
         };
         for (room, _) in seats.iter().filter(|(_, seat)| seat.surely_in) {
@@ -251,7 +260,7 @@ impl Watch<'_> {
                     "client {client} was told that {person:x} left room {room}, who was there all the time"
                 );
                 self.breaches.add(Law::I7, what, [at]);
-            } else if guest.maybe_in.is_empty() {
+            } else if guest.maybe_in.is_empty() && !guest.polled {
                 let from = guest.went.max(self.calm.0.unwrap_or(0));
                 let delay = line.micros.saturating_sub(from);
                 self.attendance.gone_micros.push(delay);
@@ -390,7 +399,8 @@ impl Guest {
 
     fn must_be_gone(&self, moment: Moment, more: u64) -> bool {
         let went = self.went.max(moment.calm.0.unwrap_or(0));
-        self.maybe_in.is_empty() && moment.is_due(went, GONE_MICROS + more)
+        let silence = if self.polled { HEARTBEAT_MICROS } else { 0 };
+        self.maybe_in.is_empty() && moment.is_due(went, GONE_MICROS + silence + more)
     }
 }
 

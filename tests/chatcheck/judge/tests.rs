@@ -78,6 +78,7 @@ impl World {
                 kind,
                 instance,
                 person,
+                polls: false,
             },
         );
         for room in 0..ROOMS {
@@ -612,6 +613,7 @@ fn a_copy_on_another_connection_may_overtake_but_not_what_was_acked_before() {
         kind: Kind::Good,
         instance: "one".into(),
         person: 0,
+        polls: false,
     };
     let send = |number| Did::Send {
         room: 0,

@@ -12,6 +12,7 @@ fn mind(kind: Kind) -> Mind {
         window: 8,
         content_bytes: 10,
         watches: false,
+        polls: false,
     };
     Mind::new(character, Rooms::of("r"))
 }

@@ -26,10 +26,15 @@ impl Story {
     }
 
     fn comes(self, seconds: u64, client: ClientId) -> Self {
+        self.comes_by(seconds, client, false)
+    }
+
+    fn comes_by(self, seconds: u64, client: ClientId, polls: bool) -> Self {
         let up = Did::Up {
             kind: Kind::Good,
             instance: "one".into(),
             person: Person::from(client),
+            polls,
         };
         let joined = Did::Joined {
             room: 0,
@@ -146,6 +151,10 @@ fn who_is_gone_must_be_gone_once_the_lease_and_the_grace_are_over() {
     assert_eq!(story().sees(late, ANN, &[ANN]).wrong(), (1, 0, 0));
     assert_eq!(story().sees(late, ANN, &[ANN, BEN]).wrong(), (1, 1, 0));
     assert_eq!(story().sees(late - 1, ANN, &[ANN, BEN]).wrong(), (1, 0, 0));
+    // Of one who polled, only the heartbeat tells that they are gone.
+    let polled = Story::default().comes(0, ANN).comes_by(0, BEN, true);
+    let polled = polled.goes(10, BEN).sees(late, ANN, &[ANN, BEN]);
+    assert_eq!(polled.wrong(), (1, 0, 0));
     // Nobody of the row.
     assert_eq!(story().sees(12, ANN, &[ANN, BEN, 9]).wrong(), (1, 1, 0));
 }
