@@ -155,6 +155,14 @@ impl Delivery {
         }
     }
 
+    /// Has a socket `leave` a room between two entries: none that is being shown reaches it after this call.
+    pub fn exit(&self, room: &RoomId, leave: impl FnOnce()) {
+        match self.0.room(room) {
+            Some(room) => room.between(leave),
+            None => leave(),
+        }
+    }
+
     /// Makes sure that the room's line has begun, at an end of the log that was read after its first socket had come: whatever is not in
     /// a history that is read after this call reaches the sockets.
     ///

@@ -59,6 +59,15 @@ pub struct Beat {
     pub dead: BTreeSet<String>,
 }
 
+/// Onto what an instance has written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// What it wrote before.
+    Onward,
+    /// Nothing: it had no lease, one was begun, and what it wrote before may be gone.
+    Anew,
+}
+
 /// Why presence could not be asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("presence unavailable: {0}")]
@@ -73,7 +82,8 @@ pub trait Presence: Send + Sync + 'static {
     /// [`PresenceError`] when the keeper cannot be asked; the lease may or may not be renewed.
     async fn beat(&self, me: &InstanceId, lease: Duration) -> Result<Beat, PresenceError>;
 
-    /// Changes the part of `me` in a room. Repeating a change does no harm. Without a lease one is begun.
+    /// Changes the part of `me` in a room. Repeating a change does no harm. Without a lease one is begun, and that is said: the next beat
+    /// will find a live one.
     ///
     /// # Errors
     /// [`PresenceError`]; the change may or may not have been made.
@@ -83,7 +93,7 @@ pub trait Presence: Send + Sync + 'static {
         room: &RoomId,
         change: &Change,
         lease: Duration,
-    ) -> Result<(), PresenceError>;
+    ) -> Result<Written, PresenceError>;
 
     /// Everybody whom an instance with a live lease has in the room. A user of two instances has the name that the first of them, by
     /// its id, has written.

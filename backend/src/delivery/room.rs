@@ -86,6 +86,12 @@ impl Room {
         state.line.offer(seq, told, &mut |told| show(&told))
     }
 
+    /// Does something while no entry is being shown. Must not block.
+    pub(super) fn between(&self, act: impl FnOnce()) {
+        let _state = self.state();
+        act();
+    }
+
     /// The log was seen to end at `tail`. Another epoch means that another log has taken its place.
     pub(super) fn expect(&self, tail: u64, epoch: &str) {
         let mut state = self.state();

@@ -499,3 +499,58 @@ proptest! {
         });
     }
 }
+
+/// Shows slowly: an entry is on its way until somebody has left, or for a while.
+struct Slow {
+    begins: std::sync::mpsc::Sender<()>,
+    left: Mutex<std::sync::mpsc::Receiver<()>>,
+    story: Mutex<Vec<&'static str>>,
+}
+
+impl Outlet for Slow {
+    fn has_members(&self, _: &RoomId) -> bool {
+        true
+    }
+
+    fn show(&self, _: &RoomId, _: &Str) {
+        self.begins.send(()).unwrap();
+        let patience = Duration::from_millis(200);
+        let _nobody_left = self.left.lock().unwrap().recv_timeout(patience);
+        self.story.lock().unwrap().push("shown");
+    }
+}
+
+#[tokio::test]
+async fn nobody_leaves_while_an_entry_is_on_its_way() {
+    let log: Arc<Log> = Arc::default();
+    let (begins, begun) = std::sync::mpsc::channel();
+    let (leaves, left) = std::sync::mpsc::channel();
+    let outlet = Arc::new(Slow {
+        begins,
+        left: Mutex::new(left),
+        story: Mutex::default(),
+    });
+    let reader = Reader::new(Arc::clone(&log) as Arc<dyn Store>, Duration::from_secs(5));
+    let (metrics, stop) = (Metrics::new().unwrap(), CancellationToken::new());
+    let delivery = Delivery::new(
+        Arc::clone(&outlet) as Arc<dyn Outlet>,
+        reader,
+        metrics,
+        stop,
+    );
+    delivery.enter(&room(), || {});
+    delivery.begin(&room()).await.unwrap();
+    let message = draft("ann", "1", "hi").placed(&room(), at(1));
+    let event = protocol::told(&message).unwrap();
+    let showing = {
+        let delivery = delivery.clone();
+        std::thread::spawn(move || delivery.appended(&message, &event))
+    };
+    begun.recv().unwrap();
+    delivery.exit(&room(), || {
+        outlet.story.lock().unwrap().push("left");
+        leaves.send(()).unwrap();
+    });
+    showing.join().unwrap();
+    assert_eq!(*outlet.story.lock().unwrap(), ["shown", "left"]);
+}

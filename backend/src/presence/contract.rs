@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::{Change, InstanceId, People, Presence};
+use super::{Change, InstanceId, People, Presence, Written};
 use crate::chat::room::RoomId;
 
 /// Rooms of its own, and ways to them.
@@ -35,6 +35,7 @@ macro_rules! presence_contract {
             who_leaves_is_gone_at_once
             who_was_taken_for_dead_comes_back
             names_of_any_kind_come_back
+            a_write_says_when_it_begins_a_lease
         }
     };
     ($fixture:ty: $($behaviour:ident)+) => {
@@ -240,4 +241,18 @@ pub(super) async fn names_of_any_kind_come_back(fixture: &impl Fixture) {
     }
     assert_eq!(presence.leave(&me).await.unwrap().len(), 6);
     assert_eq!(read(&presence, "a|b").await, [""; 0]);
+}
+
+pub(super) async fn a_write_says_when_it_begins_a_lease(fixture: &impl Fixture) {
+    let (presence, me) = (fixture.open().await, instance());
+    let change = adds(&["ann"]);
+    for written in [Written::Anew, Written::Onward] {
+        let answer = presence.write(&me, &room("r"), &change, LEASE).await;
+        assert_eq!(answer, Ok(written));
+    }
+    // What a beat would say then: nothing was lost.
+    assert!(!presence.beat(&me, LEASE).await.unwrap().was_lost);
+    let answer = presence.write(&me, &room("s"), &change, LEASE).await;
+    assert_eq!(answer, Ok(Written::Onward));
+    presence.leave(&me).await.unwrap();
 }

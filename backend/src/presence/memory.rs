@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 
 use super::view::merge;
-use super::{Beat, Change, InstanceId, People, Presence, PresenceError};
+use super::{Beat, Change, InstanceId, People, Presence, PresenceError, Written};
 use crate::chat::room::RoomId;
 use crate::clock;
 
@@ -102,9 +102,13 @@ impl Presence for MemoryPresence {
         room: &RoomId,
         change: &Change,
         lease: Duration,
-    ) -> Result<(), PresenceError> {
+    ) -> Result<Written, PresenceError> {
         let (now, mut state) = ((self.now)(), self.state());
         let me = me.as_str().to_owned();
+        let written = match state.leases.contains_key(&me) {
+            true => Written::Onward,
+            false => Written::Anew,
+        };
         state.leases.entry(me.clone()).or_insert(now + lease);
         let parts = state.rooms.entry(room.clone()).or_default();
         let part = parts.entry(me.clone()).or_default();
@@ -116,7 +120,7 @@ impl Presence for MemoryPresence {
         if parts.is_empty() {
             state.rooms.remove(room);
         }
-        Ok(())
+        Ok(written)
     }
 
     async fn read(&self, room: &RoomId) -> Result<People, PresenceError> {

@@ -20,7 +20,7 @@ use fred::types::Value;
 use fred::types::config::Options;
 use tokio::task::AbortHandle;
 
-use super::{Beat, Change, InstanceId, People, Presence, PresenceError};
+use super::{Beat, Change, InstanceId, People, Presence, PresenceError, Written};
 use crate::chat::room::RoomId;
 use crate::session::redis::client;
 
@@ -51,9 +51,10 @@ return {lost, redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. now, '+inf'),
 ";
 
 /// KEYS: instances, the room, rooms of me. ARGV: me, lease, room, is_last, number of added, id, name, …, removed ids.
-/// A part without a lease would never be cleaned up, so one is begun; one that has ended stays so until its instance beats.
+/// A part without a lease would never be cleaned up, so one is begun; one that has ended stays so until its instance beats. Answers 1 when
+/// one was begun: Redis has forgotten this instance.
 const WRITE: &str = "
-redis.call('ZADD', KEYS[1], 'NX', now + ARGV[2], ARGV[1])
+local begun = redis.call('ZADD', KEYS[1], 'NX', now + ARGV[2], ARGV[1])
 local at = 6
 for _ = 1, tonumber(ARGV[5]) do
   redis.call('HSET', KEYS[2], ARGV[1] .. '|' .. ARGV[at], ARGV[at + 1])
@@ -65,7 +66,7 @@ while ARGV[at] do
 end
 if ARGV[4] == '1' then redis.call('SREM', KEYS[3], ARGV[3])
 else redis.call('SADD', KEYS[3], ARGV[3]) end
-return 1
+return begun
 ";
 
 /// KEYS: instances, the room. Answers id, name, … of those whose instance is live.
@@ -267,10 +268,11 @@ impl Presence for RedisPresence {
         room: &RoomId,
         change: &Change,
         lease: Duration,
-    ) -> Result<(), PresenceError> {
+    ) -> Result<Written, PresenceError> {
         let (me, room) = (me.as_str(), room.as_str());
         let pieces = pieces(change);
         let count = pieces.len();
+        let mut written = Written::Onward;
         for (index, piece) in pieces.into_iter().enumerate() {
             let is_last = change.is_last && index + 1 == count;
             let keys = vec![self.instances(), self.room(room), self.rooms_of(me)];
@@ -281,9 +283,12 @@ impl Presence for RedisPresence {
                 if is_last { "1" } else { "0" }.to_owned(),
             ];
             arguments.extend(piece);
-            self.run(WRITE, keys, arguments).await?;
+            let begun: i64 = self.run(WRITE, keys, arguments).await?.convert()?;
+            if begun == 1 {
+                written = Written::Anew;
+            }
         }
-        Ok(())
+        Ok(written)
     }
 
     async fn read(&self, room: &RoomId) -> Result<People, PresenceError> {

@@ -25,7 +25,7 @@ use crate::chat::message::Sender;
 use crate::chat::room::RoomId;
 use crate::clock;
 use crate::presence::view::{Diff, merge};
-use crate::presence::{Change, InstanceId, People, Presence};
+use crate::presence::{Change, InstanceId, People, Presence, Written};
 use crate::protocol::{self, PresenceBody, PresenceChanged};
 use crate::settings;
 use room::{NAMES_OF_LARGE, RENEWAL, Room, body, difference, spread};
@@ -35,6 +35,9 @@ const CHANGED: &str = "berth:presence";
 
 /// How often there is a look at what is due.
 const TICK: Duration = Duration::from_millis(250);
+
+/// An answer of the keeper that took longer is as good as none.
+const ANSWER_FRESH: Duration = Duration::from_secs(2);
 
 /// Rooms worked on at once: Redis has other work, too.
 const ROOMS_AT_ONCE_MAX: usize = 32;
@@ -84,6 +87,11 @@ impl Attendance {
     /// A page of the people in a room: of what is shown to its members when it has some here, else as it is written down.
     pub(super) async fn page(&self, room: &RoomId, after: Option<&str>) -> PresenceBody {
         let limit = self.settings.names_max;
+        let is_here = self.rooms().contains_key(room);
+        if is_here {
+            // Or the first look would, and tell nobody of those who came since this answer.
+            self.begin(room).await;
+        }
         if let Some(room) = self.rooms().get(room)
             && room.view.is_begun()
         {
@@ -287,23 +295,33 @@ async fn look(app: &App, io: &SocketIo<Adapter>, name: RoomId) -> Option<RoomId>
     let attendance = &app.attendance;
     let here = here(io, &name);
     let change = attendance.begin_look(&name, &here, clock::monotonic());
-    let mut is_written = true;
+    let (mut is_written, mut is_anew) = (true, false);
     if let Some(change) = &change {
         let lease = attendance.settings.lease;
         let written = attendance
             .keeper
             .write(&attendance.me, &name, change, lease);
-        if let Err(error) = written.await {
-            tracing::debug!(%error, room = %name, "presence not written");
-            is_written = false;
+        match written.await {
+            Ok(written) => is_anew = written == Written::Anew,
+            Err(error) => {
+                tracing::debug!(%error, room = %name, "presence not written");
+                is_written = false;
+            }
         }
     }
+    let asked = clock::monotonic();
     let read = if here.is_empty() && is_written {
         Some(People::new())
     } else {
         attendance.keeper.read(&name).await.ok()
     };
+    // A keeper that stood still answers with what was true before: whoever has come since is not in it, and is not gone.
+    let read = read.filter(|_| asked.elapsed() < ANSWER_FRESH);
     let ended = attendance.end_look(&name, &here, (is_written, read), clock::monotonic());
+    if is_anew {
+        // The keeper has forgotten this instance, and the next beat would find the lease that was begun just now.
+        attendance.doubt_all();
+    }
     if let Some((diff, count, approximate)) = ended
         && !diff.is_empty()
     {

@@ -13,7 +13,8 @@ pub(super) async fn leave(app: &App, client: &Client, arguments: Vec<Value>, rep
         Ok(request) => {
             if !is_own_room(&reply.socket, &request.room) {
                 client.seats.leave(&request.room);
-                reply.socket.leave(request.room.as_str().to_owned());
+                let leave = || reply.socket.leave(request.room.as_str().to_owned());
+                app.delivery.exit(&request.room, leave);
                 app.attendance.note(&request.room);
             }
             reply.done(Nothing {}).await;

@@ -185,7 +185,8 @@ async fn look(app: &App, socket: &SocketRef<Adapter>, client: &Client, room: &Ro
 
 fn remove(app: &App, socket: &SocketRef<Adapter>, client: &Client, room: &RoomId, word: &Word) {
     client.seats.leave(room);
-    socket.leave(room.as_str().to_owned());
+    let leave = || socket.leave(room.as_str().to_owned());
+    app.delivery.exit(room, leave);
     app.attendance.note(room);
     let kicked = Kicked {
         room_id: room.as_str(),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use berth_backend::chat::room::RoomId;
 use berth_backend::presence::memory::MemoryPresence;
-use berth_backend::presence::{Beat, Change, InstanceId, People, Presence, PresenceError};
+use berth_backend::presence::{Beat, Change, InstanceId, People, Presence, PresenceError, Written};
 use serde_json::{Value, json};
 
 use crate::client::{Client, Packet};
@@ -97,6 +97,24 @@ async fn members_see_who_comes_and_goes_on_all_servers() {
         (answer["count"].as_u64(), names(&answer["users"])),
         (Some(1), set(&["Ben"]))
     );
+}
+
+#[tokio::test]
+async fn who_asks_before_the_server_has_looked_is_told_the_rest() {
+    let mut place = quick();
+    let one = place.backend().await;
+    // Into rooms that nobody is in here, by sync, whose answer says nothing of who is there.
+    let mut ann = named(&one, "Ann").await;
+    let rooms = ["r", "s"].map(|room| json!({ "roomId": room, "lastSeq": 0 }));
+    ann.call(&json!(["sync", { "rooms": rooms }])).await;
+    let answer = ann.call(&json!(["getPresence", { "roomId": "r" }])).await;
+    let mut seen = names(&answer["users"]);
+    while seen != set(&["Ann"]) {
+        let news = ann.event("presence").await;
+        if news["roomId"] == "r" {
+            seen.extend(names(&news["joined"]));
+        }
+    }
 }
 
 #[tokio::test]
@@ -288,7 +306,7 @@ impl Presence for Switched {
         room: &RoomId,
         change: &Change,
         lease: Duration,
-    ) -> Result<(), PresenceError> {
+    ) -> Result<Written, PresenceError> {
         self.check()?;
         self.0.write(me, room, change, lease).await
     }

@@ -2,7 +2,7 @@
 //!
 //! Who is there is read from everybody's own lines: a person is in a room while one of their clients is. That is certain only with some
 //! time around it, because news travel: what is judged is who has been there, or away, for longer than news may take. While a fault
-//! lasts only flicker is judged; after the last one everything must have come right in the same time.
+//! lasts only flicker is judged, in news that are not called approximate; after the last one everything must have come right in the same time.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
@@ -172,7 +172,9 @@ impl Watch<'_> {
             }
             _ => {}
         }
-        self.lives(client, micros);
+        if is_heard(&line.did) {
+            self.lives(client, micros);
+        }
     }
 
     fn rooms_of(&self, client: ClientId) -> Vec<RoomId> {
@@ -227,7 +229,7 @@ impl Watch<'_> {
         }
     }
 
-    /// Whatever a client does or hears shows that it is there, in all its rooms.
+    /// Whatever a client hears shows that it is there, in all its rooms. What it says may reach nobody.
     fn lives(&mut self, client: ClientId, micros: u64) {
         let Some(Client { person, seats, .. }) = self.clients.get(&client) else {
             return;
@@ -254,7 +256,7 @@ impl Watch<'_> {
             let Some(guest) = guests.get(person) else {
                 continue;
             };
-            if guest.is_steady(line.micros) {
+            if guest.is_steady(line.micros) && !approximate {
                 self.attendance.flaps += 1;
                 let what = format!(
                     "client {client} was told that {person:x} left room {room}, who was there all the time"
@@ -319,6 +321,20 @@ impl Watch<'_> {
             self.breaches.add(Law::I7, what, [at]);
         }
     }
+}
+
+fn is_heard(did: &Did) -> bool {
+    matches!(
+        did,
+        Did::Up { .. }
+            | Did::Joined { .. }
+            | Did::CaughtUp
+            | Did::Ack { .. }
+            | Did::Nack { .. }
+            | Did::Recv { .. }
+            | Did::Present { .. }
+            | Did::Presence { .. }
+    )
 }
 
 /// How a client came to see what it sees.
