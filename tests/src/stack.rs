@@ -63,7 +63,7 @@ impl Stack {
         format!("http://{}{path}", self.address())
     }
 
-    /// Where its backends listen, `127.0.0.1:PORT` each, as its screen says.
+    /// Where its backends listen, as its screen says and a proxy's file wants it: `"127.0.0.1:PORT"` each.
     ///
     /// # Panics
     /// When it is not running, or the screen does not name all of them.
@@ -76,7 +76,7 @@ impl Stack {
                 return None;
             };
             let is_address = address.parse::<SocketAddr>().is_ok();
-            (is_address && name.starts_with("berth-")).then(|| address.to_owned())
+            (is_address && name.starts_with("berth-")).then(|| format!("\"{address}\""))
         });
         let servers: Vec<String> = named.collect();
         assert_eq!(servers.len(), self.instances, "{log:#?}");
