@@ -98,6 +98,8 @@ struct Watch<'a> {
     rooms: HashMap<RoomId, HashMap<Person, Guest>>,
     bounds: HashMap<RoomId, Bounds>,
     calm: Calm,
+    /// When everybody fell silent: until then a storm of clients may keep servers from asking each other.
+    silence: u64,
 }
 
 /// When the last fault was over, if there was one.
@@ -108,7 +110,9 @@ pub(crate) fn check(history: &[Line], breaches: &mut Breaches) -> Attendance {
     let is_fault = |line: &&Line| matches!(line.did, Did::Fault { .. });
     let last_fault = history.iter().rfind(is_fault);
     let calm = Calm(last_fault.map(|line| line.micros));
+    let silent = history.iter().find(|line| line.did == Did::Silence);
     let mut watch = Watch {
+        silence: silent.map_or(0, |line| line.micros),
         breaches,
         attendance: Attendance::default(),
         clients: HashMap::new(),
@@ -297,7 +301,8 @@ impl Watch<'_> {
             now,
         };
         let Some(seen) = &seat.seen else { return };
-        if !moment.is_calm() || (seen.is_approximate && told == Told::ByNews) {
+        let may_be_approximate = told == Told::ByNews || self.silence + CALM_MICROS > now;
+        if !moment.is_calm() || (seen.is_approximate && may_be_approximate) {
             return;
         }
         let fault = if seen.is_approximate {
