@@ -195,11 +195,13 @@ impl Attendance {
         let mut rooms = self.rooms();
         let room = rooms.get_mut(name)?;
         (room.is_changed, room.looked_at) = (false, Some(now));
+        // What is doubted from here on, while this look is under way, is for the next one.
+        let mut is_doubtful = std::mem::take(&mut room.is_doubtful);
         if room.renew_at <= now {
             room.renew_at = now + spread(RENEWAL);
-            room.is_doubtful = true;
+            is_doubtful = true;
         }
-        let change = difference(&room.written, here, room.is_doubtful);
+        let change = difference(&room.written, here, is_doubtful);
         // Until the write is known to have happened, all of it may be there.
         room.written.extend(change.add.clone());
         let is_nothing = change.add.is_empty() && change.remove.is_empty();
@@ -219,7 +221,6 @@ impl Attendance {
         room.is_approximate = !is_written || read.is_none();
         if is_written {
             room.written.clone_from(here);
-            room.is_doubtful = false;
         } else {
             (room.is_doubtful, room.is_changed) = (true, true);
         }
@@ -364,3 +365,6 @@ fn announce(cluster: &Cluster, rooms: &[RoomId]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
