@@ -63,6 +63,15 @@ impl View {
         diff
     }
 
+    /// It could not be asked who is there: of these it is not known whether they are away any longer, so their grace begins again.
+    pub fn hold(&mut self, is_held: impl Fn(&str) -> bool, now: Instant) {
+        for (id, shown) in &mut self.shown {
+            if shown.gone_since.is_some() && is_held(id) {
+                shown.gone_since = Some(now);
+            }
+        }
+    }
+
     /// When somebody's grace ends, if nobody comes back.
     #[must_use]
     pub fn next_end(&self, grace: Duration) -> Option<Instant> {
@@ -168,6 +177,21 @@ mod tests {
         let diff = view.observe(&people(&["ann"]), GRACE, at(17));
         assert_eq!((ids(&diff.left), diff.joined.len()), (vec!["ben"], 0));
         assert_eq!(view.count(), 1);
+    }
+
+    #[test]
+    fn nobody_is_gone_by_time_in_which_nobody_could_be_asked() {
+        let (mut view, start) = (View::default(), clock::monotonic());
+        let at = |seconds| start + Duration::from_secs(seconds);
+        view.observe(&people(&["ann", "ben"]), GRACE, at(0));
+        view.observe(&people(&[]), GRACE, at(1));
+        view.hold(|id| id == "ann", at(10));
+        let diff = view.observe(&people(&[]), GRACE, at(10));
+        assert_eq!(ids(&diff.left), ["ben"]);
+        assert_eq!(view.next_end(GRACE), Some(at(18)));
+        assert!(view.observe(&people(&["ann"]), GRACE, at(11)).is_empty());
+        view.hold(|_| true, at(12));
+        assert_eq!(view.next_end(GRACE), None);
     }
 
     #[test]

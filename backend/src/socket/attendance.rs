@@ -231,7 +231,11 @@ impl Attendance {
         // While the keeper is away, people of other instances stay as they were last seen.
         match read {
             Some(read) => room.read = read,
-            None => room.is_changed = true,
+            None => {
+                room.is_changed = true;
+                let written = &room.written;
+                room.view.hold(|id| !written.contains_key(id), now);
+            }
         }
         let there = merge([&room.read, here]);
         let diff = room.view.observe(&there, self.settings.grace, now);
