@@ -1,6 +1,7 @@
 //! A bus within one process, for several servers in one program and for tests.
 //! Carries the same bytes on the same channels as Redis does.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -22,6 +23,7 @@ const INBOX_MESSAGES_MAX: usize = 65_536;
 pub struct Hub {
     /// One lock for all: it is what gives every server the same order of messages.
     ports: Arc<Mutex<Vec<Port>>>,
+    is_cut: Arc<AtomicBool>,
 }
 
 struct Port {
@@ -29,12 +31,22 @@ struct Port {
     inbox: mpsc::Sender<(Arc<str>, Bytes)>,
     subscriptions: Vec<Subscription>,
     counters: Arc<Counters>,
+    link: watch::Sender<Link>,
 }
 
 impl Hub {
     /// A hub that nobody is on yet.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Stops carrying anything, or begins again: what an outage of Redis is to servers on Redis. They are told, as they would be there.
+    pub fn cut(&self, is_cut: bool) {
+        let ports = self.ports();
+        self.is_cut.store(is_cut, Ordering::Relaxed);
+        for port in ports.iter() {
+            port.link.send_replace(link(is_cut));
+        }
     }
 
     fn ports(&self) -> MutexGuard<'_, Vec<Port>> {
@@ -50,6 +62,14 @@ impl std::fmt::Debug for Hub {
     }
 }
 
+fn link(is_cut: bool) -> Link {
+    Link {
+        publisher: !is_cut,
+        subscriber: !is_cut,
+        attached: !is_cut,
+    }
+}
+
 /// One server's connection to the hub; leaves when dropped.
 pub(crate) struct HubBus {
     hub: Hub,
@@ -61,11 +81,15 @@ pub(crate) struct HubBus {
 impl HubBus {
     pub(crate) fn join(hub: &Hub, dispatch: Arc<Dispatch>, counters: Arc<Counters>) -> Self {
         let (inbox, mut messages) = mpsc::channel::<(Arc<str>, Bytes)>(INBOX_MESSAGES_MAX);
-        hub.ports().push(Port {
+        let mut ports = hub.ports();
+        let link = watch::Sender::new(link(hub.is_cut.load(Ordering::Relaxed)));
+        ports.push(Port {
             inbox: inbox.clone(),
             subscriptions: Vec::new(),
             counters: Arc::clone(&counters),
+            link: link.clone(),
         });
+        drop(ports);
         tokio::spawn(async move {
             while let Some((channel, payload)) = messages.recv().await {
                 dispatch.receive(&channel, payload);
@@ -75,11 +99,7 @@ impl HubBus {
             hub: hub.clone(),
             inbox,
             counters,
-            link: watch::Sender::new(Link {
-                publisher: true,
-                subscriber: true,
-                attached: true,
-            }),
+            link,
         }
     }
 

@@ -60,7 +60,7 @@ export class AboutRoom {
     find("nobody-to-bring").hidden = people.length > 0;
     arrange(find("strangers"), this.#strangers, people, {
       keyOf: ({ id }) => id,
-      make: ({ id, name }) => element("li", {}, element("span", { className: "name", dir: "auto" }, name), element("button", { type: "button", className: "quiet", dataset: { invites: id, name }, ariaLabel: `Bring ${name} in` }, "Bring in")),
+      make: ({ id, name }) => element("li", {}, element("span", { className: "name", dir: "auto" }, name), element("button", { type: "button", className: "quiet", dataset: { invites: id, name }, ariaLabel: `Bring in ${name}` }, "Bring in")),
     });
   }
 

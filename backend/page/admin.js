@@ -1,5 +1,6 @@
 // The operator's page: asks for the overview every second, shows what all instances together say.
 
+import { drawBars } from "./bars.js";
 import { element, find } from "./element.js";
 import { Fleet } from "./fleet.js";
 
@@ -68,6 +69,12 @@ function draw() {
   find("instances").replaceChildren(...rows.map(instanceRow));
   find("coverage").textContent =
     rows.length === 1 ? "Only one instance has answered. If there are more, the proxy sends this address to one of them: ask them by their own addresses." : "Each answer is one instance’s own word; Seen tells how old it is.";
+  const rooms = fleet.hotRooms();
+  find("rooms").replaceChildren(...rooms.map(roomRow));
+  find("no-rooms").hidden = rooms.length > 0;
+  const connects = fleet.connects(Date.now());
+  drawBars(find("connects"), connects);
+  find("connects-said").textContent = `Per second, in the last five minutes: now ${perSecond(connects.at(-1))}, at most ${perSecond(Math.max(...connects))}. A storm of reconnects is a wall here.`;
   find("delivery").replaceChildren(...fleet.delivery().map(figure));
   find("dependencies").replaceChildren(...fleet.dependencies().map(dependency));
   find("events").replaceChildren(...fleet.events.map(({ at, text }) => element("li", {}, element("time", {}, clock.format(at)), ` ${text}`)));
@@ -83,11 +90,18 @@ function instanceRow(one) {
     [perSecond(one.storedPerSecond)],
     [milliseconds(one.ackP50Seconds)],
     [milliseconds(one.ackP99Seconds)],
+    [milliseconds(one.lagP99Seconds)],
     [one.pendingBytes === null ? "–" : `${whole.format(one.pendingBytes)} B`],
+    [bytes(one.memoryBytes) + (one.sharesProcess ? " together" : "")],
+    [bytes(one.socketBytes)],
     [one.version],
     [one.ageMs < 1_500 ? "now" : `${Math.round(one.ageMs / 1000)} s ago`],
   ];
   return element("tr", {}, element("th", { scope: "row" }, one.id), ...cells.map(([text, properties]) => element("td", properties, text)));
+}
+
+function roomRow({ id, connections, perSecond: rate, tail }) {
+  return element("tr", {}, element("th", { scope: "row", dir: "auto" }, id), ...[whole.format(connections), perSecond(rate), whole.format(tail)].map((text) => element("td", {}, text)));
 }
 
 function figure({ name, count }) {
@@ -97,6 +111,11 @@ function figure({ name, count }) {
 function dependency({ name, kind, downFor }) {
   const state = downFor.length === 0 ? "up" : `down for ${downFor.join(", ")}`;
   return element("li", { className: downFor.length === 0 ? "up" : "down" }, element("b", {}, name), ` ${kind}: ${state}`);
+}
+
+function bytes(count) {
+  if (count === null) return "–";
+  return count < 10 * 1024 ** 2 ? `${whole.format(Math.round(count / 1024))} KiB` : `${whole.format(Math.round(count / 1024 ** 2))} MiB`;
 }
 
 function perSecond(rate) {

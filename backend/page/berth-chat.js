@@ -12,7 +12,7 @@
 //   reset    {room}              the log is another one than before: drop what was drawn
 //   sent     {entry, ack} · unsent {entry, error} · waiting {entry, error}   what became of something said here
 //   refused  {room, error} · problem {room?, error}
-//   welcome  {welcome, movedFrom}   who we are and on which instance
+//   welcome  {welcome, movedFrom, isFirst}   who we are, on which instance, and whether this person is new here
 //   state    {state}             connecting · connected · waiting · refused
 //   change   {room?}             something to draw anew
 // and every other event of the server by its own name (typing, presence, serverNotice, …).
@@ -251,9 +251,10 @@ export class BerthChat {
   }
 
   #welcomed(movedFrom) {
+    const isFirst = !this.#selves.has(this.welcome.userId);
     this.#selves.add(this.welcome.userId);
     if (this.#selves.size > SELVES_MAX) this.#selves.delete(this.#selves.values().next().value);
-    this.#tell("welcome", { welcome: this.welcome, movedFrom });
+    this.#tell("welcome", { welcome: this.welcome, movedFrom, isFirst });
     this.#tell("change", {});
   }
 

@@ -75,10 +75,10 @@ export class Chaos {
     });
   }
 
-  // Shown only where the server says that it is there to be tried out.
+  // `trial`: what the server says of itself, `{ server }`; nothing where it is not to be tried out. Shown only where the server says that it is there to be tried out.
   offer(trial) {
     find("chaos").hidden = !trial;
-    find("chaos").querySelector("[data-chaos=restart]").hidden = !trial?.restart;
+    for (const name of ["restart", "bus"]) find("chaos").querySelector(`[data-chaos=${name}]`).hidden = !trial?.server;
   }
 
   #deeds = {
@@ -108,16 +108,25 @@ export class Chaos {
       this.#socket.renew("another way on purpose");
       this.#say(this.#faults.hasNoWebSocket ? "WebSockets are shut off; plain requests carry the same." : "WebSockets get through again.");
     },
-    restart: async () => {
-      this.#say("Asking for a restart…");
-      try {
-        const answer = await fetch("/api/trial/restart", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ instanceId: this.#chat.welcome?.instanceId }) });
-        this.#say(answer.ok ? "Your backend restarts." : "It refused.");
-      } catch {
-        this.#say("The request was lost; perhaps with the backend.");
-      }
+    restart: () => this.#wish("restart", { instanceId: this.#chat.welcome?.instanceId }, "Your backend restarts."),
+    bus: async (button) => {
+      const isCut = button.getAttribute("aria-pressed") !== "true";
+      const said = isCut ? "The bus carries nothing. Backends find each other’s messages in the store." : "The bus carries again.";
+      if (await this.#wish("bus", { on: !isCut }, said)) button.setAttribute("aria-pressed", String(isCut));
     },
   };
+
+  // What is broken on the server's side.
+  async #wish(what, body, said) {
+    try {
+      const answer = await fetch(`/api/trial/${what}`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+      this.#say(answer.ok ? said : "It refused.");
+      return answer.ok;
+    } catch {
+      this.#say("The request was lost; perhaps with the backend.");
+      return false;
+    }
+  }
 
   #say(text) {
     find("chaos-said").textContent = text;

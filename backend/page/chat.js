@@ -12,7 +12,9 @@ import { Log } from "./log.js";
 import { NewRoom } from "./new_room.js";
 import { nameOf } from "./people.js";
 import { PersonMenu } from "./person_menu.js";
-import { RoomList, Sidebar } from "./sidebar.js";
+import { RoomList } from "./room_list.js";
+import { Search } from "./search.js";
+import { Sidebar } from "./sidebar.js";
 import { Socket } from "./socket.js";
 import { hashOfRoom, ROOM_DEFAULT, roomFromHash, roomName, typingLine } from "./text.js";
 
@@ -44,6 +46,7 @@ let sayTimer = null;
 let isDrawing = false;
 
 const room = () => chat.rooms.get(roomId);
+const isSelf = (userId) => chat.isMine({ senderId: userId });
 const composer = new Composer({ chat, room: () => roomId, onSent: sent, onProblem: alarm });
 const header = new Header({ socket, chat, room, ownName: () => ownName });
 const menu = new PersonMenu({ chat, room, act: { direct: openDirect, said: say, problem: alarm } });
@@ -51,6 +54,7 @@ const people = { direct: openDirect, menu: (button, person) => menu.open(button,
 const sidebar = new Sidebar({ chat, list, open: () => roomId, leave: leaveRoom, act: people });
 const newRoom = new NewRoom({ chat, made: (made) => goTo(made.id) });
 const about = new AboutRoom({ chat, room, quit: quitRoom });
+new Search({ room, nameOf: (id) => nameOf(chat.rooms.get(id), id, isSelf), show: goToMessage });
 const log = new Log({
   chat,
   view: () => ({ room: room(), marks: marks.get(roomId) ?? [], unreadAfter }),
@@ -118,7 +122,6 @@ function draw() {
   composer.draw();
   newRoom.draw();
   about.draw();
-  const isSelf = (userId) => chat.isMine({ senderId: userId });
   const name = `${["dm", "private"].includes(shown.info.type) ? "" : "#"}${nameOf(shown, roomId, isSelf)}`;
   const unread = [...chat.rooms.values()].reduce((sum, one) => sum + one.unread, 0);
   document.title = `${unread > 0 ? `(${unread}) ` : ""}${name} · Berth`;
@@ -213,6 +216,16 @@ async function quitRoom(id) {
 function goTo(id) {
   location.hash = hashOfRoom(id);
   sidebar.toggle(false);
+}
+
+async function goToMessage(id, seq) {
+  goTo(id);
+  try {
+    await chat.join(id);
+    if (id === roomId) await log.jumpTo(seq);
+  } catch (error) {
+    alarm(error.message);
+  }
 }
 
 async function openDirect(userId) {

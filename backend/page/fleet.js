@@ -6,6 +6,10 @@
 // An instance that nobody heard of for so long is no longer counted.
 const GONE_MS = 15_000;
 const EVENTS_MAX = 100;
+const ROOMS_MAX = 12;
+// The graph of connects: so many bars of so long.
+const BAR_MS = 5_000;
+const BARS = 60;
 
 const MODES = ["cluster", "single", "degraded-redis", "degraded-store"];
 
@@ -25,12 +29,15 @@ export class Fleet {
   // By id: the last two overviews of each, with when they came.
   #instances = new Map();
   events = [];
+  // Sockets that were opened, by bar of time.
+  #connects = new Map();
 
   // `now` in milliseconds.
   hear(overview, now) {
     const { id } = overview.instance;
     const before = this.#instances.get(id)?.latest;
     this.#note(before, overview, now);
+    this.#countConnects(before, overview, now);
     this.#instances.set(id, { latest: { overview, at: now }, before });
   }
 
@@ -50,7 +57,32 @@ export class Fleet {
   }
 
   rows(now) {
-    return [...this.#instances.values()].map((one) => row(one, now)).sort((a, b) => a.id.localeCompare(b.id, "en", { numeric: true }));
+    const rows = [...this.#instances.values()].map((one) => row(one, now)).sort((a, b) => a.id.localeCompare(b.id, "en", { numeric: true }));
+    // Those of one program say its memory each, so it is that of all their sockets.
+    const together = rows.filter(({ sharesProcess }) => sharesProcess).reduce((sum, one) => sum + one.socketCount, 0);
+    return rows.map((one) => {
+      const count = one.sharesProcess ? together : one.socketCount;
+      return { ...one, socketBytes: one.memoryBytes === null || count === 0 ? null : one.memoryBytes / count };
+    });
+  }
+
+  // Where most happens: every instance sees all entries of a room, and its own connections to it.
+  hotRooms() {
+    const rooms = new Map();
+    for (const { latest } of this.#instances.values()) {
+      for (const { id, connections, tail, perSecond } of latest.overview.hotRooms ?? []) {
+        const known = rooms.get(id) ?? { id, connections: 0, tail: 0, perSecond: 0 };
+        rooms.set(id, { id, connections: known.connections + connections, tail: Math.max(known.tail, tail), perSecond: Math.max(known.perSecond, perSecond) });
+      }
+    }
+    // A room that everybody has left is remembered for a moment.
+    return [...rooms.values()].filter(({ connections }) => connections > 0).sort((a, b) => b.perSecond - a.perSecond || b.connections - a.connections || b.tail - a.tail).slice(0, ROOMS_MAX);
+  }
+
+  // Sockets opened per second, in bars of five seconds up to now, the oldest first.
+  connects(now) {
+    const last = Math.floor(now / BAR_MS);
+    return Array.from({ length: BARS }, (_, at) => ((this.#connects.get(last - BARS + 1 + at) ?? 0) * 1_000) / BAR_MS);
   }
 
   // Sums over all instances; null where none of them counts that.
@@ -89,6 +121,17 @@ export class Fleet {
     }
   }
 
+  #countConnects(before, { instance, figures }, now) {
+    const count = total(figures.chat_connects_total);
+    // Of an instance that was not heard of before nobody knows when they came.
+    if (!before || count === null) return;
+    const isSame = instance.uptimeSeconds >= before.overview.instance.uptimeSeconds;
+    const fresh = count - (isSame ? (total(before.overview.figures.chat_connects_total) ?? 0) : 0);
+    const bar = Math.floor(now / BAR_MS);
+    this.#connects.set(bar, (this.#connects.get(bar) ?? 0) + Math.max(0, fresh));
+    for (const old of this.#connects.keys()) if (old <= bar - BARS) this.#connects.delete(old);
+  }
+
   #event(at, text) {
     this.events = [{ at, text }, ...this.events].slice(0, EVENTS_MAX);
   }
@@ -99,17 +142,22 @@ function row({ latest, before }, now) {
   const earlier = before && before.overview.instance.uptimeSeconds <= instance.uptimeSeconds ? before : null;
   const seconds = earlier ? (latest.at - earlier.at) / 1000 : 0;
   const rate = (read) => (seconds > 0 ? Math.max(0, ((read(figures) ?? 0) - (read(earlier.overview.figures) ?? 0)) / seconds) : null);
-  const acks = { now: figures.chat_ack_seconds, before: earlier?.overview.figures.chat_ack_seconds };
+  const since = (name) => ({ now: figures[name], before: earlier?.overview.figures[name] });
+  const acks = since("chat_ack_seconds");
   return {
     id: instance.id,
     state: instance.state,
     version: instance.version,
     uptimeSeconds: instance.uptimeSeconds,
+    sharesProcess: instance.sharesProcess === true,
     sockets: figures.chat_connections ?? {},
+    socketCount: total(figures.chat_connections) ?? 0,
+    memoryBytes: total(figures.process_resident_memory_bytes),
     inPerSecond: rate((of) => total(of.chat_events_total)),
     storedPerSecond: rate((of) => total(of.chat_messages_total?.stored)),
     ackP50Seconds: quantile(acks, 0.5),
     ackP99Seconds: quantile(acks, 0.99),
+    lagP99Seconds: quantile(since("chat_loop_lag_seconds"), 0.99),
     pendingBytes: total(figures.chat_pending_bytes),
     ageMs: now - latest.at,
   };

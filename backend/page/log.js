@@ -112,7 +112,7 @@ export class Log {
       else if (action === "retry") this.#chat.retry(node.dataset.id);
       else if (action === "discard") this.#chat.discard(node.dataset.id);
       else if (action === "react" && message) await this.#react(room, message, emoji);
-      else if (action === "jump") await this.#jumpTo(room, Number(button.dataset.to));
+      else if (action === "jump") await this.jumpTo(Number(button.dataset.to));
       else if (action === "rejoin") this.#act.rejoin();
       else if (action === "answer" && message) this.#act.answer(message);
       else if (action === "more" && message) this.#act.menu(button, { id: message.senderId, name: message.senderName });
@@ -126,14 +126,15 @@ export class Log {
     }
   }
 
-  // Earlier pages are fetched until it is there, within reason.
-  async #jumpTo(room, seq) {
+  // Shows a message of the open room. Earlier pages are fetched until it is there, within reason.
+  async jumpTo(seq) {
+    const { room } = this.#view();
     for (let page = 0; page < JUMP_PAGES_MAX && room.timeline.oldest > seq && room.timeline.hasEarlier; page += 1) await room.loadEarlier();
     if (room !== this.#view().room) return;
     this.draw();
     const node = this.#list.querySelector(`.message[data-seq="${seq}"]`);
     if (!node) {
-      this.#act.problem("That message is not here any more.");
+      this.#act.problem("That message is too far back to be shown, or gone.");
       return;
     }
     this.#isStuck = false;

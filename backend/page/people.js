@@ -7,11 +7,12 @@ export function personOf(user) {
   return { id, name: user.name ?? user.senderName ?? id };
 }
 
-// Everybody who is in the room or said something there, by id; those who are there last, as their names are the newest.
+// Everybody who is on record in the room, is there, or said something there, by id; the newest names win.
 export function peopleIn(room) {
+  const onRecord = (room.members ?? []).map(({ userId, name }) => [userId, name]);
   const said = room.timeline.messages.filter(({ senderId }) => senderId).map(({ senderId, senderName }) => [senderId, senderName]);
   const here = (room.presence?.users ?? []).map(personOf).map(({ id, name }) => [id, name]);
-  return new Map([...said, ...here]);
+  return new Map([...onRecord, ...said, ...here]);
 }
 
 // A function from ids to names. What it needs is only looked up when it is asked.
@@ -25,7 +26,7 @@ export function namesIn(room) {
 
 // Those whom one met in any room and who are not in `room`: whom one might bring in.
 export function strangersTo(room, rooms, isSelf) {
-  const here = new Set((room.presence?.users ?? []).map((user) => personOf(user).id));
+  const here = new Set([...(room.presence?.users ?? []).map((user) => personOf(user).id), ...(room.members ?? []).map(({ userId }) => userId)]);
   const known = new Map([...rooms].flatMap((one) => [...peopleIn(one)]));
   return [...known].filter(([id]) => !here.has(id) && !isSelf(id)).map(([id, name]) => ({ id, name })).sort((a, b) => a.name.localeCompare(b.name));
 }

@@ -34,6 +34,8 @@ export class Room {
   // Who is here: `{ count, users, approximate }`, null when the server does not say.
   presence = null;
   typing = [];
+  // Who is on record, `{ userId, name, … }`, as far as somebody has asked.
+  members = [];
   // How far others have read, by user, where the room is small enough for the server to say.
   readers = new Map();
   // What one's own words wait for: `{ code, until }` in the world's milliseconds, or null.

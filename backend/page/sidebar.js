@@ -4,48 +4,7 @@ import { arrange, element, find, hidden } from "./element.js";
 import { nameOf, personOf } from "./people.js";
 import { hashOfRoom } from "./text.js";
 
-const KEY = "berth.rooms";
-// A backend allows 100 per connection; nobody looks at more.
-const ROOMS_MAX = 40;
 const PEOPLE_MAX = 50;
-
-// The rooms of this browser, in the order in which they were first opened. `storage` may be null.
-export class RoomList {
-  #storage;
-  ids = [];
-
-  constructor(storage) {
-    this.#storage = storage;
-    try {
-      const ids = JSON.parse(storage?.getItem(KEY) ?? "[]");
-      if (Array.isArray(ids)) this.ids = ids.filter((id) => typeof id === "string").slice(0, ROOMS_MAX);
-    } catch {
-      // A broken list is no list.
-    }
-  }
-
-  // Returns the room that had to make place, if any.
-  add(id) {
-    if (this.ids.includes(id)) return null;
-    this.ids = [...this.ids, id];
-    const surplus = this.ids.length > ROOMS_MAX ? this.ids.shift() : null;
-    this.#keep();
-    return surplus;
-  }
-
-  remove(id) {
-    this.ids = this.ids.filter((other) => other !== id);
-    this.#keep();
-  }
-
-  #keep() {
-    try {
-      this.#storage?.setItem(KEY, JSON.stringify(this.ids));
-    } catch {
-      // Only a convenience.
-    }
-  }
-}
 
 export class Sidebar {
   #chat;

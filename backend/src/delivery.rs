@@ -204,6 +204,14 @@ impl Delivery {
         inner.reader.page(name, page).await
     }
 
+    /// The rooms that have members here, with where their lines have got to.
+    #[must_use]
+    pub fn ends(&self) -> Vec<(RoomId, u64)> {
+        let rooms = self.0.rooms.read().unwrap_or_else(PoisonError::into_inner);
+        let ends = rooms.iter().map(|(name, room)| (name.clone(), room.end()));
+        ends.collect()
+    }
+
     fn offer(&self, name: &RoomId, room: &Arc<Room>, seq: u64, told: Told) {
         let offered = room.offer(seq, told, |told| self.0.show(name, told));
         if offered == Offered::Waits {

@@ -11,6 +11,7 @@ mod metrics;
 pub mod page;
 pub mod peer;
 mod rooms;
+mod trial;
 mod webhooks;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,7 +22,7 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Json, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use socketioxide::layer::SocketIoLayer;
 use tower::Layer as _;
 use tower_http::cors::{AllowOrigin, CorsLayer, ExposeHeaders};
@@ -60,6 +61,9 @@ pub struct Shared {
     pub readiness_requires: Option<Vec<Dependency>>,
     pub session: crate::settings::Session,
     pub admin: crate::settings::Admin,
+    pub(crate) hot: Mutex<admin::Hot>,
+    /// Only where this was started to be tried out.
+    pub trial: Option<crate::trial::Trial>,
     /// When this instance began to listen.
     pub started: std::time::Instant,
     /// Whether anybody may register.
@@ -91,6 +95,8 @@ pub fn router(site: &Site, server: &Server, sockets: &SocketIoLayer<Adapter>) ->
         .route("/api/instance", get(instance::instance))
         .route("/api/admin/overview", get(admin::overview))
         .route("/api/rooms/{id}/messages", get(rooms::messages))
+        .route("/api/trial/restart", post(trial::restart))
+        .route("/api/trial/bus", post(trial::bus))
         .merge(auth::routes())
         .merge(webhooks::routes())
         .layer(from_fn_with_state(site.clone(), guard::guard_changes))

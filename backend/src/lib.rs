@@ -28,5 +28,6 @@ mod sqlite;
 pub mod store;
 pub mod stores;
 pub mod token;
+pub mod trial;
 pub mod users;
 pub mod webhooks;

@@ -97,6 +97,7 @@ fn run_until_stopped(mut settings: Settings) -> anyhow::Result<()> {
                 presence,
                 webhooks,
                 cluster,
+                trial: None,
             },
             stop,
         )

@@ -3,10 +3,12 @@
 //! Label values come from closed enums, never from clients. Several instances run in one process, so nothing here is global.
 
 mod figures;
+mod process;
 mod webhooks;
 
 use std::sync::Arc;
 
+pub use process::{Process, watch_lag};
 use prometheus::core::Collector;
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
@@ -46,6 +48,7 @@ pub struct Instruments {
     pub auth: Auth,
     pub presence: Presence,
     pub webhooks: Webhooks,
+    pub process: Process,
 }
 
 /// The HTTP side.
@@ -69,6 +72,7 @@ pub struct Link {
 /// What clients do and hear.
 pub struct Chat {
     pub connections: IntGaugeVec,
+    pub connects_total: IntCounter,
     pub events_total: IntCounterVec,
     pub messages_total: IntCounterVec,
     pub refusals_total: IntCounterVec,
@@ -120,6 +124,7 @@ impl Metrics {
             auth: Auth::new(&at)?,
             presence: Presence::new(&at)?,
             webhooks: Webhooks::new(&at)?,
+            process: Process::new(&at)?,
             registry: registry.clone(),
         };
         Ok(Self(Arc::new(instruments)))
@@ -191,6 +196,7 @@ impl Chat {
                 "Sockets by the transport that they came by",
                 "transport",
             )?,
+            connects_total: at.counter("chat_connects_total", "Sockets that have connected")?,
             events_total: at.counters("chat_events_total", "Events of clients", "event")?,
             messages_total: at.counters("chat_messages_total", "Messages by result", "result")?,
             refusals_total: at.counters("chat_refusals_total", "Refusals by code", "code")?,

@@ -23,7 +23,7 @@ use crate::directory::Directory;
 use crate::http::auth::Attempts;
 use crate::http::{self, Shared, Site};
 use crate::lifecycle;
-use crate::metrics::Metrics;
+use crate::metrics::{self, Metrics};
 use crate::presence::Presence;
 use crate::session::Sessions;
 use crate::session::cookie::{self, Secrets};
@@ -31,6 +31,7 @@ use crate::settings::{self, Append, Secret, Settings};
 use crate::socket::{self, App, Ingredients};
 use crate::store::Store;
 use crate::stores;
+use crate::trial::Trial;
 use crate::users::Users;
 use crate::users::password::Passwords;
 use crate::webhooks::{self, Feed, Pump, Registry, Webhooks};
@@ -47,6 +48,8 @@ pub struct Parts {
     pub presence: Arc<dyn Presence>,
     pub webhooks: Arc<dyn Webhooks>,
     pub cluster: Cluster,
+    /// Where this is started to be tried out: what visitors want to be broken.
+    pub trial: Option<Trial>,
 }
 
 /// Serves on `listener` until `stop` is cancelled and everything is drained, or until `server.drain_timeout` has passed.
@@ -64,6 +67,7 @@ pub async fn serve(
         parts.settings.session.secrets = vec![Secret::new(cookie::new_sid())];
     }
     let (settings, cluster) = (parts.settings.clone(), parts.cluster.clone());
+    let trial = parts.trial.take();
     let address = listener
         .local_addr()
         .context("the listener has no address")?;
@@ -79,7 +83,8 @@ pub async fn serve(
         &feed,
     )?);
     let (layer, io) = socket::layer(&app, &settings.engine, cluster.clone());
-    let site = site(&app, &settings, &cluster, (instance_header, address.port()));
+    let place = (instance_header, address.port());
+    let site = site(&app, &settings, &cluster, place, trial);
     let router = http::router(&site, &settings.server, &layer);
     let drain_timeout = settings.server.drain_timeout;
     let background = watch(&app, &cluster);
@@ -114,6 +119,7 @@ fn site(
     settings: &Settings,
     cluster: &Cluster,
     (instance_header, port): (HeaderValue, u16),
+    trial: Option<Trial>,
 ) -> Site {
     let attempts = Attempts::new(
         settings.auth.user_logins_per_minute_max,
@@ -128,6 +134,8 @@ fn site(
         readiness_requires: settings.server.readiness_requires.clone(),
         session: settings.session.clone(),
         admin: settings.admin.clone(),
+        hot: Mutex::default(),
+        trial,
         started: clock::monotonic(),
         is_registration_open: settings.auth.registration,
         token_ttl: settings.auth.token_ttl,
@@ -175,11 +183,12 @@ fn ingredients(
 }
 
 /// What an instance does by itself, until it drains.
-fn watch(app: &Arc<App>, cluster: &Cluster) -> [JoinHandle<()>; 3] {
+fn watch(app: &Arc<App>, cluster: &Cluster) -> [JoinHandle<()>; 4] {
     let (metrics, draining) = (app.metrics.clone(), app.draining.clone());
     let delivery = (*app.delivery).clone();
     let news = socket::news::listen(Arc::clone(app), cluster.clone(), draining.clone());
     [
+        metrics::watch_lag(metrics.clone(), draining.clone()),
         lifecycle::watch_cluster(cluster, metrics, draining.clone()),
         delivery::watch::watch(delivery, cluster.clone(), draining),
         tokio::spawn(news),

@@ -37,9 +37,21 @@ pub(crate) struct Up {
     #[arg(long, value_name = "DIR", default_value = "data")]
     pub(crate) data: PathBuf,
 
+    /// Opens the operator's page, /admin: at least 16 characters
+    #[arg(long, value_name = "TOKEN", env = "ADMIN_TOKEN", hide_env_values = true, value_parser = admin_token)]
+    pub(crate) admin_token: Option<String>,
+
     /// How much to log: error, warn, info, debug or trace
     #[arg(long, value_name = "LEVEL", env = "LOG_LEVEL", default_value = "warn")]
     pub(crate) log_level: tracing::Level,
+}
+
+/// As a backend wants it: shorter ones can be guessed.
+fn admin_token(text: &str) -> Result<String, String> {
+    if text.len() < 16 {
+        return Err("shorter than 16 characters".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 impl Cli {
@@ -64,6 +76,13 @@ mod tests {
     fn up_is_what_happens_without_a_verb() {
         assert_eq!(parse("berth --instances 2").unwrap().instances, 2);
         assert_eq!(parse("berth up --instances 2").unwrap().instances, 2);
+    }
+
+    #[test]
+    fn an_admin_token_is_no_word_that_can_be_guessed() {
+        assert!(parse("berth --admin-token secret").is_err());
+        let up = parse("berth --admin-token 0123456789abcdef").unwrap();
+        assert_eq!(up.admin_token.as_deref(), Some("0123456789abcdef"));
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod cli;
 mod ports;
 mod proxy;
 mod screen;
+mod trial;
 mod up;
 
 use std::io::{self, IsTerminal};

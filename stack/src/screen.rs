@@ -12,6 +12,8 @@ pub(crate) struct Screen {
     pub(crate) backends: Vec<(String, SocketAddr)>,
     /// The folder with messages and sessions.
     pub(crate) data: PathBuf,
+    /// Whether a token opens the operator's page.
+    pub(crate) has_operator: bool,
 }
 
 impl fmt::Display for Screen {
@@ -24,6 +26,9 @@ impl fmt::Display for Screen {
             f,
             "             Two windows there land on different backends and chat with each other."
         )?;
+        if self.has_operator {
+            writeln!(f, "  Operator   http://{}/admin", reachable(self.proxy))?;
+        }
         writeln!(f)?;
         for (number, (name, address)) in self.backends.iter().enumerate() {
             let label = if number == 0 { "Backends" } else { "" };
@@ -58,6 +63,7 @@ mod tests {
                 ("berth-2".to_owned(), "127.0.0.1:8082".parse().unwrap()),
             ],
             data: PathBuf::from("/srv/berth"),
+            has_operator: true,
         };
 
         let text = screen.to_string();
@@ -67,6 +73,7 @@ mod tests {
             "127.0.0.1:8081",
             "127.0.0.1:8082",
             "/srv/berth",
+            "http://127.0.0.1:8080/admin",
             "Ctrl-C",
         ] {
             assert!(text.contains(fact), "{fact} is missing from:\n{text}");

@@ -10,11 +10,12 @@ use anyhow::{Context, anyhow};
 use berth_adapter::{Cluster, Hub};
 use berth_backend::directory::Directory;
 use berth_backend::presence::Presence;
-use berth_backend::server::{Parts, serve};
+use berth_backend::server::Parts;
 use berth_backend::session::Sessions;
-use berth_backend::settings::Settings;
+use berth_backend::settings::{Secret, Settings};
 use berth_backend::store::Store;
 use berth_backend::stores;
+use berth_backend::trial::Trial;
 use berth_backend::users::Users;
 use berth_backend::webhooks::Webhooks;
 use tokio::signal::unix::{SignalKind, signal};
@@ -25,6 +26,7 @@ use crate::cli::Up;
 use crate::ports::bind_backends;
 use crate::proxy::Proxy;
 use crate::screen::Screen;
+use crate::trial;
 
 /// A stop that takes longer is cut off: the promise is 5 s, and every acknowledged message is already on disk.
 const STOP_TIMEOUT: Duration = Duration::from_secs(4);
@@ -38,6 +40,7 @@ struct Shared {
     presence: Arc<dyn Presence>,
     webhooks: Arc<dyn Webhooks>,
     hub: Hub,
+    trial: Trial,
     settings: Settings,
 }
 
@@ -60,7 +63,7 @@ async fn live(up: &Up) -> anyhow::Result<()> {
     // The screen is read in any folder, so it names the place in full.
     let data = std::path::absolute(&up.data)?;
     raise_descriptors();
-    let shared = Shared::open(&data).await?;
+    let shared = Arc::new(Shared::open(&data, up.admin_token.as_deref()).await?);
     let listeners = bind_backends(up.listen.port(), up.instances)
         .await
         .context("cannot bind a port for each backend")?;
@@ -70,14 +73,24 @@ async fn live(up: &Up) -> anyhow::Result<()> {
     for (number, listener) in listeners.into_iter().enumerate() {
         let name = format!("berth-{}", number + 1);
         names.push((name.clone(), listener.local_addr()?));
-        backends.spawn(serve(listener, shared.parts(name), stop.clone()));
+        let parts = {
+            let shared = Arc::clone(&shared);
+            move || shared.parts(name.clone())
+        };
+        let keeping = trial::keep(listener, parts, shared.trial.clone(), stop.clone());
+        backends.spawn(keeping);
     }
+    tokio::spawn(trial::mind_the_bus(
+        shared.hub.clone(),
+        shared.trial.clone(),
+    ));
     let addresses: Vec<SocketAddr> = names.iter().map(|(_, address)| *address).collect();
     let mut proxy = Proxy::start(up.listen, &addresses).await?;
     show(&Screen {
         proxy: proxy.address,
         backends: names,
         data,
+        has_operator: up.admin_token.is_some(),
     })?;
 
     let ended_by_itself = tokio::select! {
@@ -112,8 +125,9 @@ async fn stop_all(
 }
 
 impl Shared {
-    async fn open(data: &Path) -> anyhow::Result<Self> {
+    async fn open(data: &Path, admin_token: Option<&str>) -> anyhow::Result<Self> {
         let mut settings = Settings::default();
+        settings.admin.token = admin_token.map(Secret::new);
         data.clone_into(&mut settings.store.data);
         stores::ensure_secret(&mut settings)?;
         Ok(Self {
@@ -124,6 +138,7 @@ impl Shared {
             presence: stores::open_presence(&settings)?,
             webhooks: stores::open_webhooks(&settings)?,
             hub: Hub::new(),
+            trial: Trial::default(),
             settings,
         })
     }
@@ -139,6 +154,7 @@ impl Shared {
             presence: Arc::clone(&self.presence),
             webhooks: Arc::clone(&self.webhooks),
             cluster: Cluster::hub(&self.hub),
+            trial: Some(self.trial.clone()),
         }
     }
 }

@@ -112,6 +112,29 @@ async fn a_page_talks_where_no_websocket_gets_through_and_moves_when_one_does() 
 }
 
 #[tokio::test]
+async fn a_page_passes_the_rules_of_accessibility_in_every_state() {
+    let (listen, data) = (Port::reserve(), TempDir::new().expect("a temporary folder"));
+    let mut program = berth(&listen, &data);
+    is_up(&listen).await;
+    let options = browsing(&format!("http://{}/", listen.address()));
+    Script::run("page_access.mjs", &options, secs(180)).await;
+    program.signal(Signal::SIGINT);
+    assert!(program.ended(secs(5)).await.success());
+}
+
+/// What a visitor breaks on the server's side costs nobody a message.
+#[tokio::test]
+async fn a_visitor_restarts_a_backend_and_stops_the_bus() {
+    let (listen, data) = (Port::reserve(), TempDir::new().expect("a temporary folder"));
+    let mut program = berth(&listen, &data);
+    is_up(&listen).await;
+    let options = browsing(&format!("http://{}/", listen.address()));
+    Script::run("page_trial.mjs", &options, secs(150)).await;
+    program.signal(Signal::SIGINT);
+    assert!(program.ended(secs(5)).await.success());
+}
+
+#[tokio::test]
 async fn a_page_needs_no_pointer_no_eyes_and_no_wide_screen() {
     let (listen, data) = (Port::reserve(), TempDir::new().expect("a temporary folder"));
     let mut program = berth(&listen, &data);

@@ -42,7 +42,7 @@ async function makesARoom(ada, grace) {
 
 async function bringsIn(ada, person) {
   await ada.byId("about-open").click();
-  await ada.byId("strangers").getByRole("button", { name: `Bring ${person.name} in` }).click();
+  await ada.byId("strangers").getByRole("button", { name: `Bring in ${person.name}` }).click();
   await until(`${person.name} is in`, async () => (await ada.byId("about").innerText()).includes(`${person.name} is in.`));
   await ada.picture("about");
   await ada.page.keyboard.press("Escape");
@@ -139,7 +139,7 @@ async function alone(ada, grace) {
   await until("and Grace sees it", async () => (await grace.byId("seen").innerText()) === "Seen by Ada");
 }
 
-/** What was read in one browser is read in another of the same person; what was not counts there. */
+
 async function quits(ada) {
   await goes(ada, "Engine room");
   await ada.byId("about-open").click();

@@ -3,9 +3,10 @@ import { describe, test } from "node:test";
 
 import { Fleet, quantile, total } from "../fleet.js";
 
-const overview = (id, { uptimeSeconds = 10, state = "up", mode = "cluster", figures = {}, redis = true } = {}) => ({
+const overview = (id, { uptimeSeconds = 10, state = "up", mode = "cluster", figures = {}, redis = true, sharesProcess = false, hotRooms = [] } = {}) => ({
   mode,
-  instance: { id, version: "1", state, uptimeSeconds },
+  instance: { id, version: "1", state, uptimeSeconds, sharesProcess },
+  hotRooms,
   dependencies: [{ name: "redis", kind: "redis", up: redis, required: true }],
   figures,
 });
@@ -48,6 +49,39 @@ describe("the fleet", () => {
       "a is draining",
       "a is no longer heard of",
     ]);
+  });
+
+  test("memory per socket is each program's own, or that of all instances in it", () => {
+    const figures = (bytes, sockets) => ({ process_resident_memory_bytes: bytes, chat_connections: { websocket: sockets, polling: 0 } });
+    const fleet = new Fleet();
+    fleet.hear(overview("a", { figures: figures(1_000, 10) }), 0);
+    fleet.hear(overview("b", { figures: figures(1_000, 0) }), 0);
+    fleet.hear(overview("c", { figures: {} }), 0);
+    assert.deepEqual(fleet.rows(0).map(({ socketBytes }) => socketBytes), [100, null, null]);
+    const one = new Fleet();
+    for (const [id, sockets] of [["a", 3], ["b", 7]]) one.hear(overview(id, { sharesProcess: true, figures: figures(1_000, sockets) }), 0);
+    assert.deepEqual(one.rows(0).map(({ socketBytes }) => socketBytes), [100, 100]);
+  });
+
+  test("rooms are put together from those who are in them, the hottest first", () => {
+    const room = (id, connections, perSecond, tail) => ({ id, connections, perSecond, tail });
+    const fleet = new Fleet();
+    fleet.hear(overview("a", { hotRooms: [room("lobby", 3, 1, 40), room("quay", 1, 9.5, 7)] }), 0);
+    fleet.hear(overview("b", { hotRooms: [room("lobby", 4, 1.5, 41), room("idle", 9, 0, 900)] }), 0);
+    assert.deepEqual(fleet.hotRooms(), [room("quay", 1, 9.5, 7), room("lobby", 7, 1.5, 41), room("idle", 9, 0, 900)]);
+  });
+
+  test("sockets opened are shown by the time at which they were, also over a restart", () => {
+    const opened = (count, uptimeSeconds) => overview("a", { uptimeSeconds, figures: { chat_connects_total: count } });
+    const fleet = new Fleet();
+    fleet.hear(opened(1_000, 60), 1_000_000);
+    fleet.hear(opened(1_010, 62), 1_002_000);
+    fleet.hear(opened(1_030, 66), 1_006_000);
+    fleet.hear(opened(5, 1), 1_011_000);
+    const bars = fleet.connects(1_014_000);
+    assert.equal(bars.length, 60);
+    assert.deepEqual(bars.slice(-4), [0, 2, 4, 1], "what was before this page was opened is nobody's news");
+    assert.deepEqual(fleet.connects(1_400_000).slice(0, 3), [0, 0, 0]);
   });
 
   test("counts per second between two words, and not across a restart", () => {

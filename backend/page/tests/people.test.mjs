@@ -24,6 +24,8 @@ describe("people", () => {
     const isSelf = (id) => id === "me";
     const two = room({ info: { type: "dm" }, users: [{ id: "me", name: "Me" }], said: [by("me", "Me"), by("b", "Bob")] });
     assert.equal(nameOf(two, "dm-1", isSelf), "Bob");
+    const members = [{ userId: "me", name: "Me" }, { userId: "c", name: "Cy" }];
+    assert.equal(nameOf(room({ info: { type: "dm" }, members }), "dm-1", isSelf), "Cy", "also who is away and silent");
     assert.equal(nameOf(room({ info: { type: "dm" } }), "dm-1", isSelf), "Somebody");
     assert.equal(nameOf(room({ info: { type: "private", name: "Quay" } }), "x"), "Quay");
     assert.equal(nameOf(undefined, "x"), "x");

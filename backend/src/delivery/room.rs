@@ -62,6 +62,11 @@ impl Room {
         self.state().line.passed().is_some()
     }
 
+    /// The last entry that was shown; 0 where nobody knows yet.
+    pub(super) fn end(&self) -> u64 {
+        self.state().line.passed().unwrap_or(0)
+    }
+
     /// Begins where the log ended, or with the next entry when it did not say.
     pub(super) fn begin(&self, latest: Option<&History>, show: impl Fn(&Told)) {
         let mut state = self.state();

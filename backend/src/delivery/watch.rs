@@ -57,7 +57,7 @@ async fn tell_ends(delivery: Delivery, cluster: Cluster) {
     loop {
         tokio::time::sleep(BEACON_INTERVAL).await;
         // A server alone tells nobody, and forgets in time what it would tell.
-        if cluster.kind() == Kind::Redis && !link.borrow().publisher {
+        if cluster.kind() != Kind::Alone && !link.borrow().publisher {
             continue;
         }
         let due = delivery.0.beacons().due(clock::monotonic());
@@ -102,8 +102,7 @@ impl Watch {
     }
 
     fn mode(&self) -> Mode {
-        let is_whole =
-            self.cluster.kind() == Kind::Hub || self.cluster.link().borrow().is_clustered();
+        let is_whole = self.cluster.link().borrow().is_clustered();
         if is_whole { Mode::Bus } else { Mode::Tail }
     }
 

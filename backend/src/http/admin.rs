@@ -2,6 +2,9 @@
 //!
 //! It speaks for this instance alone; who wants all of them asks through the proxy until all have answered.
 
+mod hot;
+
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -14,9 +17,12 @@ use sha2::{Digest, Sha256};
 use super::health::{self, Watched};
 use super::{Site, refused, status_of};
 use crate::chat::refusal::{Code, Refusal};
+use crate::chat::room::RoomId;
 use crate::clock;
 use crate::protocol::WebhookBody;
 use crate::settings::{Admin, Dependency};
+
+pub(crate) use hot::Hot;
 
 /// As patient as with the other dependencies.
 const WEBHOOKS_TIMEOUT: Duration = Duration::from_secs(2);
@@ -60,6 +66,7 @@ async fn webhooks(site: &Site) -> Option<Vec<WebhookBody>> {
 fn body(site: &Site, watched: &[Watched], webhooks: Option<Vec<WebhookBody>>) -> Value {
     let app = &site.app;
     let is_draining = app.draining.is_cancelled();
+    app.metrics.process.refresh();
     let uptime = clock::monotonic().saturating_duration_since(site.started);
     json!({
         "ok": true,
@@ -69,11 +76,28 @@ fn body(site: &Site, watched: &[Watched], webhooks: Option<Vec<WebhookBody>>) ->
             "version": env!("CARGO_PKG_VERSION"),
             "state": if is_draining { "draining" } else { "up" },
             "uptimeSeconds": uptime.as_secs(),
+            // Then its memory is that of all of them together.
+            "sharesProcess": site.cluster.kind() == Kind::Hub,
         },
+        "hotRooms": hot_rooms(site),
         "dependencies": watched.iter().map(dependency).collect::<Vec<_>>(),
         "webhooks": webhooks,
         "figures": app.metrics.figures(),
     })
+}
+
+/// Where most happens, of the rooms that have members here.
+fn hot_rooms(site: &Site) -> Vec<Value> {
+    let ends = site.app.delivery.ends();
+    let now = clock::monotonic();
+    let mut hot = site.hot.lock().unwrap_or_else(PoisonError::into_inner);
+    let ranked = hot.rank(ends, now);
+    drop(hot);
+    let in_words = |(room, tail, per_second): (RoomId, u64, f64)| {
+        let connections = site.app.members.count_in(&room);
+        json!({"id": room.as_str(), "connections": connections, "tail": tail, "perSecond": per_second})
+    };
+    ranked.into_iter().map(in_words).collect()
 }
 
 /// One word for how the cluster is, from here.
@@ -84,6 +108,7 @@ fn mode(site: &Site, watched: &[Watched]) -> &'static str {
     }
     match site.cluster.kind() {
         Kind::Redis if !is_up(Dependency::Redis) => "degraded-redis",
+        Kind::Hub if !site.cluster.link().borrow().is_clustered() => "degraded-redis",
         Kind::Redis | Kind::Hub => "cluster",
         Kind::Alone => "single",
     }

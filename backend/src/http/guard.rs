@@ -116,7 +116,7 @@ fn is_origin_allowed(origins: &Origins, headers: &HeaderMap) -> bool {
 }
 
 /// Whether the page comes from this host. The scheme is the proxy's business.
-fn is_same_origin(headers: &HeaderMap) -> bool {
+pub(super) fn is_same_origin(headers: &HeaderMap) -> bool {
     let origin = headers
         .get(header::ORIGIN)
         .and_then(|origin| origin.to_str().ok());

@@ -20,6 +20,7 @@ pub(super) async fn metrics(State(site): State<Site>) -> Response {
             .with_label_values(&[what])
             .set(i64::try_from(count).unwrap_or(i64::MAX));
     }
+    site.app.metrics.process.refresh();
     match site.app.metrics.render() {
         Ok(text) => ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response(),
         Err(error) => {

@@ -155,6 +155,7 @@ pub(super) async fn admitted(
         TransportType::Websocket => "websocket",
         TransportType::Polling => "polling",
     };
+    app.metrics.chat.connects_total.inc();
     let connection = Counted::new(app.metrics.chat.connections.with_label_values(&[transport]));
     let now = clock::monotonic();
     let share = app.shares.of(&sender.id, app.limits.user_rate(), now);

@@ -56,6 +56,11 @@ impl Members {
             .unwrap_or_default()
     }
 
+    /// How many of this server's sockets are in a room.
+    pub(crate) fn count_in(&self, room: &RoomId) -> usize {
+        self.sockets_in(room).len()
+    }
+
     /// All of this server's sockets.
     pub(super) fn sockets(&self) -> Vec<SocketRef<Adapter>> {
         self.io.get().map(SocketIo::sockets).unwrap_or_default()

@@ -106,7 +106,7 @@ pub async fn listen(app: Arc<App>, cluster: Cluster, stop: CancellationToken) {
                 }
             }
             _ = look.tick() => {
-                let is_doubtful = cluster.kind() == Kind::Redis && !link.borrow().is_clustered();
+                let is_doubtful = cluster.kind() != Kind::Alone && !link.borrow().is_clustered();
                 if is_doubtful {
                     look_at_all(&app).await;
                 }

@@ -184,6 +184,7 @@ impl Place {
             presence: Arc::clone(&self.presence),
             webhooks: Arc::clone(&self.webhooks) as Arc<dyn Webhooks>,
             cluster,
+            trial: None,
         };
         let task = tokio::spawn(serve(listener, parts, stop.clone()));
         Backend {
