@@ -38,6 +38,13 @@ impl Schedule {
         self.start + Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 
+    /// From now until the next exchange is meant to begin.
+    fn until_next(&self, now: Instant) -> Duration {
+        let interval = self.interval.as_nanos().max(1);
+        let since = now.saturating_duration_since(self.start).as_nanos();
+        Duration::from_nanos(u64::try_from(interval - since % interval).unwrap_or(u64::MAX))
+    }
+
     /// How many exchanges are meant to have begun.
     fn due(&self, now: Instant) -> u64 {
         let since = now.saturating_duration_since(self.start).as_nanos();
@@ -132,7 +139,8 @@ impl Pace {
         else {
             return Ok(());
         };
-        let mut ticks = Ticks::every(schedule.interval)?;
+        // The schedule began before all of its connections were at their places: who ticked from now on would be late each time.
+        let mut ticks = Ticks::every(schedule.interval, schedule.until_next(clock::now()))?;
         let (mut woken, count) = (0, turns.len() as u64);
         loop {
             let now = clock::now();
@@ -157,9 +165,9 @@ impl Pace {
 struct Ticks(Receiver);
 
 impl Ticks {
-    fn every(interval: Duration) -> io::Result<Self> {
+    fn every(interval: Duration, first: Duration) -> io::Result<Self> {
         let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_NONBLOCK)?;
-        let expiration = Expiration::Interval(interval.into());
+        let expiration = Expiration::IntervalDelayed(first.into(), interval.into());
         timer.set(expiration, TimerSetTimeFlags::empty())?;
         Ok(Self(Receiver::from_owned_fd_unchecked(timer.into())?))
     }
@@ -192,6 +200,14 @@ mod tests {
         let (start, schedule) = schedule();
         let due = |us| schedule.due(start + Duration::from_micros(us));
         assert_eq!([due(0), due(999), due(1000), due(10_500)], [1, 1, 2, 11]);
+    }
+
+    #[test]
+    fn a_tick_comes_when_an_exchange_is_meant_to_begin() {
+        let (start, schedule) = schedule();
+        let wait = |us| schedule.until_next(start + Duration::from_micros(us));
+        let waits = [wait(0), wait(1), wait(999), wait(3_400)];
+        assert_eq!(waits.map(|wait| wait.as_micros()), [1_000, 999, 1, 600]);
     }
 
     /// A server that stalls for 100 ms delays every exchange that was meant to begin meanwhile, not just the one it was busy with.
