@@ -31,6 +31,10 @@ const SCHEMA_VERSION: i64 = 2;
 /// How long one statement waits for another process' lock: longer than any healthy commit, shorter than a sender's patience.
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Pages in the WAL from which on a commit also copies them into the file, which takes tens of milliseconds. A busy log writes the same
+/// pages again and again: with SQLite's own 1000 they would be copied several times a second, and everybody's ack waits for that.
+const WAL_PAGES: i64 = 8_000;
+
 /// A WAL that grew in a burst is cut back to this at the next checkpoint, so that it does not hold the disk for ever.
 const WAL_BYTES_MAX: i64 = 64 * 1024 * 1024;
 
@@ -89,6 +93,7 @@ fn connect(path: &Path, options: Options) -> Result<Connection, SqliteError> {
     // A commit is on the disk before it is acked, also through a power cut.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "trusted_schema", false)?;
+    connection.pragma_update_and_check(None, "wal_autocheckpoint", WAL_PAGES, |_| Ok(()))?;
     connection.pragma_update_and_check(None, "journal_size_limit", WAL_BYTES_MAX, |_| Ok(()))?;
     if let Some(pages_max) = options.pages_max {
         connection.pragma_update_and_check(None, "max_page_count", pages_max, |_| Ok(()))?;
