@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 
 use bytes::Bytes;
-use socketioxide_core::Str;
+use socketioxide_core::adapter::errors::SocketError;
+use socketioxide_core::{Sid, Str};
 
 use crate::bus::Inbox;
 use crate::channels::Address;
 use crate::counts::Counters;
-use crate::gate::{Hearers, Missed};
+use crate::gate::Hearers;
 
 /// A namespace that takes part in the cluster.
 pub(crate) trait Member: Send + Sync + 'static {
@@ -18,8 +19,10 @@ pub(crate) trait Member: Send + Sync + 'static {
     fn on_broadcast(&self, room: Option<&str>, payload: Bytes) -> Result<(), Malformed>;
     fn on_request(&self, payload: Bytes) -> Result<(), Malformed>;
     fn on_response(&self, payload: Bytes) -> Result<(), Malformed>;
-    /// To the room's members on this server.
-    fn deliver(&self, room: &str, event: &Str) -> Vec<Missed>;
+    /// The room's members on this server.
+    fn members(&self, room: &str) -> Vec<Sid>;
+    /// To one client of this server.
+    fn deliver_to(&self, socket: Sid, event: &Str) -> Result<(), SocketError>;
     /// To the room's members on the other servers.
     fn announce(&self, room: &str, event: &Str, hearers: Hearers);
     /// Whether the room has members on this server.

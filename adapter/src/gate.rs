@@ -67,9 +67,36 @@ impl Cluster {
     /// Gives an event, `["name",…]` as JSON, to the room's members on this server and to nobody else.
     /// One after another, so that a client that could not take it is known by name.
     pub fn deliver(&self, namespace: &str, room: &str, event: &Str) -> Vec<Missed> {
+        let Some(member) = self.member(namespace) else {
+            return Vec::new();
+        };
+        let failed = |socket| {
+            let sent = member.deliver_to(socket, event);
+            sent.err().map(|why| Missed { socket, why })
+        };
+        member
+            .members(room)
+            .into_iter()
+            .filter_map(failed)
+            .collect()
+    }
+
+    /// The room's members on this server, for programs with a way of their own to them.
+    pub fn members(&self, namespace: &str, room: &str) -> Vec<Sid> {
         match self.member(namespace) {
-            Some(member) => member.deliver(room, event),
+            Some(member) => member.members(room),
             None => Vec::new(),
+        }
+    }
+
+    /// As [`deliver`](Self::deliver), to one client of this server.
+    ///
+    /// # Errors
+    /// When its buffer is full, or it is closing.
+    pub fn deliver_to(&self, namespace: &str, socket: Sid, event: &Str) -> Result<(), SocketError> {
+        match self.member(namespace) {
+            Some(member) => member.deliver_to(socket, event),
+            None => Ok(()),
         }
     }
 
@@ -97,19 +124,19 @@ impl Cluster {
 }
 
 impl<E: SocketEmitter> ClusterAdapter<E> {
-    pub(crate) fn deliver_here(&self, room: &str, event: &Str) -> Vec<Missed> {
+    pub(crate) fn members_here(&self, room: &str) -> Vec<Sid> {
+        self.local.sockets(in_room(room))
+    }
+
+    pub(crate) fn deliver_here(&self, socket: Sid, event: &Str) -> Result<(), SocketError> {
         let Some(packet) = self.packet_of(event) else {
-            return Vec::new();
+            return Ok(());
         };
-        let mut missed = Vec::new();
-        for socket in self.local.sockets(in_room(room)) {
-            let sent = self
-                .local
-                .broadcast(packet.clone(), BroadcastOptions::new(socket));
-            let failed = sent.err().and_then(|mut failed| failed.pop());
-            missed.extend(failed.map(|why| Missed { socket, why }));
+        let sent = self.local.broadcast(packet, BroadcastOptions::new(socket));
+        match sent.err().and_then(|mut failed| failed.pop()) {
+            Some(why) => Err(why),
+            None => Ok(()),
         }
-        missed
     }
 
     pub(crate) fn announce_elsewhere(&self, room: &str, event: &Str, hearers: Hearers) {
@@ -131,7 +158,7 @@ impl<E: SocketEmitter> ClusterAdapter<E> {
     }
 
     pub(crate) fn has_room(&self, room: &str) -> bool {
-        !self.local.sockets(in_room(room)).is_empty()
+        !self.members_here(room).is_empty()
     }
 
     /// `None`, and counted, when the text cannot be said in the parser's own language.

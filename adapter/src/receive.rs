@@ -2,6 +2,7 @@
 //! Owns the incoming half of [`ClusterAdapter`]; the answers themselves are made in `answer`.
 
 use bytes::Bytes;
+use socketioxide_core::adapter::errors::SocketError;
 use socketioxide_core::adapter::{BroadcastFlags, BroadcastOptions, Room, SocketEmitter};
 use socketioxide_core::packet::{Packet, PacketData};
 use socketioxide_core::{Sid, Str, Value};
@@ -12,7 +13,7 @@ use crate::codec::broadcast::{self, Audience, Event};
 use crate::codec::request::{self, Change, Kind, Request};
 use crate::codec::{args, response};
 use crate::dispatch::{Malformed, Member};
-use crate::gate::{Arrived, Hearers, Missed};
+use crate::gate::{Arrived, Hearers};
 
 impl<E: SocketEmitter> Member for ClusterAdapter<E> {
     fn on_broadcast(&self, room: Option<&str>, payload: Bytes) -> Result<(), Malformed> {
@@ -60,8 +61,12 @@ impl<E: SocketEmitter> Member for ClusterAdapter<E> {
         }
     }
 
-    fn deliver(&self, room: &str, event: &Str) -> Vec<Missed> {
-        self.deliver_here(room, event)
+    fn members(&self, room: &str) -> Vec<Sid> {
+        self.members_here(room)
+    }
+
+    fn deliver_to(&self, socket: Sid, event: &Str) -> Result<(), SocketError> {
+        self.deliver_here(socket, event)
     }
 
     fn announce(&self, room: &str, event: &Str, hearers: Hearers) {

@@ -153,10 +153,20 @@ impl Shared {
         };
         while let Some(batch) = self.next_batch(&room) {
             self.append(&room, batch).await;
-            // A fast store would otherwise fill the sockets' buffers before their writers have had a turn.
-            tokio::task::yield_now().await;
+            if self.has_more(&room) {
+                // A fast store would otherwise fill the sockets' buffers before their writers have had a turn.
+                tokio::task::yield_now().await;
+            }
         }
         entry.is_taken_away = true;
+    }
+
+    fn has_more(&self, room: &RoomId) -> bool {
+        let queues = self.queues();
+        queues
+            .rooms
+            .get(room)
+            .is_some_and(|queue| !queue.is_empty())
     }
 
     /// The next batch, or `None` after taking the room's entry away: both under one lock, so no draft is left behind.

@@ -24,6 +24,16 @@ impl Cut {
         self.writer.wake();
     }
 
+    /// Has whoever waits to read look again.
+    pub(crate) fn wake_reader(&self) {
+        self.reader.wake();
+    }
+
+    /// Has whoever waits to write try again.
+    pub(crate) fn wake_writer(&self) {
+        self.writer.wake();
+    }
+
     #[must_use]
     pub fn is_cut(&self) -> bool {
         self.is_cut.load(Ordering::Acquire)
@@ -46,5 +56,21 @@ impl Cut {
             return Err(io::ErrorKind::ConnectionAborted.into());
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    #[test]
+    fn a_cut_that_comes_first_is_seen_by_who_comes_after() {
+        let cut = Cut::default();
+        let context = Context::from_waker(Waker::noop());
+        assert!(cut.check_read(&context).is_ok() && cut.check_write(&context).is_ok());
+        cut.cut();
+        assert!(cut.check_read(&context).is_err() && cut.check_write(&context).is_err());
     }
 }

@@ -7,6 +7,7 @@ pub mod auth;
 mod guard;
 mod health;
 mod instance;
+mod lean;
 mod metrics;
 pub mod page;
 pub mod peer;
@@ -24,7 +25,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use socketioxide::layer::SocketIoLayer;
-use tower::Layer as _;
+use tower::{Layer as _, ServiceExt as _};
 use tower_http::cors::{AllowOrigin, CorsLayer, ExposeHeaders};
 
 use crate::chat::refusal::{Code, Refusal};
@@ -106,7 +107,7 @@ pub fn router(site: &Site, server: &Server, sockets: &SocketIoLayer<Adapter>) ->
         .layer(DefaultBodyLimit::max(server.body_bytes_max));
     // Wrapped by hand, once: axum applies a layer to every route anew, and each would have Engine.IO sessions of its own.
     Router::new()
-        .fallback_service(sockets.layer(pages))
+        .fallback_service(sockets.layer(pages).map_request(lean::lean))
         .layer(from_fn_with_state(site.clone(), guard::guard_handshake))
         .layer(cors(&server.cors_origins))
         .layer(from_fn_with_state(site.clone(), sign_and_count))

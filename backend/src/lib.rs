@@ -12,6 +12,7 @@ pub mod date;
 pub mod delivery;
 pub mod directory;
 pub mod http;
+pub mod lane;
 pub mod lifecycle;
 pub mod logging;
 pub mod metrics;

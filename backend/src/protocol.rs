@@ -86,6 +86,14 @@ impl Event {
         Self::MuteUser,
     ];
 
+    /// The event of a packet's text, `["name",…]`, if it is one of these.
+    #[must_use]
+    pub fn of(text: &str) -> Option<Self> {
+        let name = text.trim_start().strip_prefix('[')?.trim_start();
+        let (name, _arguments) = name.strip_prefix('"')?.split_once('"')?;
+        Self::ALL.into_iter().find(|event| event.as_str() == name)
+    }
+
     /// The event's name on the wire; also its metric label.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -179,6 +179,7 @@ fn ingredients(
         metrics,
         cluster: parts.cluster,
         draining,
+        lane_frames_max: settings.engine.buffer_packets_max,
     })
 }
 

@@ -21,10 +21,12 @@ mod members;
 mod moderate;
 pub mod news;
 mod open_direct;
+mod packet;
 mod present;
 mod refresh;
 mod reply;
 mod revoke;
+mod roster;
 mod seats;
 mod send;
 mod share;
@@ -136,6 +138,8 @@ pub struct Ingredients {
     pub metrics: Metrics,
     pub cluster: Cluster,
     pub draining: CancellationToken,
+    /// Frames that may wait for one client.
+    pub lane_frames_max: usize,
 }
 
 /// Revocations on their way to the task that carries them out. Beyond, sessions are found out at their next look.
@@ -144,7 +148,7 @@ const REVOCATIONS_MAX: usize = 1_024;
 impl App {
     #[must_use]
     pub fn new(from: Ingredients) -> Arc<Self> {
-        let members = Arc::new(Members::new(from.cluster.clone(), from.metrics.clone()));
+        let members = Arc::new(Members::new(&from));
         let reader = Reader::new(Arc::clone(&from.store), from.append.timeout);
         let tasks = TaskTracker::new();
         let delivery = delivery(&from, &members, &reader);
@@ -252,6 +256,7 @@ pub fn layer(
         .ping_interval(engine.ping_interval)
         .ping_timeout(engine.ping_timeout)
         .max_payload(u64::try_from(engine.payload_bytes_max).unwrap_or(u64::MAX))
+        .ws_read_buffer_size(READ_BUFFER_BYTES)
         .ws_max_message_size(engine.payload_bytes_max)
         .ws_max_frame_size(engine.payload_bytes_max)
         .max_buffer_size(engine.buffer_packets_max)
@@ -305,6 +310,10 @@ pub fn layer(
     ));
     (layer, io)
 }
+
+/// Each socket keeps one. A larger event is read in parts. With less than 1024 the buffer library would forget the size, and read the
+/// next event's head by itself.
+const READ_BUFFER_BYTES: usize = 1_024;
 
 /// No event of ours takes binary data; a client that sends some still gets its refusal. Attachments per event.
 const ATTACHMENTS_MAX: usize = 16;

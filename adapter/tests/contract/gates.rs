@@ -127,6 +127,14 @@ async fn here_and_elsewhere_can_be_told_apart() {
         ),
         (json!("end"), json!("end"))
     );
+    let members = first.cluster.members(NAMESPACE, "lobby");
+    let names: Vec<String> = members.iter().map(ToString::to_string).collect();
+    assert_eq!(names, std::slice::from_ref(&near.id));
+    first
+        .cluster
+        .deliver_to(NAMESPACE, members[0], &event(3))
+        .unwrap();
+    assert_eq!(near.next().await.data, json!(["n", 3]));
     let knows = |room| first.cluster.has_members(NAMESPACE, room);
     assert_eq!((knows("lobby"), knows("garage")), (true, false));
 }

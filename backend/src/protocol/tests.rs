@@ -284,3 +284,24 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_event_is_known_by_its_name_alone() {
+    for event in Event::ALL {
+        let name = event.as_str();
+        for text in [format!(r#"["{name}"]"#), format!(" [ \"{name}\" , 1]")] {
+            assert_eq!(Event::of(&text), Some(event), "{text}");
+        }
+        assert_eq!(Event::of(&format!(r#"["{name}s"]"#)), None);
+    }
+    for text in [
+        "",
+        "[",
+        "[]",
+        r#"[""]"#,
+        r#"["joinRoom"#,
+        r#"{"joinRoom":1}"#,
+    ] {
+        assert_eq!(Event::of(text), None, "{text}");
+    }
+}

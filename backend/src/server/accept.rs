@@ -1,6 +1,6 @@
 //! Accepts connections within bounds and serves HTTP/1.1 on them, upgrades included.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -19,8 +19,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
-use crate::cut::Cut;
 use crate::http::peer::Peer;
+use crate::lane::Lane;
 use crate::metrics::{Counted, Metrics};
 use crate::settings::Server;
 
@@ -68,8 +68,7 @@ impl Door {
         }
         let open = Counted::new(self.metrics.http.active_connections.clone());
         let connection = Connection {
-            stream,
-            cut: Arc::default(),
+            lane: Arc::new(Lane::new(stream)),
             _open: open,
             _slot: slot,
         };
@@ -81,10 +80,10 @@ impl Door {
         let begun = Arc::new(Notify::new());
         let router = self.router.clone();
         let first = Arc::clone(&begun);
-        let cut = Arc::clone(&connection.cut);
+        let lane = Arc::clone(&connection.lane);
         let service = service_fn(move |mut request: http::Request<Incoming>| {
             first.notify_one();
-            request.extensions_mut().insert(Arc::clone(&cut));
+            request.extensions_mut().insert(Arc::clone(&lane));
             request.extensions_mut().insert(peer);
             router.clone().oneshot(request)
         });
@@ -124,66 +123,58 @@ fn tune(stream: &TcpStream, unacknowledged_timeout: Duration) -> io::Result<()> 
     socket.set_keepalive(true)
 }
 
-/// A connection that counts as open, and holds its slot, until the last owner lets go: HTTP, or the WebSocket it became.
+/// A connection that counts as open, and holds its slot, until its last owner lets go: HTTP, or the WebSocket it became.
 struct Connection {
-    stream: TcpStream,
     /// Every request on it carries a clone.
-    cut: Arc<Cut>,
+    lane: Arc<Lane>,
     _open: Counted,
     _slot: OwnedSemaphorePermit,
 }
 
-/// What a cut client has not read is of no use to it, and the kernel need not keep it until the client has gone.
+/// Others may still have the lane; the stream ends with its owner.
 impl Drop for Connection {
     fn drop(&mut self) {
-        if self.cut.is_cut()
-            && let Err(error) = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO))
-        {
-            tracing::debug!(%error, "a cut connection lingers");
-        }
+        self.lane.close();
     }
 }
 
 impl AsyncRead for Connection {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.cut.check_read(cx)?;
-        Pin::new(&mut self.stream).poll_read(cx, into)
+        self.lane.poll_read(cx, into)
     }
 }
 
 impl AsyncWrite for Connection {
     fn poll_write(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         from: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.cut.check_write(cx)?;
-        Pin::new(&mut self.stream).poll_write(cx, from)
+        self.lane.poll_write(cx, &[IoSlice::new(from)])
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.lane.poll_flush(cx)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.lane.poll_shutdown(cx)
     }
 
     fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        from: &[io::IoSlice<'_>],
+        from: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.cut.check_write(cx)?;
-        Pin::new(&mut self.stream).poll_write_vectored(cx, from)
+        self.lane.poll_write(cx, from)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        true
     }
 }
 

@@ -330,19 +330,13 @@ async fn look(app: &App, io: &SocketIo<Adapter>, name: RoomId) -> Option<RoomId>
     if let Some((diff, count, approximate)) = ended
         && !diff.is_empty()
     {
-        tell(app, io, &name, diff, (count, approximate)).await;
+        tell(app, &name, diff, (count, approximate));
     }
     (change.is_some() && is_written).then_some(name)
 }
 
 /// In a large room a client has not got everybody's name, so it is told the count.
-async fn tell(
-    app: &App,
-    io: &SocketIo<Adapter>,
-    room: &RoomId,
-    diff: Diff,
-    (count, approximate): (usize, bool),
-) {
+fn tell(app: &App, room: &RoomId, diff: Diff, (count, approximate): (usize, bool)) {
     let is_named = count <= app.attendance.settings.names_max;
     let list = |people: People| {
         let named = people.into_iter().filter(|_| is_named);
@@ -355,9 +349,9 @@ async fn tell(
         count,
         approximate,
     };
-    let members = io.within(room.as_str().to_owned()).local();
-    if let Err(error) = members.emit(protocol::PRESENCE, &body).await {
-        tracing::debug!(%room, %error, "not all members were told who is there");
+    match serde_json::to_string(&(protocol::PRESENCE, body)) {
+        Ok(event) => app.members.tell_here(room, &event.into()),
+        Err(error) => tracing::error!(%room, %error, "who is there cannot be written"),
     }
 }
 

@@ -4,10 +4,12 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
+use serde::Serialize;
 use serde_json::Value;
-use socketioxide::TransportType;
 use socketioxide::extract::{SocketRef, TryData};
 use socketioxide::socket::Socket;
+use socketioxide::{ParserError, SendError, SocketError, TransportType};
 use uuid::Uuid;
 
 use super::attendance::Attendance;
@@ -15,20 +17,21 @@ use super::hold::{Due, Hold};
 use super::identity::{self, KnownBy};
 use super::inbox::Inbox;
 use super::intake::Intake;
+use super::members::taken;
 use super::seats::Seats;
 use super::send::moment;
 use super::share::Share;
 use super::worker::Job;
-use super::{Adapter, App, join, watch};
+use super::{Adapter, App, join, packet, watch};
 use crate::chat::admit::take_token;
 use crate::chat::limits::{Buckets, TokenBucket};
 use crate::chat::message::Sender;
 use crate::chat::refusal::{Code, Refusal};
 use crate::chat::room::{RoomId, user_room};
 use crate::clock;
-use crate::cut::Cut;
 use crate::date::to_iso;
 use crate::http::auth::{Visitor, bearer, visitor};
+use crate::lane::Lane;
 use crate::metrics::Counted;
 use crate::protocol::{self, Event, Welcome, WelcomeLimits};
 use crate::token::SessionDigest;
@@ -45,9 +48,11 @@ pub(super) struct Client {
     /// Set when its disconnect begins, before its rooms are cleared.
     gone: AtomicBool,
     evicted: AtomicBool,
-    /// Ends the connection that it is on.
-    cut: Mutex<Option<Arc<Cut>>>,
-    _connection: Counted,
+    /// The connection that it is on.
+    connection: Mutex<Option<Arc<Lane>>>,
+    /// The same, where what it is sent may pass Engine.IO by.
+    lane: Option<Arc<Lane>>,
+    _counted: Counted,
 }
 
 impl Client {
@@ -68,19 +73,63 @@ impl Client {
     }
 
     /// It has moved to another connection.
-    pub(super) fn is_on(&self, cut: Arc<Cut>) {
-        *self.cut.lock().unwrap_or_else(PoisonError::into_inner) = Some(cut);
+    pub(super) fn is_on(&self, connection: Arc<Lane>) {
+        *self.connection() = Some(connection);
     }
 
     pub(super) fn cut(&self) {
-        if let Some(cut) = &*self.cut.lock().unwrap_or_else(PoisonError::into_inner) {
-            cut.cut();
+        if let Some(connection) = &*self.connection() {
+            connection.cut();
         }
     }
 
     /// For what is neither a message nor a change of one, and costs as much.
     pub(super) fn take_token(&self, app: &App) -> Result<(), Refusal> {
         self.with_buckets(|mut buckets| take_token(&app.limits, &mut buckets, moment()))
+    }
+
+    fn connection(&self) -> MutexGuard<'_, Option<Arc<Lane>>> {
+        self.connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends a frame past Engine.IO. `None` where that must carry it.
+    pub(super) fn send(&self, frame: &Bytes) -> Option<Result<(), SocketError>> {
+        Some(taken(self.lane()?.send(frame)))
+    }
+
+    pub(super) fn lane(&self) -> Option<&Arc<Lane>> {
+        self.lane.as_ref()
+    }
+
+    /// Answers an event past Engine.IO. `None` where that must carry it.
+    pub(super) fn answer(
+        &self,
+        ack_id: i64,
+        body: &impl Serialize,
+    ) -> Result<Option<Result<(), SocketError>>, ParserError> {
+        if self.lane.is_none() {
+            return Ok(None);
+        }
+        let frame = packet::ack(ack_id, body).map_err(ParserError::new)?;
+        Ok(self.send(&frame))
+    }
+
+    /// Sends an event by whichever way this client has.
+    pub(super) fn tell(
+        &self,
+        socket: &Socket<Adapter>,
+        event: &str,
+        body: &impl Serialize,
+    ) -> Result<(), SendError> {
+        if self.lane.is_some() {
+            let event = serde_json::to_string(&(event, body)).map_err(ParserError::new)?;
+            if let Some(sent) = self.send(&packet::event(&event)) {
+                return Ok(sent?);
+            }
+        }
+        socket.emit(event, body)
     }
 
     /// Its rooms will soon have one socket less.
@@ -156,8 +205,9 @@ pub(super) async fn admitted(
         TransportType::Polling => "polling",
     };
     app.metrics.chat.connects_total.inc();
-    let connection = Counted::new(app.metrics.chat.connections.with_label_values(&[transport]));
+    let counted = Counted::new(app.metrics.chat.connections.with_label_values(&[transport]));
     let now = clock::monotonic();
+    let connection = socket.req_parts().extensions.get::<Arc<Lane>>();
     let share = app.shares.of(&sender.id, app.limits.user_rate(), now);
     let client = Arc::new(Client {
         sender,
@@ -169,8 +219,9 @@ pub(super) async fn admitted(
         attendance: Arc::clone(&app.attendance),
         gone: AtomicBool::new(false),
         evicted: AtomicBool::new(false),
-        cut: Mutex::new(socket.req_parts().extensions.get::<Arc<Cut>>().cloned()),
-        _connection: connection,
+        connection: Mutex::new(connection.cloned()),
+        lane: app.members.lane(&socket),
+        _counted: counted,
     });
     let leaving = Arc::clone(&client);
     socket.on_disconnect(move |socket: SocketRef<Adapter>| {
@@ -178,14 +229,10 @@ pub(super) async fn admitted(
         leaving.note_rooms(&socket);
         std::future::ready(())
     });
-    for event in Event::ALL {
-        let intake = Intake {
-            app: Arc::clone(&app),
-            client: Arc::clone(&client),
-            event,
-        };
-        socket.on(event.as_str(), intake);
-    }
+    socket.on_fallback(Intake {
+        app: Arc::clone(&app),
+        client: Arc::clone(&client),
+    });
     socket.extensions.insert(Arc::clone(&client));
     // As in Node, where an emitter addresses one socket by its id. All of a user's are addressed by theirs.
     socket.join([socket.id.to_string(), user_room(&client.sender.id)]);
@@ -211,7 +258,7 @@ pub(super) async fn connected(app: Arc<App>, socket: SocketRef<Adapter>) {
         },
         events: Event::ALL.map(Event::as_str),
     };
-    if let Err(error) = socket.emit(protocol::WELCOME, &welcome) {
+    if let Err(error) = client.tell(&socket, protocol::WELCOME, &welcome) {
         tracing::debug!(user = sender.id, %error, "left before it was welcomed");
     }
 }

@@ -13,7 +13,7 @@ use socketioxide_core::Sid;
 
 use super::connect::Client;
 use super::{Adapter, App};
-use crate::cut::Cut;
+use crate::lane::Lane;
 use crate::metrics::Metrics;
 
 /// What Engine.IO says to a session that it does not know; clients begin a new one at once.
@@ -57,8 +57,8 @@ pub(crate) async fn end_if_evicted(app: &App, request: Request, next: Next) -> R
         return next.run(request).await;
     };
     if request.headers().contains_key(header::UPGRADE) {
-        if let Some(cut) = request.extensions().get::<Arc<Cut>>() {
-            client.is_on(Arc::clone(cut));
+        if let Some(lane) = request.extensions().get::<Arc<Lane>>() {
+            client.is_on(Arc::clone(lane));
         }
     } else if client.is_evicted() {
         // As if it had said goodbye itself. What Engine.IO answers is not for a client that should come back.

@@ -16,27 +16,30 @@ use crate::protocol::Event;
 /// What a waiting event weighs beyond its text, in bytes.
 const JOB_OVERHEAD_BYTES: usize = 128;
 
-/// The handler of one event of one socket.
+/// The handler of all events of one socket: one for each would be a kilobyte for every idle connection.
 pub(super) struct Intake {
     pub(super) app: Arc<App>,
     pub(super) client: Arc<Client>,
-    pub(super) event: Event,
 }
 
 /// Implemented by hand: the ready-made handlers run in a spawned task, where the order of arrival is lost.
 impl MessageHandler<Adapter, Self> for Intake {
     fn call(&self, socket: Arc<Socket<Adapter>>, packet: Value, ack_id: Option<i64>) {
+        let Some(event) = event(&packet) else {
+            return;
+        };
         self.app
             .metrics
             .chat
             .events_total
-            .with_label_values(&[self.event.as_str()])
+            .with_label_values(&[event.as_str()])
             .inc();
         let metrics = self.app.metrics.clone();
         let reply = Reply {
             socket,
+            client: Arc::clone(&self.client),
             ack_id,
-            event: self.event,
+            event,
             metrics,
         };
         if self.app.draining.is_cancelled() {
@@ -64,6 +67,14 @@ impl MessageHandler<Adapter, Self> for Intake {
                 job.reply.refuse_now(&refusal.retry_after_ms(1_000));
             }
         }
+    }
+}
+
+/// What a packet asks for, if it is something of ours.
+fn event(packet: &Value) -> Option<Event> {
+    match packet {
+        Value::Str(text, _) => Event::of(text),
+        Value::Bytes(_) => None,
     }
 }
 

@@ -8,14 +8,18 @@ use async_trait::async_trait;
 use berth_adapter::Cluster;
 use serde::Serialize;
 use socketioxide::extract::SocketRef;
+use socketioxide::socket::Socket;
 use socketioxide::{SocketError, SocketIo};
 use socketioxide_core::{Sid, Str};
 
-use super::{Adapter, evict};
+use super::connect::Client;
+use super::roster::{Roster, Rosters};
+use super::{Adapter, Ingredients, evict, packet};
 use crate::append::FanOut;
 use crate::chat::message::Message;
 use crate::chat::room::{RoomId, user_room};
 use crate::delivery::{Delivery, NAMESPACE, Outlet};
+use crate::lane::{Lane, Sent};
 use crate::metrics::Metrics;
 use crate::protocol;
 use crate::webhooks::Feed;
@@ -25,14 +29,19 @@ pub struct Members {
     io: OnceLock<SocketIo<Adapter>>,
     cluster: Cluster,
     metrics: Metrics,
+    /// Frames that may wait in a lane.
+    frames_max: usize,
+    rosters: Rosters,
 }
 
 impl Members {
-    pub(super) fn new(cluster: Cluster, metrics: Metrics) -> Self {
+    pub(super) fn new(from: &Ingredients) -> Self {
         Self {
             io: OnceLock::new(),
-            cluster,
-            metrics,
+            cluster: from.cluster.clone(),
+            metrics: from.metrics.clone(),
+            frames_max: from.lane_frames_max,
+            rosters: Rosters::default(),
         }
     }
 
@@ -46,6 +55,19 @@ impl Members {
     /// The socket with this id; the Engine.IO session has the same one.
     pub(super) fn socket(&self, id: Sid) -> Option<SocketRef<Adapter>> {
         self.io.get()?.of(NAMESPACE)?.get_socket(id)
+    }
+
+    /// The lane of a connection that began as a WebSocket, for a socket that is being admitted. On one that was polled before, earlier
+    /// packets may still wait in Engine.IO.
+    pub(super) fn lane(&self, socket: &Socket<Adapter>) -> Option<Arc<Lane>> {
+        let head = socket.req_parts();
+        let mut pairs = head.uri.query()?.split('&');
+        let transport = pairs.find_map(|pair| pair.strip_prefix("transport="))?;
+        let lane = head.extensions.get::<Arc<Lane>>()?;
+        (transport == "websocket").then(|| {
+            lane.open_after_handshake(self.frames_max);
+            Arc::clone(lane)
+        })
     }
 
     /// This server's sockets in a room.
@@ -93,24 +115,66 @@ impl Members {
             tracing::debug!(event, %error, "not told to everybody");
         }
     }
+
+    /// Gives an event, `["name",…]` as JSON, to every member on this server. It is written once for those who have a lane.
+    pub(super) fn tell_here(&self, room: &RoomId, event: &Str) {
+        let ids = self.cluster.members(NAMESPACE, room.as_str());
+        if ids.is_empty() {
+            return self.rosters.forget(room);
+        }
+        let frame = packet::event(event);
+        for (id, lane) in self.roster(room, ids).members() {
+            let sent = match lane {
+                Some(lane) => taken(lane.send(&frame)),
+                None => self.cluster.deliver_to(NAMESPACE, id, event),
+            };
+            if let Err(error) = sent {
+                self.missed(id, &error);
+            }
+        }
+    }
+
+    fn roster(&self, room: &RoomId, ids: Vec<Sid>) -> Arc<Roster> {
+        let sockets = self.io.get().and_then(|io| io.of(NAMESPACE));
+        self.rosters.of(room, ids, |id| {
+            let socket = sockets.as_ref()?.get_socket(id)?;
+            let client = socket.extensions.get::<Arc<Client>>()?;
+            Some(client.lane().cloned())
+        })
+    }
+
+    /// One that is closing recovers by its lastSeq; one that reads too slowly is made to.
+    fn missed(&self, id: Sid, error: &SocketError) {
+        let dropped = &self.metrics.chat.dropped_total;
+        dropped.with_label_values(&[why(error)]).inc();
+        if matches!(error, SocketError::InternalChannelFull)
+            && let Some(socket) = self.socket(id)
+        {
+            evict::evict(&socket, &self.metrics);
+        }
+    }
 }
 
 impl Outlet for Members {
     fn has_members(&self, room: &RoomId) -> bool {
-        self.cluster.has_members(NAMESPACE, room.as_str())
+        let has_members = self.cluster.has_members(NAMESPACE, room.as_str());
+        if !has_members {
+            self.rosters.forget(room);
+        }
+        has_members
     }
 
     fn show(&self, room: &RoomId, event: &Str) {
-        for missed in self.cluster.deliver(NAMESPACE, room.as_str(), event) {
-            let dropped = &self.metrics.chat.dropped_total;
-            dropped.with_label_values(&[why(&missed.why)]).inc();
-            // One that is closing recovers by its lastSeq; one that reads too slowly is made to.
-            if matches!(missed.why, SocketError::InternalChannelFull)
-                && let Some(socket) = self.socket(missed.socket)
-            {
-                evict::evict(&socket, &self.metrics);
-            }
-        }
+        self.tell_here(room, event);
+    }
+}
+
+/// What a lane says, in Socket.IO's words.
+pub(super) fn taken(sent: Sent) -> Result<(), SocketError> {
+    match sent {
+        Sent::Yes => Ok(()),
+        Sent::Full => Err(SocketError::InternalChannelFull),
+        Sent::Gone => Err(SocketError::Closed),
     }
 }
 

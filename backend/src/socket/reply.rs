@@ -11,6 +11,7 @@ use socketioxide::{SendError, SocketError};
 use socketioxide_core::Value;
 
 use super::Adapter;
+use super::connect::Client;
 use super::evict::evict;
 use super::members::why;
 use crate::chat::refusal::Refusal;
@@ -30,6 +31,7 @@ pub(super) type About<'a> = (Option<&'a str>, Option<&'a str>);
 /// The way back to whoever sent an event. Used once.
 pub(super) struct Reply {
     pub(super) socket: Arc<Socket<Adapter>>,
+    pub(super) client: Arc<Client>,
     pub(super) ack_id: Option<i64>,
     pub(super) event: Event,
     pub(super) metrics: Metrics,
@@ -98,11 +100,17 @@ impl Reply {
             room_id,
             client_msg_id,
         };
-        self.socket
-            .emit(protocol::ERROR, &Refused::event(refusal, context))
+        let body = Refused::event(refusal, context);
+        self.client.tell(&self.socket, protocol::ERROR, &body)
     }
 
     fn ack(&self, body: &impl Serialize) -> Result<(), SendError> {
+        let Some(ack_id) = self.ack_id else {
+            return Ok(());
+        };
+        if let Some(sent) = self.client.answer(ack_id, body)? {
+            return Ok(sent?);
+        }
         // `()`: the extractor cannot fail, and the value is not looked at.
         let mut unused = Value::Bytes(bytes::Bytes::new());
         match AckSender::from_message_parts(&self.socket, &mut unused, &self.ack_id) {

@@ -122,7 +122,11 @@ pub(super) fn end(app: &App, socket: SocketRef<Adapter>, why: Ended) {
 /// Tells a client that its session has ended.
 pub(super) fn tell(app: &App, socket: &SocketRef<Adapter>, why: Ended) {
     let reason = why.as_str();
-    if let Err(error) = socket.emit(protocol::SESSION_ENDED, &SessionEnded { reason }) {
+    let Some(client) = socket.extensions.get::<Arc<Client>>() else {
+        return;
+    };
+    let body = SessionEnded { reason };
+    if let Err(error) = client.tell(socket, protocol::SESSION_ENDED, &body) {
         tracing::debug!(%error, reason, "a client was not told why its session ends");
     }
     app.metrics

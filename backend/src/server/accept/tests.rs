@@ -1,5 +1,3 @@
-use std::task::Waker;
-
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::*;
@@ -13,8 +11,7 @@ async fn pair() -> (TcpStream, TcpStream) {
 fn connection(stream: TcpStream) -> Connection {
     let slots = Arc::new(Semaphore::new(1));
     Connection {
-        stream,
-        cut: Arc::default(),
+        lane: Arc::new(Lane::new(stream)),
         _open: Counted::new(Metrics::new().unwrap().http.active_connections.clone()),
         _slot: slots.try_acquire_owned().unwrap(),
     }
@@ -33,7 +30,7 @@ async fn the_kernel_is_told_how_long_to_wait_for_a_silent_client() {
 async fn a_cut_ends_a_writer_that_hangs_and_a_reader_that_waits() {
     let (server, mut client) = pair().await;
     let connection = connection(server);
-    let cut = Arc::clone(&connection.cut);
+    let lane = Arc::clone(&connection.lane);
     let (mut reader, mut writer) = tokio::io::split(connection);
     let hanging = tokio::spawn(async move {
         let block = vec![0_u8; 1 << 20];
@@ -48,19 +45,10 @@ async fn a_cut_ends_a_writer_that_hangs_and_a_reader_that_waits() {
     })
     .await
     .unwrap_err();
-    cut.cut();
+    lane.cut();
     hanging.await.unwrap();
     assert!(waiting.await.unwrap());
     // What it had not read is gone, and it sees a reset rather than an end.
     let mut rest = Vec::new();
     assert!(client.read_to_end(&mut rest).await.is_err());
-}
-
-#[tokio::test]
-async fn a_cut_that_comes_first_is_seen_by_who_comes_after() {
-    let cut = Cut::default();
-    let context = Context::from_waker(Waker::noop());
-    assert!(cut.check_read(&context).is_ok() && cut.check_write(&context).is_ok());
-    cut.cut();
-    assert!(cut.check_read(&context).is_err() && cut.check_write(&context).is_err());
 }

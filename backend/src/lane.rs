@@ -1,0 +1,272 @@
+//! A connection's stream, and a lane on it for whole WebSocket messages, past Engine.IO's queue and writer.
+//!
+//! A message to a room is one frame for all of its members, and goes to each in one write, by the task that delivers it: no copy, no queue and
+//! no other task between. Engine.IO goes on to write its own frames (the handshake, pings, answers to namespaces that are not ours) to
+//! the same stream, in between whole ones of ours. What the kernel does not take waits here, bounded, and is written by whoever reads
+//! the connection.
+//!
+//! Only for connections that begin as WebSockets: on one that was polled before, earlier messages may still be in Engine.IO's queue.
+
+pub(crate) mod frame;
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::{Buf as _, Bytes};
+use socket2::SockRef;
+use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
+use tokio::net::TcpStream;
+
+use crate::cut::Cut;
+use frame::Texts;
+
+/// The server's half of Socket.IO's handshake in the main namespace: no client may hear anything of it before this.
+const CONNECTED: &[u8] = b"40";
+
+/// Frames that one write takes along.
+const SLICES: usize = 32;
+
+/// What became of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// The kernel has it, or it waits in line.
+    Yes,
+    /// Too much waits already: the client reads too slowly.
+    Full,
+    /// The connection is at its end.
+    Gone,
+}
+
+/// Shared by a connection and by whoever sends on it or may have to end it.
+#[derive(Debug)]
+pub struct Lane {
+    cut: Cut,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    stream: Option<TcpStream>,
+    /// What the connection's own writer offered and the kernel did not take, of a frame that it began: nothing may come between.
+    unsent: usize,
+    gate: Gate,
+    /// Frames in line. Of the first one a part may have been written, when no other writer is in the middle of one.
+    waiting: VecDeque<Bytes>,
+}
+
+/// When frames may begin to pass.
+#[derive(Clone, Copy, Debug)]
+enum Gate {
+    /// It is not a WebSocket, or not one that we send on.
+    Closed,
+    /// Behind the handshake, which has been seen if so.
+    Handshake {
+        is_seen: bool,
+        waiting_max: usize,
+    },
+    Open {
+        waiting_max: usize,
+    },
+}
+
+impl Lane {
+    #[must_use]
+    pub fn new(stream: TcpStream) -> Self {
+        Self {
+            cut: Cut::default(),
+            state: Mutex::new(State {
+                stream: Some(stream),
+                unsent: 0,
+                gate: Gate::Closed,
+                waiting: VecDeque::new(),
+            }),
+        }
+    }
+
+    /// From now on frames are taken, and pass behind the handshake, which is still to come. At most `waiting_max` wait.
+    pub fn open_after_handshake(&self, waiting_max: usize) {
+        self.state().gate = Gate::Handshake {
+            is_seen: false,
+            waiting_max,
+        };
+    }
+
+    /// Sends a frame behind those that were sent before. Never blocks.
+    pub fn send(&self, frame: &Bytes) -> Sent {
+        let mut state = self.state();
+        let waiting_max = match state.gate {
+            Gate::Closed => return Sent::Gone,
+            Gate::Handshake { waiting_max, .. } | Gate::Open { waiting_max } => waiting_max,
+        };
+        let Some(stream) = state.stream.as_ref().filter(|_| !self.cut.is_cut()) else {
+            return Sent::Gone;
+        };
+        let is_free = matches!(state.gate, Gate::Open { .. })
+            && state.unsent == 0
+            && state.waiting.is_empty();
+        let written = match is_free.then(|| stream.try_write(frame)) {
+            Some(Ok(written)) if written == frame.len() => return Sent::Yes,
+            Some(Ok(written)) => written,
+            Some(Err(error)) if error.kind() != io::ErrorKind::WouldBlock => return Sent::Gone,
+            None | Some(Err(_)) => 0,
+        };
+        if written == 0 && state.waiting.len() >= waiting_max {
+            return Sent::Full;
+        }
+        state.waiting.push_back(frame.slice(written..));
+        drop(state);
+        self.cut.wake_reader();
+        Sent::Yes
+    }
+
+    /// Ends the connection: from now on, nothing can be read from it or written to it.
+    pub fn cut(&self) {
+        self.cut.cut();
+    }
+
+    /// Reads, and writes what waits: whoever reads is always there.
+    pub(crate) fn poll_read(
+        &self,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.cut.check_read(cx)?;
+        let mut state = self.state();
+        if state.is_in_line() && state.write_waiting(Some(cx))? {
+            self.cut.wake_writer();
+        }
+        Pin::new(state.stream()?).poll_read(cx, into)
+    }
+
+    /// Writes for the connection's own writer, which offers whole frames and, after a part of them was taken, the rest first.
+    pub(crate) fn poll_write(
+        &self,
+        cx: &mut Context<'_>,
+        from: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.cut.check_write(cx)?;
+        let mut state = self.state();
+        if state.is_in_line() && !state.write_waiting(None)? {
+            // Whoever reads writes it as soon as the kernel takes it, and wakes us then.
+            self.cut.wake_reader();
+            return Poll::Pending;
+        }
+        let written = match (Pin::new(state.stream()?), from) {
+            (stream, [one]) => stream.poll_write(cx, one),
+            (stream, several) => stream.poll_write_vectored(cx, several),
+        };
+        let Poll::Ready(written) = written? else {
+            return Poll::Pending;
+        };
+        state.note_written(from, written);
+        if state.is_in_line() && !state.write_waiting(None)? {
+            self.cut.wake_reader();
+        }
+        Poll::Ready(Ok(written))
+    }
+
+    pub(crate) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(self.state().stream()?).poll_flush(cx)
+    }
+
+    pub(crate) fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(self.state().stream()?).poll_shutdown(cx)
+    }
+
+    /// Closes the stream, whoever else may still hold this. What a cut client has not read is of no use to it, and the kernel need not keep
+    /// it until the client has gone.
+    pub(crate) fn close(&self) {
+        let mut state = self.state();
+        state.waiting = VecDeque::new();
+        if let Some(stream) = state.stream.take()
+            && self.cut.is_cut()
+            && let Err(error) = SockRef::from(&stream).set_linger(Some(std::time::Duration::ZERO))
+        {
+            tracing::debug!(%error, "a cut connection lingers");
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while it is held.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn stream(&mut self) -> io::Result<&mut TcpStream> {
+        let closed = || io::Error::from(io::ErrorKind::NotConnected);
+        self.stream.as_mut().ok_or_else(closed)
+    }
+
+    /// Whether frames wait, and it is their turn.
+    fn is_in_line(&self) -> bool {
+        let is_open = matches!(self.gate, Gate::Open { .. });
+        is_open && self.unsent == 0 && !self.waiting.is_empty()
+    }
+
+    /// Writes what waits. True when nothing is left; else who gave a context is woken when there is more to do.
+    fn write_waiting(&mut self, mut cx: Option<&mut Context<'_>>) -> io::Result<bool> {
+        while !self.waiting.is_empty() {
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            for (slice, frame) in slices.iter_mut().zip(&self.waiting) {
+                *slice = IoSlice::new(frame);
+            }
+            let Some(stream) = &self.stream else {
+                return Err(io::ErrorKind::NotConnected.into());
+            };
+            match stream.try_write_vectored(&slices) {
+                Ok(written) => self.advance(written),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let Some(cx) = cx.as_deref_mut() else {
+                        return Ok(false);
+                    };
+                    if stream.poll_write_ready(cx)?.is_pending() {
+                        return Ok(false);
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.waiting = VecDeque::new();
+        Ok(true)
+    }
+
+    fn advance(&mut self, mut written: usize) {
+        while let Some(first) = self.waiting.front_mut() {
+            if written < first.len() {
+                first.advance(written);
+                return;
+            }
+            written -= first.len();
+            self.waiting.pop_front();
+        }
+    }
+
+    /// Of what was offered, `written` bytes were taken. Notes where frames end, and whether the handshake was among them.
+    fn note_written(&mut self, offered: &[IoSlice<'_>], written: usize) {
+        let known = self.unsent;
+        let length: usize = offered.iter().map(|slice| slice.len()).sum();
+        self.unsent = length.saturating_sub(written);
+        if let Gate::Handshake {
+            is_seen,
+            waiting_max,
+        } = &mut self.gate
+            && let [offered] = offered
+        {
+            // What was offered before was looked at then.
+            let news = offered.get(known..).unwrap_or_default();
+            *is_seen |= Texts::of(news).any(|text| text.starts_with(CONNECTED));
+            if *is_seen && self.unsent == 0 {
+                self.gate = Gate::Open {
+                    waiting_max: *waiting_max,
+                };
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

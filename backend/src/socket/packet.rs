@@ -1,0 +1,40 @@
+//! Socket.IO's packets in the main namespace, as WebSocket messages: what the client's lane carries. Pure.
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::lane::frame;
+
+/// Engine.IO's "message", and Socket.IO's "event" and "ack".
+const EVENT: &str = "42";
+const ACK: &str = "43";
+
+/// An event, `["name",…]`.
+pub(super) fn event(event: &str) -> Bytes {
+    frame::text(&[EVENT, event])
+}
+
+/// The answer to a client's event.
+pub(super) fn ack(id: i64, body: &impl Serialize) -> serde_json::Result<Bytes> {
+    let body = serde_json::to_string(body)?;
+    Ok(frame::text(&[ACK, &id.to_string(), "[", &body, "]"]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lane::frame::Texts;
+
+    #[test]
+    fn packets_are_as_socket_io_writes_them() {
+        let texts = |frame: &Bytes| -> Vec<String> {
+            let texts = Texts::of(frame);
+            texts
+                .map(|text| String::from_utf8_lossy(text).into_owned())
+                .collect()
+        };
+        assert_eq!(texts(&event(r#"["hi",1]"#)), [r#"42["hi",1]"#]);
+        let body = serde_json::json!({"ok": true});
+        assert_eq!(texts(&ack(17, &body).unwrap()), [r#"4317[{"ok":true}]"#]);
+    }
+}
