@@ -10,5 +10,6 @@ pub mod membership;
 pub mod message;
 pub mod refusal;
 pub mod room;
+pub mod search;
 pub mod standing;
 pub mod typing;

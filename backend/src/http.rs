@@ -12,6 +12,7 @@ mod metrics;
 pub mod page;
 pub mod peer;
 mod rooms;
+mod search;
 mod trial;
 mod webhooks;
 
@@ -71,6 +72,8 @@ pub struct Shared {
     pub is_registration_open: bool,
     pub token_ttl: Duration,
     pub attempts: Mutex<auth::Attempts>,
+    /// Searches, which are counted as attempts are.
+    pub searches: Mutex<auth::Attempts>,
     pub trusted_proxies: Vec<ipnet::IpNet>,
 }
 
@@ -85,6 +88,10 @@ impl Shared {
     pub(crate) fn attempts(&self) -> MutexGuard<'_, auth::Attempts> {
         self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn searches(&self) -> MutexGuard<'_, auth::Attempts> {
+        self.searches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Everything this server answers. Layers run from the last to the first.
@@ -96,6 +103,7 @@ pub fn router(site: &Site, server: &Server, sockets: &SocketIoLayer<Adapter>) ->
         .route("/api/instance", get(instance::instance))
         .route("/api/admin/overview", get(admin::overview))
         .route("/api/rooms/{id}/messages", get(rooms::messages))
+        .route("/api/search", get(search::search))
         .route("/api/trial/restart", post(trial::restart))
         .route("/api/trial/bus", post(trial::bus))
         .merge(auth::routes())

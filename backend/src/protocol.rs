@@ -8,6 +8,7 @@ mod identity;
 mod presence;
 mod read;
 mod room;
+mod search;
 mod sync;
 mod webhook;
 
@@ -34,6 +35,7 @@ pub use room::{
     UpdateRequest,
 };
 
+pub use search::{FoundBody, SearchRequest};
 pub use sync::{SYNC_ROOMS_MAX, SyncRequest, Synced, SyncedRoom};
 pub use webhook::{CreatedWebhook, NewWebhook, WebhookBody, WebhookRequest, WebhooksBody};
 

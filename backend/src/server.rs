@@ -140,6 +140,10 @@ fn site(
         is_registration_open: settings.auth.registration,
         token_ttl: settings.auth.token_ttl,
         attempts: Mutex::new(attempts),
+        searches: Mutex::new(Attempts::new(
+            settings.search.user_searches_per_minute_max,
+            settings.search.client_searches_per_minute_max,
+        )),
         trusted_proxies: settings.auth.trusted_proxies.clone(),
     })
 }

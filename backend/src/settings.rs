@@ -13,6 +13,7 @@ mod presence;
 mod print;
 mod problem;
 mod rooms;
+mod search;
 mod secret;
 mod units;
 mod webhooks;
@@ -31,6 +32,7 @@ pub use changes::Changes;
 pub use presence::Presence;
 pub use problem::{Problem, Problems};
 pub use rooms::Rooms;
+pub use search::Search;
 pub use secret::Secret;
 pub use webhooks::Webhooks;
 
@@ -50,6 +52,7 @@ pub struct Settings {
     pub auth: Auth,
     pub jwt: Jwt,
     pub presence: Presence,
+    pub search: Search,
     pub webhooks: Webhooks,
     pub log: Log,
 }

@@ -25,8 +25,8 @@ const APPLICATION_ID: i64 = 0x4252_5448;
 /// The layout of every table Berth keeps (`PRAGMA user_version`). A file with a higher one is left alone; one with a lower one is brought
 /// up to date by the schemas that it is opened with, and then left alone by older programs.
 ///
-/// 1: messages, sessions. 2: the log has entries of several kinds.
-const SCHEMA_VERSION: i64 = 2;
+/// 1: messages, sessions. 2: the log has entries of several kinds. 3: messages are found by their words.
+const SCHEMA_VERSION: i64 = 3;
 
 /// How long one statement waits for another process' lock: longer than any healthy commit, shorter than a sender's patience.
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);

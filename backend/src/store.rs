@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use crate::chat::message::{Draft, Message};
 use crate::chat::refusal::{Code, Refusal};
 use crate::chat::room::RoomId;
+use crate::chat::search::Query;
 
 #[cfg(test)]
 pub(crate) mod contract;
@@ -58,6 +59,13 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError`] when the store cannot answer.
     async fn grown(&self, since: Option<Mark>) -> Result<Grown, StoreError>;
+
+    /// Messages that a question finds, the newest first, as pages show them; deleted ones are not found. A page has no more than it is
+    /// asked for, and may have less although there is more: [`Found::next`] tells.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot answer.
+    async fn search(&self, search: Search) -> Result<Found, StoreError>;
 
     /// Answers whether the store can serve now; used by readiness.
     ///
@@ -118,6 +126,37 @@ pub struct Ends {
     pub rooms: Vec<(RoomId, u64)>,
     /// See [`History::epoch`].
     pub epoch: String,
+}
+
+/// What somebody looks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Search {
+    pub query: Query,
+    /// None: in all rooms.
+    pub room: Option<RoomId>,
+    /// Behind what was found before.
+    pub before: Option<SearchMark>,
+    /// At least 1.
+    pub limit: u32,
+}
+
+impl Search {
+    /// Whether a message of the right room is found.
+    fn finds(&self, message: &Message) -> bool {
+        message.marks.deleted_at_ms.is_none() && self.query.finds(message.entry.text())
+    }
+}
+
+/// Where a search goes on. Means something to the store that gave it, and any other is a place as well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SearchMark(pub u128);
+
+/// What a search has found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    pub messages: Vec<Message>,
+    /// To ask with next; none: there is no more.
+    pub next: Option<SearchMark>,
 }
 
 /// How far somebody has followed what is appended, in whatever room. Means something to the store that gave it.

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::*;
 use crate::chat::message::{Entry, Sender};
 use crate::store::memory::MemoryStore;
-use crate::store::{Ends, Grown, History, Mark, Page, Tails};
+use crate::store::{Ends, Found, Grown, History, Mark, Page, Search, Tails};
 
 /// A store that commits only when allowed, can fail, and remembers its batches.
 struct Fake {
@@ -70,6 +70,10 @@ impl Store for Fake {
 
     async fn grown(&self, since: Option<Mark>) -> Result<Grown, StoreError> {
         self.inner.grown(since).await
+    }
+
+    async fn search(&self, search: Search) -> Result<Found, StoreError> {
+        self.inner.search(search).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -11,7 +11,7 @@ use crate::chat::message::Draft;
 use crate::protocol;
 use crate::store::contract::{append, at, draft};
 use crate::store::memory::MemoryStore;
-use crate::store::{Appended, Ends, Grown, Mark, Store, Tails};
+use crate::store::{Appended, Ends, Found, Grown, Mark, Search, Store, Tails};
 
 /// The memory store; it counts reads and can be down.
 #[derive(Default)]
@@ -53,6 +53,10 @@ impl Store for Log {
 
     async fn grown(&self, since: Option<Mark>) -> Result<Grown, StoreError> {
         self.inner.grown(since).await
+    }
+
+    async fn search(&self, search: Search) -> Result<Found, StoreError> {
+        self.inner.search(search).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -42,7 +42,7 @@ async fn read(
 ) -> Result<Response, Refusal> {
     let app = &site.app;
     let room = RoomId::parse(room)?;
-    may_read(app, &room, headers).await?;
+    may_read(app, &room, &reading_user(app, headers).await?).await?;
     let cursor = Cursor {
         before: number("before", texts.before.as_deref())?,
         after: number("after", texts.after.as_deref())?,
@@ -55,19 +55,21 @@ async fn read(
     Ok(Json(Done::new(HistoryBody::from(&*history))).into_response())
 }
 
-/// A room that is not there is empty, and becomes public when somebody joins it.
-async fn may_read(app: &App, room: &RoomId, headers: &HeaderMap) -> Result<(), Refusal> {
-    let user_id = match visitor(app, headers).await? {
-        Visitor::User { sender, .. } => sender.id,
-        Visitor::Anonymous { .. } if app.chat.guests => String::new(),
-        Visitor::Anonymous { .. } => {
-            return Err(Refusal::new(Code::Unauthorized, "log in first"));
-        }
-    };
+/// Who reads; empty for a visitor without a name.
+pub(super) async fn reading_user(app: &App, headers: &HeaderMap) -> Result<String, Refusal> {
+    match visitor(app, headers).await? {
+        Visitor::User { sender, .. } => Ok(sender.id),
+        Visitor::Anonymous { .. } if app.chat.guests => Ok(String::new()),
+        Visitor::Anonymous { .. } => Err(Refusal::new(Code::Unauthorized, "log in first")),
+    }
+}
+
+/// The one place that says what may be read over HTTP. A room that is not there is empty, and becomes public when somebody joins it.
+pub(super) async fn may_read(app: &App, room: &RoomId, user_id: &str) -> Result<(), Refusal> {
     match app.rooms.room(room).await? {
         Some(_) => app
             .rooms
-            .standing(room, &user_id)
+            .standing(room, user_id)
             .await?
             .may_enter(clock::unix_ms()),
         None => Ok(()),

@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 use super::*;
 use crate::chat::message::Draft;
 use crate::store::memory::MemoryStore;
-use crate::store::{Appended, Ends, Grown, Mark};
+use crate::store::{Appended, Ends, Found, Grown, Mark, Search};
 
 const TAIL: Page = Page::Latest { limit: 1 };
 
@@ -41,6 +41,10 @@ impl Store for Slow {
 
     async fn grown(&self, since: Option<Mark>) -> Result<Grown, StoreError> {
         self.inner.grown(since).await
+    }
+
+    async fn search(&self, search: Search) -> Result<Found, StoreError> {
+        self.inner.search(search).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -93,6 +93,7 @@ pub fn assemble(name: &str, text: &str, overrides: &Overrides) -> Result<Setting
         auth: judge.auth(file.auth),
         jwt: judge.jwt(file.jwt, overrides),
         presence: judge.presence(file.presence),
+        search: judge.search(file.search),
         webhooks: judge.webhooks(file.webhooks, overrides),
         log: judge.log(file.log, overrides),
     };

@@ -23,6 +23,7 @@ pub(super) struct File {
     pub(super) auth: super::auth::AuthFile,
     pub(super) jwt: super::auth::JwtFile,
     pub(super) presence: super::presence::PresenceFile,
+    pub(super) search: super::search::File,
     pub(super) webhooks: super::webhooks::File,
     pub(super) log: Log,
 }

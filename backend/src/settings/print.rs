@@ -187,6 +187,7 @@ impl Settings {
         self.print_auth(f)?;
         self.print_jwt(f)?;
         self.print_presence(f)?;
+        self.search.print(f)?;
         self.webhooks.print(f)?;
         writeln!(f, "\n[log]")?;
         writeln!(f, "level = \"{}\"", self.log.level.as_str())?;

@@ -63,7 +63,7 @@ fn the_shipped_file_has_every_key_and_no_other() {
     }
     let sections = [
         "server", "engine", "chat", "changes", "append", "store", "redis", "session", "admin",
-        "auth", "jwt", "presence", "rooms", "webhooks", "log",
+        "auth", "jwt", "presence", "rooms", "search", "webhooks", "log",
     ];
     assert_eq!(found.len(), sections.len());
     for section in sections {

@@ -40,7 +40,7 @@ fn a_new_file_is_private_durable_and_marked() {
     assert_eq!(mode(&path.with_extension("db-wal")), 0o600);
     assert_eq!(pragma(&connection, "journal_mode"), "wal");
     assert_eq!(pragma(&connection, "synchronous"), "2", "FULL");
-    assert_eq!(pragma(&connection, "user_version"), "2");
+    assert_eq!(pragma(&connection, "user_version"), "3");
     assert_eq!(
         pragma(&connection, "application_id"),
         0x4252_5448.to_string()
@@ -100,11 +100,11 @@ fn a_newer_layout_is_left_alone() {
     let path = folder.path().join("chat.db");
     open_default(&path)
         .unwrap()
-        .pragma_update(None, "user_version", 3)
+        .pragma_update(None, "user_version", 4)
         .unwrap();
     let why = broken(&path);
     assert!(
-        why.contains("version 3") && why.contains("version 2"),
+        why.contains("version 4") && why.contains("version 3"),
         "{why}"
     );
 }

@@ -15,12 +15,14 @@ pub(super) use behaviours::*;
 pub(super) use changes::*;
 pub(super) use growth::*;
 pub(super) use paging::*;
+pub(super) use search::*;
 
 mod behaviours;
 mod changes;
 mod growth;
 mod model;
 mod paging;
+mod search;
 
 /// Some data of its own, and ways into it.
 #[async_trait]
@@ -55,6 +57,10 @@ macro_rules! store_contract {
             tails_are_where_the_logs_end
             ends_name_every_room_in_order
             what_has_grown_is_told_once_a_mark_is_given
+            messages_are_found_by_their_words_newest_first
+            what_is_found_is_as_changes_left_it
+            pages_of_a_search_concatenate_to_the_whole
+            a_search_finds_what_the_model_finds
             the_epoch_names_the_log
             a_ping_is_answered
             every_kind_of_entry_comes_back_as_it_went

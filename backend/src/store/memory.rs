@@ -7,7 +7,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::{Appended, Ends, Grown, History, Mark, Page, Store, StoreError, Tails};
+use super::{
+    Appended, Ends, Found, Grown, History, Mark, Page, Search, SearchMark, Store, StoreError, Tails,
+};
 use crate::chat::fold;
 use crate::chat::message::{Draft, Entry, Message, Place};
 use crate::chat::room::RoomId;
@@ -30,6 +32,8 @@ pub struct MemoryStore {
 struct Logs {
     rooms: HashMap<RoomId, Log>,
     bytes: usize,
+    /// The messages of all rooms, in the order in which they came: a room and a place in it.
+    said: Vec<(RoomId, usize)>,
     /// How many entries there are, over all rooms.
     entries: i64,
 }
@@ -101,12 +105,42 @@ impl Logs {
         let place = tail.next(&draft.entry);
         let message = draft.placed(room, place);
         log.places.insert(key, log.messages.len());
+        if matches!(message.entry, Entry::Message { .. }) {
+            self.said.push((room.clone(), log.messages.len()));
+        }
         log.messages.push(message.clone());
         log.fold(&message);
         Ok(Appended {
             message,
             duplicate: false,
         })
+    }
+}
+
+impl Logs {
+    fn search(&self, search: &Search) -> Found {
+        let before = search.before.map_or(u128::MAX, |SearchMark(mark)| mark);
+        let before = usize::try_from(before).unwrap_or(usize::MAX);
+        let wanted = usize::try_from(search.limit.max(1)).unwrap_or(usize::MAX);
+        let mut found = Found {
+            messages: Vec::new(),
+            next: None,
+        };
+        let behind = self.said.iter().enumerate().take(before).rev();
+        for (number, (room, place)) in behind {
+            let message = self
+                .rooms
+                .get(room)
+                .and_then(|log| log.messages.get(*place));
+            let is_of_room = search.room.as_ref().is_none_or(|wanted| wanted == room);
+            let hit = message.filter(|message| is_of_room && search.finds(message));
+            found.messages.extend(hit.cloned());
+            if found.messages.len() >= wanted {
+                found.next = u128::try_from(number).ok().map(SearchMark);
+                break;
+            }
+        }
+        found
     }
 }
 
@@ -224,6 +258,10 @@ impl Store for MemoryStore {
                 .collect(),
             mark: Mark(logs.entries),
         })
+    }
+
+    async fn search(&self, search: Search) -> Result<Found, StoreError> {
+        Ok(self.logs().search(&search))
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -13,7 +13,7 @@ use mongodb::{Client, Database};
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
-use super::{Appended, Ends, Grown, History, Mark, Page, Store, StoreError, Tails};
+use super::{Appended, Ends, Found, Grown, History, Mark, Page, Search, Store, StoreError, Tails};
 use crate::chat::message::Draft;
 use crate::chat::room::RoomId;
 use crate::clock;
@@ -26,6 +26,7 @@ mod fold;
 mod growth;
 mod log;
 mod row;
+mod search;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -96,6 +97,7 @@ impl MongoStore {
             .await?;
         let log = Arc::new(Log::open(database).await?);
         self.set_log(Some(Arc::clone(&log)));
+        tokio::spawn(take_up(Arc::clone(&log)));
         Ok(log)
     }
 
@@ -204,6 +206,13 @@ impl Store for MongoStore {
             .map_err(|_| self.too_late())?
     }
 
+    async fn search(&self, search: Search) -> Result<Found, StoreError> {
+        let read = async { search::search(&*self.log().await?, &search).await };
+        timeout(self.answer_time_max, read)
+            .await
+            .map_err(|_| self.too_late())?
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         timeout(self.answer_time_max, self.check())
             .await
@@ -212,6 +221,13 @@ impl Store for MongoStore {
 
     fn name(&self) -> &'static str {
         "mongodb"
+    }
+}
+
+/// Beside everything else: until it is done, a search misses some of what is old. The next start goes on where it was left.
+async fn take_up(log: Arc<Log>) {
+    if let Err(why) = search::take_up(&log).await {
+        tracing::warn!(%why, "older messages were not all taken up for searching");
     }
 }
 

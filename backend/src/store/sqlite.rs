@@ -8,7 +8,7 @@ use std::path::Path;
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
-use super::{Appended, Ends, Grown, History, Mark, Page, Store, StoreError, Tails};
+use super::{Appended, Ends, Found, Grown, History, Mark, Page, Search, Store, StoreError, Tails};
 use crate::chat::message::Draft;
 use crate::chat::room::RoomId;
 use crate::sqlite::{self, OpenFile, Options, Worker, ask};
@@ -18,6 +18,7 @@ mod growth;
 mod reader;
 mod row;
 mod schema;
+mod search;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -97,6 +98,13 @@ impl Store for SqliteStore {
         Ok(self
             .reader
             .run(move |connection| growth::grown(connection, since))
+            .await?)
+    }
+
+    async fn search(&self, search: Search) -> Result<Found, StoreError> {
+        Ok(self
+            .reader
+            .run(move |connection| search::search(connection, &search))
             .await?)
     }
 

@@ -18,6 +18,7 @@ mod identity;
 mod place;
 mod presence;
 mod rooms;
+mod search;
 mod stop;
 mod trouble;
 mod webhooks;

@@ -17,7 +17,9 @@ use berth_backend::session::memory::MemorySessions;
 use berth_backend::session::{Session, SessionError, Sessions};
 use berth_backend::settings::{Secret, Settings};
 use berth_backend::store::memory::MemoryStore;
-use berth_backend::store::{Appended, Ends, Grown, History, Mark, Page, Store, StoreError, Tails};
+use berth_backend::store::{
+    Appended, Ends, Found, Grown, History, Mark, Page, Search, Store, StoreError, Tails,
+};
 use berth_backend::users::Users;
 use berth_backend::users::memory::MemoryUsers;
 use berth_backend::webhooks::Webhooks;
@@ -70,6 +72,11 @@ impl Store for Switched {
     async fn grown(&self, since: Option<Mark>) -> Result<Grown, StoreError> {
         self.check()?;
         self.store.grown(since).await
+    }
+
+    async fn search(&self, search: Search) -> Result<Found, StoreError> {
+        self.check()?;
+        self.store.search(search).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -10,6 +10,7 @@ use mongodb::bson::{self, Document, doc};
 
 use super::log::{self, Log};
 use super::row::{self, Row};
+use super::search;
 use crate::chat::fold;
 use crate::chat::message::Message;
 use crate::chat::room::RoomId;
@@ -125,6 +126,7 @@ async fn save(
         "deletedAt": date(marks.deleted_at_ms),
         "reactions": reactions,
         "folded": newest,
+        "words": search::words(message.entry.text()),
     } };
     let updated = log
         .messages

@@ -38,7 +38,7 @@ pub(super) struct Log {
     pub(super) documents: Collection<Document>,
     /// The same, read without waiting for a majority: only to guess the tail, which the index verifies.
     guesses: Collection<Document>,
-    meta: Collection<Document>,
+    pub(super) meta: Collection<Document>,
     pub(super) epoch: String,
     pub(super) tails: Tails,
 }
@@ -182,6 +182,7 @@ impl Log {
         let rows = self
             .messages
             .find(doc! { "roomId": room.as_str(), "seq": range })
+            .projection(doc! { "words": 0 })
             .sort(doc! { "seq": direction })
             .limit(i64::from(wanted) + 1)
             .await
@@ -246,8 +247,17 @@ async fn make_indexes(messages: &Collection<Row>) -> Result<(), StoreError> {
                 .build(),
         )
         .build();
+    // What is found is in the order of the ids; the room is there so that others' documents are not fetched.
+    let words = IndexModel::builder()
+        .keys(doc! { "words": 1, "_id": -1, "roomId": 1 })
+        .options(
+            IndexOptions::builder()
+                .partial_filter_expression(doc! { "words": { "$exists": true } })
+                .build(),
+        )
+        .build();
     match messages
-        .create_indexes([by_seq, once, changes, pending])
+        .create_indexes([by_seq, once, changes, pending, words])
         .await
     {
         Ok(_) => Ok(()),

@@ -7,6 +7,7 @@ use mongodb::bson;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::search;
 use crate::chat::message::{Entry, Marks, Message, Place, Reactions, Sender};
 use crate::chat::room::RoomId;
 use crate::store::StoreError;
@@ -52,6 +53,9 @@ pub(super) struct Row {
     deleted_at: Option<bson::DateTime>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reactions: Option<Vec<Reactions>>,
+    /// On a message: what it is found by. See `search`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    words: Option<Vec<String>>,
 }
 
 impl Row {
@@ -68,6 +72,13 @@ impl Row {
             Entry::Edit { .. } | Entry::Delete { .. } => ("", None, None),
         };
         let ref_seq = message.entry.ref_seq().map(stored).transpose()?;
+        let words = match &message.entry {
+            Entry::Message { content, .. } => Some(search::words(content)),
+            Entry::Edit { .. }
+            | Entry::Delete { .. }
+            | Entry::Reaction { .. }
+            | Entry::System { .. } => None,
+        };
         Ok(Self {
             id: bson::Uuid::from_bytes(message.id.into_bytes()),
             room_id: message.room.as_str().to_owned(),
@@ -88,7 +99,16 @@ impl Row {
             edited_at: None,
             deleted_at: None,
             reactions: None,
+            words,
         })
+    }
+
+    pub(super) fn room_id(&self) -> &str {
+        &self.room_id
+    }
+
+    pub(super) fn content(&self) -> &str {
+        &self.content
     }
 
     pub(super) fn into_message(self, room: &RoomId) -> Result<Message, StoreError> {

@@ -121,7 +121,8 @@ async fn needs_mongo_documents_have_the_documented_shape() {
             "clientMsgId",
             "type",
             "content",
-            "ts"
+            "ts",
+            "words"
         ]
     );
     assert!(matches!(&stored["_id"], Bson::Binary(id) if id.bytes == sent.id.as_bytes()));
@@ -142,7 +143,8 @@ async fn needs_mongo_documents_have_the_documented_shape() {
             "roomId_1_seq_1",
             "roomId_1_senderId_1_clientMsgId_1",
             "roomId_1_refSeq_1_seq_1",
-            "roomId_1_pending_1_refSeq_1"
+            "roomId_1_pending_1_refSeq_1",
+            "words_1__id_-1_roomId_1"
         ]
     );
     own.clear().await;

@@ -2,9 +2,9 @@
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::row;
+use super::{row, search};
 use crate::chat::fold;
-use crate::chat::message::Message;
+use crate::chat::message::{Entry, Message};
 use crate::sqlite::SqliteError;
 
 /// Brings the message that `change` is about up to date.
@@ -28,6 +28,9 @@ pub(super) fn fold(transaction: &Transaction<'_>, change: &Message) -> Result<()
     };
     fold::apply(&mut target, change);
     save(transaction, &target)?;
+    if matches!(change.entry, Entry::Edit { .. } | Entry::Delete { .. }) {
+        search::renew(transaction, &target)?;
+    }
     if target.marks.deleted_at_ms.is_some() {
         transaction
             .prepare_cached(

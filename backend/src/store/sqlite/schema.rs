@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use uuid::Uuid;
 
+use super::search;
 use crate::sqlite::SqliteError;
 
 /// `messages` is the log of every room, as version 1 had it; [`upgrade`] adds the rest. `id` and the texts stay readable in the `sqlite3`
@@ -46,7 +47,8 @@ CREATE UNIQUE INDEX IF NOT EXISTS messages_once ON messages (room_id, sender_id,
 CREATE INDEX IF NOT EXISTS messages_changes ON messages (room_id, ref_seq) WHERE ref_seq IS NOT NULL;
 ";
 
-/// Brings a file of any version to this one. Safe to run again; no row is rewritten, so it takes milliseconds however large the log.
+/// Brings a file of any version to this one. Safe to run again. No row is rewritten; what takes time is taking up the messages of an older
+/// file for the search, once.
 pub(super) fn upgrade(connection: &mut Connection) -> Result<(), SqliteError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for (name, declaration) in COLUMNS_OF_VERSION_2 {
@@ -62,6 +64,8 @@ pub(super) fn upgrade(connection: &mut Connection) -> Result<(), SqliteError> {
         }
     }
     transaction.execute_batch(INDEXES)?;
+    transaction.execute_batch(search::TABLES)?;
+    search::take_up(&transaction)?;
     transaction.commit()?;
     Ok(())
 }

@@ -12,11 +12,12 @@ use tempfile::TempDir;
 
 use super::{SqliteStore, writer};
 use crate::chat::message::{Draft, Entry};
+use crate::chat::search::Query;
 use crate::sqlite::{self, OpenFile, Options};
 use crate::store::contract::{
     Fixture, append, draft, drafts, room, said, seqs, store_contract, walk_back, walk_forth,
 };
-use crate::store::{Page, Store, StoreError};
+use crate::store::{Page, Search, Store, StoreError};
 
 struct OwnFile(TempDir);
 
@@ -154,6 +155,23 @@ async fn a_file_of_the_first_version_goes_on() {
     let ns: Vec<u64> = history.messages.iter().map(|m| m.n).collect();
     assert_eq!(ns, [1, 2, 3, 3, 4]);
     assert_eq!((history.last_n, history.epoch.as_str()), (4, "the first"));
+    // What was said before there was a search is found as well, once, and as changes left it.
+    for (question, seqs) in [
+        ("one", vec![1]),
+        ("t", vec![3]),
+        ("zwei", vec![2]),
+        ("four", vec![5]),
+    ] {
+        let search = Search {
+            query: Query::parse(question).unwrap(),
+            room: None,
+            before: None,
+            limit: 10,
+        };
+        let found = handles[0].search(search).await.unwrap();
+        let found: Vec<u64> = found.messages.iter().map(|message| message.seq).collect();
+        assert_eq!(found, seqs, "{question}");
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{fold, row};
+use super::{fold, row, search};
 use crate::chat::message::{Draft, Message};
 use crate::chat::room::RoomId;
 use crate::sqlite::{OpenFile, QUEUE_JOBS_MAX, SqliteError, spawn};
@@ -96,6 +96,7 @@ fn append(
         let message = draft.clone().placed(room, place);
         if insert(transaction, &message)? {
             fold::fold(transaction, &message)?;
+            search::add(transaction, &message)?;
             appended.push(Appended {
                 message,
                 duplicate: false,
