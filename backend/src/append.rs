@@ -18,7 +18,8 @@ use crate::chat::message::{Draft, Message};
 use crate::chat::refusal::{Code, Refusal};
 use crate::chat::room::RoomId;
 use crate::metrics::Metrics;
-use crate::store::{Appended, Store, StoreError};
+pub use crate::store::Appended;
+use crate::store::{Store, StoreError};
 
 use unsettled::{Unsettled, key};
 

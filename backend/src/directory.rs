@@ -32,6 +32,9 @@ pub trait Directory: Send + Sync + 'static {
     /// Keeps the name and the rules of a room. False: there is no such room.
     async fn update_room(&self, room: &Room) -> Result<bool, StoreError>;
 
+    /// Closes a room for good: its access is `Archived` from then on. False: there is no such room.
+    async fn archive_room(&self, id: &RoomId) -> Result<bool, StoreError>;
+
     /// What is on record of somebody.
     async fn member(&self, room: &RoomId, user_id: &str) -> Result<Option<Member>, StoreError>;
 
@@ -64,9 +67,11 @@ pub trait Directory: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Vec<(Room, Member)>, StoreError>;
 
-    /// The public rooms in the order of their ids, those behind `after`.
+    /// The public rooms in the order of their ids, those behind `after`, with `named` in their names; the case of ASCII letters does
+    /// not count.
     async fn public_rooms(
         &self,
+        named: Option<&str>,
         after: Option<&RoomId>,
         limit: u32,
     ) -> Result<Vec<Room>, StoreError>;

@@ -4,14 +4,17 @@
 
 mod admin;
 pub mod auth;
+mod call;
 mod guard;
 mod health;
 mod instance;
 mod lean;
 mod metrics;
+mod openapi;
 pub mod page;
 pub mod peer;
 mod rooms;
+mod routes;
 mod search;
 mod trial;
 mod webhooks;
@@ -24,7 +27,6 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Json, Response};
-use axum::routing::{get, post};
 use socketioxide::layer::SocketIoLayer;
 use tower::{Layer as _, ServiceExt as _};
 use tower_http::cors::{AllowOrigin, CorsLayer, ExposeHeaders};
@@ -35,6 +37,7 @@ use crate::settings::{Dependency, Origins, Server};
 use crate::socket::{Adapter, App};
 
 pub use health::Watched;
+pub use routes::operations;
 
 /// Which instance answered. The page shows it, and tests look for it.
 pub const INSTANCE_HEADER: HeaderName = HeaderName::from_static("x-berth-instance");
@@ -96,22 +99,13 @@ impl Shared {
 
 /// Everything this server answers. Layers run from the last to the first.
 pub fn router(site: &Site, server: &Server, sockets: &SocketIoLayer<Adapter>) -> Router {
-    let pages = Router::new()
-        .route("/metrics", get(metrics::metrics))
-        .route("/health/readiness", get(health::readiness))
-        .route("/health/liveness", get(health::liveness))
-        .route("/api/instance", get(instance::instance))
-        .route("/api/admin/overview", get(admin::overview))
-        .route("/api/rooms/{id}/messages", get(rooms::messages))
-        .route("/api/search", get(search::search))
-        .route("/api/trial/restart", post(trial::restart))
-        .route("/api/trial/bus", post(trial::bus))
-        .merge(auth::routes())
-        .merge(webhooks::routes())
+    let pages = routes::router()
+        .merge(trial::routes())
         .layer(from_fn_with_state(site.clone(), guard::guard_changes))
         .with_state(site.clone())
         .merge(page::routes())
         .fallback(not_found)
+        .method_not_allowed_fallback(not_allowed)
         .layer(DefaultBodyLimit::max(server.body_bytes_max));
     // Wrapped by hand, once: axum applies a layer to every route anew, and each would have Engine.IO sessions of its own.
     Router::new()
@@ -128,10 +122,21 @@ async fn not_found() -> Response {
     )
 }
 
+async fn not_allowed() -> Response {
+    refused(
+        StatusCode::METHOD_NOT_ALLOWED,
+        &Refusal::new(Code::BadRequest, "this path does not take that method"),
+    )
+}
+
 /// Counts the request and names this instance on the response, whoever made it: Engine.IO and preflights included.
 async fn sign_and_count(State(site): State<Site>, request: Request, next: Next) -> Response {
     site.app.metrics.http.requests_total.inc();
     let mut response = next.run(request).await;
+    if let Some(code) = response.extensions().get::<Code>() {
+        let refusals = &site.app.metrics.chat.refusals_total;
+        refusals.with_label_values(&[code.as_str()]).inc();
+    }
     let class = match response.status().as_u16() / 100 {
         1 => "1xx",
         2 => "2xx",
@@ -162,15 +167,39 @@ fn cors(origins: &Origins) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(allowed)
         .allow_credentials(true)
-        .allow_methods([Method::GET, Method::POST, Method::DELETE, Method::OPTIONS])
-        .allow_headers([header::CONTENT_TYPE, header::AUTHORIZATION])
-        .expose_headers(ExposeHeaders::list([INSTANCE_HEADER]))
+        .allow_methods([
+            Method::GET,
+            Method::POST,
+            Method::PUT,
+            Method::PATCH,
+            Method::DELETE,
+            Method::OPTIONS,
+        ])
+        .allow_headers([
+            header::CONTENT_TYPE,
+            header::AUTHORIZATION,
+            HeaderName::from_static("idempotency-key"),
+        ])
+        .expose_headers(ExposeHeaders::list([INSTANCE_HEADER, header::RETRY_AFTER]))
         .max_age(PREFLIGHT_SECONDS)
 }
 
 /// A refusal as JSON, in the shape of a negative ack.
 pub(crate) fn refused(status: StatusCode, refusal: &Refusal) -> Response {
-    (status, Json(Refused::ack(refusal))).into_response()
+    let mut response = (status, Json(Refused::ack(refusal))).into_response();
+    // Whoever sends the response counts it.
+    response.extensions_mut().insert(refusal.code);
+    if let Some(wait_ms) = refusal.retry_after_ms {
+        let seconds = HeaderValue::from(wait_ms.div_ceil(1_000));
+        response.headers_mut().insert(header::RETRY_AFTER, seconds);
+    }
+    response
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        refused(status_of(self.code), &self)
+    }
 }
 
 /// The status that goes with a refusal.

@@ -1,6 +1,6 @@
 //! berth-backend: a Socket.IO chat backend that keeps its promise.
 //!
-//! Core, without clocks, dice or sockets: [`chat`], [`protocol`]. Ports: [`store`], [`directory`], [`session`], [`users`], [`presence`], [`webhooks`]. Shell: [`append`], [`delivery`], [`socket`], [`http`],
+//! Core, without clocks, dice or sockets: [`chat`], [`protocol`]. Ports: [`store`], [`directory`], [`session`], [`users`], [`presence`], [`webhooks`]. Shell: `deeds`, [`append`], [`delivery`], [`socket`], [`http`],
 //! [`server`] and what surrounds them.
 
 pub mod append;
@@ -9,6 +9,7 @@ pub mod cli;
 pub mod clock;
 pub mod cut;
 pub mod date;
+mod deeds;
 pub mod delivery;
 pub mod directory;
 pub mod http;

@@ -30,9 +30,9 @@ pub use read::{
     ChangeRequest, Cursor, HistoryRequest, JoinRequest, LeaveRequest, SendRequest, arguments,
 };
 pub use room::{
-    CreateRequest, DirectRequest, KICKED, Kicked, MarkRequest, Marked, MemberAnswer, MemberBody,
-    MemberRequest, READ_RECEIPT, ROOM_UPDATED, ReadReceipt, RoomAnswer, RoomBody, Until,
-    UpdateRequest,
+    CreateRequest, DirectRequest, KICKED, Kicked, ListedRoom, MarkRequest, Marked, MemberAnswer,
+    MemberBody, MemberList, MemberRequest, OneRoom, PartnerBody, READ_RECEIPT, ROOM_UPDATED,
+    ReadReceipt, RoomAnswer, RoomBody, RoomList, Unread, Until, UpdateRequest,
 };
 
 pub use search::{FoundBody, SearchRequest};

@@ -140,6 +140,14 @@ impl Rooms {
     }
 
     /// # Errors
+    /// `ROOM_NOT_FOUND`, or `UNAVAILABLE`.
+    pub async fn archive_room(&self, id: &RoomId) -> Result<(), Refusal> {
+        let is_there = answered(id, self.directory.archive_room(id)).await?;
+        self.cards.forget(id);
+        if is_there { Ok(()) } else { Err(not_found()) }
+    }
+
+    /// # Errors
     /// `UNAVAILABLE`.
     pub async fn change_member(
         &self,
@@ -154,6 +162,39 @@ impl Rooms {
     /// `UNAVAILABLE`.
     pub async fn member_count(&self, room: &RoomId) -> Result<u64, Refusal> {
         answered(room, self.directory.member_count(room)).await
+    }
+
+    /// # Errors
+    /// `UNAVAILABLE`.
+    pub async fn members(
+        &self,
+        room: &RoomId,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Member>, Refusal> {
+        answered(room, self.directory.members(room, after, limit)).await
+    }
+
+    /// # Errors
+    /// `UNAVAILABLE`.
+    pub async fn rooms_of(
+        &self,
+        user_id: &str,
+        after: Option<&RoomId>,
+        limit: u32,
+    ) -> Result<Vec<(Room, Member)>, Refusal> {
+        listed(self.directory.rooms_of(user_id, after, limit)).await
+    }
+
+    /// # Errors
+    /// `UNAVAILABLE`.
+    pub async fn public_rooms(
+        &self,
+        named: Option<&str>,
+        after: Option<&RoomId>,
+        limit: u32,
+    ) -> Result<Vec<Room>, Refusal> {
+        listed(self.directory.public_rooms(named, after, limit)).await
     }
 
     /// Whether a room has so few members on record that they are told who has read what; as of some seconds ago.
@@ -200,14 +241,19 @@ impl Rooms {
 
     async fn of_member(&self, room: Room, user_id: &str) -> Result<Standing, Refusal> {
         let found = answered(&room.id, self.directory.member(&room.id, user_id)).await?;
-        let mut member = found.unwrap_or_else(|| Member::unknown(user_id));
-        // What was marked a moment ago is not on record yet.
-        if let Some(read) = self.marks.of(&room.id, user_id)
+        let member = found.unwrap_or_else(|| Member::unknown(user_id));
+        let member = self.with_mark(&room.id, member);
+        Ok(Standing { room, member })
+    }
+
+    /// With what was marked a moment ago and is not on record yet.
+    pub(crate) fn with_mark(&self, room: &RoomId, mut member: Member) -> Member {
+        if let Some(read) = self.marks.of(room, &member.user_id)
             && read.seq > member.read.seq
         {
             member.read = read;
         }
-        Ok(Standing { room, member })
+        member
     }
 }
 
@@ -241,18 +287,30 @@ fn not_found() -> Refusal {
     Refusal::new(Code::RoomNotFound, "there is no such room")
 }
 
-/// The directory's answer, within the time a client should wait.
+/// The directory's answer about a room.
 async fn answered<T>(
     room: &RoomId,
     asked: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, Refusal> {
-    let error = match tokio::time::timeout(PATIENCE, asked).await {
-        Ok(Ok(answer)) => return Ok(answer),
-        Ok(Err(error)) => error,
-        Err(_) => StoreError::Unavailable("timed out".to_owned()),
-    };
-    tracing::warn!(%room, %error, "directory not asked");
-    Err(Refusal::from(&error))
+    in_time(asked).await.map_err(|error| {
+        tracing::warn!(%room, %error, "directory not asked");
+        Refusal::from(&error)
+    })
+}
+
+/// The directory's answer about many.
+async fn listed<T>(asked: impl Future<Output = Result<T, StoreError>>) -> Result<T, Refusal> {
+    in_time(asked).await.map_err(|error| {
+        tracing::warn!(%error, "rooms not listed");
+        Refusal::from(&error)
+    })
+}
+
+/// Within the time a client should wait.
+async fn in_time<T>(asked: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let timed_out = || StoreError::Unavailable("timed out".to_owned());
+    let answer = tokio::time::timeout(PATIENCE, asked).await;
+    answer.unwrap_or_else(|_| Err(timed_out()))
 }
 
 #[cfg(test)]

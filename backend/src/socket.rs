@@ -2,7 +2,6 @@
 //!
 //! Owns what the handlers share and how a message reaches a room. What a client may do is decided in `chat`; what it sees is in `protocol`.
 
-mod announce;
 mod attendance;
 mod change;
 mod connect;
@@ -29,7 +28,6 @@ mod revoke;
 mod roster;
 mod seats;
 mod send;
-mod share;
 mod sync;
 mod typing;
 mod update_room;
@@ -51,11 +49,14 @@ use uuid::Uuid;
 
 use crate::append::{AppendLimits, Appender, FanOut};
 use crate::chat::limits::Limits;
+use crate::chat::room::RoomId;
 use crate::clock;
+use crate::deeds::{Purses, Shares};
 use crate::delivery::{Delivery, Outlet};
 use crate::directory::Directory;
 use crate::metrics::Metrics;
 use crate::presence::{InstanceId, Presence};
+use crate::protocol;
 use crate::reader::Reader;
 use crate::rooms::Rooms;
 use crate::session::Sessions;
@@ -68,7 +69,7 @@ use crate::users::password::Passwords;
 use crate::webhooks::{Feed, Registry};
 
 pub(crate) use evict::end_if_evicted;
-pub(crate) use history::{readable, wanted};
+pub(crate) use history::{page, readable, wanted};
 pub use members::Members;
 pub use revoke::{Ended, Revocation};
 
@@ -104,7 +105,8 @@ pub struct App {
     /// How often a session behind a socket is looked at.
     recheck_interval: Duration,
     watch: watch::Watch,
-    shares: share::Shares,
+    pub(crate) shares: Shares,
+    pub(crate) purses: Purses,
     attendance: Arc<attendance::Attendance>,
     typists: typing::Typists,
     /// In larger rooms nobody is shown to type.
@@ -196,7 +198,8 @@ impl App {
             draining: from.draining,
             recheck_interval: from.recheck_interval,
             watch: watch::Watch::default(),
-            shares: share::Shares::default(),
+            shares: Shares::default(),
+            purses: Purses::default(),
             attendance: Arc::new(attendance),
             typists: typing::Typists::default(),
             typing_members_max,
@@ -204,6 +207,15 @@ impl App {
             revocations: broadcast::Sender::new(REVOCATIONS_MAX),
             ended: Mutex::default(),
         })
+    }
+
+    /// A page of the people in a room.
+    pub(crate) async fn present(
+        &self,
+        room: &RoomId,
+        cursor: Option<&str>,
+    ) -> protocol::PresenceBody {
+        self.attendance.page(room, cursor).await
     }
 
     /// Ends connections on all instances. Returns at once.

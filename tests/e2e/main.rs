@@ -6,6 +6,7 @@
     reason = "in a test they are the failure"
 )]
 
+mod api;
 mod bad_input_backend;
 mod bad_input_proxy;
 mod checks;

@@ -9,7 +9,7 @@ use super::message::{BadText, Draft, Entry, Sender};
 use super::refusal::{Code, Refusal};
 
 /// The `type` of a message that names none.
-const TYPE_DEFAULT: &str = "text";
+pub const TYPE_DEFAULT: &str = "text";
 
 /// What a client wants to say, well-formed but not admitted.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -18,10 +18,12 @@ pub enum Access {
     Private,
     /// The two (or one) that it is between, for ever.
     Direct,
+    /// Nobody: an owner closed it. Its log is kept, and its id is not given again.
+    Archived,
 }
 
 impl Access {
-    pub const ALL: [Self; 3] = [Self::Public, Self::Private, Self::Direct];
+    pub const ALL: [Self; 4] = [Self::Public, Self::Private, Self::Direct, Self::Archived];
 
     /// The word on the wire and in stores.
     #[must_use]
@@ -30,6 +32,7 @@ impl Access {
             Self::Public => "public",
             Self::Private => "private",
             Self::Direct => "dm",
+            Self::Archived => "archived",
         }
     }
 
@@ -142,6 +145,12 @@ impl Member {
             muted_until_ms: None,
             banned_until_ms: None,
         }
+    }
+
+    /// Whether anything is remembered.
+    #[must_use]
+    pub fn is_on_record(&self) -> bool {
+        *self != Self::unknown(&self.user_id)
     }
 
     /// The record after a change. Every directory uses this one function.

@@ -15,7 +15,7 @@ impl Standing {
     #[must_use]
     pub fn role(&self) -> Role {
         match self.room.access {
-            Access::Direct => Role::Member,
+            Access::Direct | Access::Archived => Role::Member,
             Access::Public | Access::Private => self.member.role,
         }
     }
@@ -25,11 +25,24 @@ impl Standing {
         self.role() >= Role::Moderator
     }
 
+    /// How many messages they have not read when the room has had `last_n`. Who never marked any has come for what follows; what was said
+    /// to them directly waits for them all the same.
+    #[must_use]
+    pub fn unread(&self, last_n: u64) -> u64 {
+        if self.member.read.seq == 0 && self.room.access != Access::Direct {
+            return 0;
+        }
+        last_n.saturating_sub(self.member.read.n)
+    }
+
     /// Whether they may be in the room, and read it.
     ///
     /// # Errors
-    /// `BANNED` or `NOT_MEMBER`.
+    /// `ROOM_NOT_FOUND` for what is archived, `BANNED` or `NOT_MEMBER`.
     pub fn may_enter(&self, now_ms: i64) -> Result<(), Refusal> {
+        if self.room.access == Access::Archived {
+            return Err(Refusal::new(Code::RoomNotFound, "this room was closed"));
+        }
         if let Some(until_ms) = self.member.banned_until_ms.filter(|until| *until > now_ms) {
             let refusal = Refusal::new(Code::Banned, "you are banned from this room");
             return Err(until(refusal, until_ms, now_ms));
@@ -176,6 +189,14 @@ mod tests {
             let member = standing(access, &[join(Role::Member)]);
             assert_eq!(member.may_speak(None, NOW), Ok(()));
         }
+    }
+
+    #[test]
+    fn nobody_enters_a_room_that_is_closed() {
+        let owner = standing(Access::Archived, &[join(Role::Owner)]);
+        let refused = owner.may_enter(NOW);
+        assert_eq!(code(refused), Some((Code::RoomNotFound, None)));
+        assert!(owner.may_rule().is_err());
     }
 
     #[test]

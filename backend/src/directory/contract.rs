@@ -34,6 +34,8 @@ macro_rules! directory_contract {
             read_marks_only_move_forward
             members_are_listed_in_pages
             rooms_are_listed_in_pages
+            public_rooms_are_found_by_their_names
+            a_closed_room_stays_on_record_and_is_not_listed
         }
     };
     ($fixture:ty: $($behaviour:ident)+) => {
@@ -81,7 +83,7 @@ pub(super) async fn what_is_not_there_is_not_found(fixture: &impl Fixture) {
     assert_eq!(directory.members(&here, None, 5).await, Ok(vec![]));
     assert_eq!(directory.member_count(&here).await, Ok(0));
     assert_eq!(directory.rooms_of("ann", None, 5).await, Ok(vec![]));
-    assert_eq!(directory.public_rooms(None, 5).await, Ok(vec![]));
+    assert_eq!(directory.public_rooms(None, None, 5).await, Ok(vec![]));
     let room = room("nowhere", Access::Public);
     assert_eq!(directory.update_room(&room).await, Ok(false));
     assert_eq!(directory.mark_read(vec![]).await, Ok(()));
@@ -268,9 +270,12 @@ pub(super) async fn rooms_are_listed_in_pages(fixture: &impl Fixture) {
             .map(|room| room.id.as_str().to_owned())
             .collect()
     };
-    let public = directory.public_rooms(None, 2).await.unwrap();
+    let public = directory.public_rooms(None, None, 2).await.unwrap();
     assert_eq!(names(public), ["a", "b"]);
-    let public = directory.public_rooms(Some(&id("b")), 2).await.unwrap();
+    let public = directory
+        .public_rooms(None, Some(&id("b")), 2)
+        .await
+        .unwrap();
     assert_eq!(names(public), ["d"]);
     let own = async |after: Option<&RoomId>, limit| {
         let rooms = directory.rooms_of("ann", after, limit).await.unwrap();
@@ -280,4 +285,44 @@ pub(super) async fn rooms_are_listed_in_pages(fixture: &impl Fixture) {
     assert_eq!(own(None, 5).await, ["a", "c"]);
     assert_eq!(own(None, 1).await, ["a"]);
     assert_eq!(own(Some(&id("a")), 5).await, ["c"]);
+}
+
+pub(super) async fn public_rooms_are_found_by_their_names(fixture: &impl Fixture) {
+    let directory = fixture.open().await;
+    for (name, called) in [("a", "Ünder (the) Sea"), ("b", "sea.*"), ("c", "under")] {
+        let mut made = room(name, Access::Public);
+        called.clone_into(&mut made.name);
+        directory.room_or_new(&made).await.unwrap();
+    }
+    for (named, expected) in [
+        ("", "abc"),
+        ("SEA", "ab"),
+        ("sea.*", "b"),
+        ("(THE)", "a"),
+        ("Ünder", "a"),
+        ("nder", "ac"),
+        ("nowhere", ""),
+    ] {
+        let found = directory.public_rooms(Some(named), None, 9).await.unwrap();
+        let found: String = found.iter().map(|room| room.id.as_str()).collect();
+        assert_eq!(found, expected, "{named}");
+    }
+    let behind = directory.public_rooms(Some("sea"), Some(&id("a")), 9).await;
+    assert_eq!(behind.unwrap().len(), 1);
+}
+
+pub(super) async fn a_closed_room_stays_on_record_and_is_not_listed(fixture: &impl Fixture) {
+    let directory = fixture.open().await;
+    let before = room("r", Access::Public);
+    assert_eq!(directory.archive_room(&before.id).await, Ok(false));
+    directory.room_or_new(&before).await.unwrap();
+    assert_eq!(directory.archive_room(&before.id).await, Ok(true));
+    let closed = Room {
+        access: Access::Archived,
+        ..before.clone()
+    };
+    let other = fixture.open().await;
+    assert_eq!(other.room(&before.id).await, Ok(Some(closed.clone())));
+    assert_eq!(other.room_or_new(&before).await, Ok((closed, false)));
+    assert_eq!(other.public_rooms(None, None, 9).await, Ok(vec![]));
 }

@@ -109,6 +109,15 @@ impl Directory for MemoryDirectory {
         Ok(true)
     }
 
+    async fn archive_room(&self, id: &RoomId) -> Result<bool, StoreError> {
+        let mut records = self.records();
+        let Some(found) = records.rooms.get_mut(id) else {
+            return Ok(false);
+        };
+        found.access = Access::Archived;
+        Ok(true)
+    }
+
     async fn member(&self, room: &RoomId, user_id: &str) -> Result<Option<Member>, StoreError> {
         let key = (room.clone(), user_id.to_owned());
         Ok(self.records().members.get(&key).cloned())
@@ -173,14 +182,17 @@ impl Directory for MemoryDirectory {
 
     async fn public_rooms(
         &self,
+        named: Option<&str>,
         after: Option<&RoomId>,
         limit: u32,
     ) -> Result<Vec<Room>, StoreError> {
+        let named = named.unwrap_or_default().to_ascii_lowercase();
         Ok(self
             .records()
             .rooms
             .values()
             .filter(|room| room.access == Access::Public && is_behind(&room.id, after))
+            .filter(|room| room.name.to_ascii_lowercase().contains(&named))
             .take(count(limit))
             .cloned()
             .collect())

@@ -226,6 +226,16 @@ impl Directory for MongoDirectory {
         .await
     }
 
+    async fn archive_room(&self, id: &RoomId) -> Result<bool, StoreError> {
+        within(async {
+            let update = doc! { "$set": { "type": Access::Archived.as_str() } };
+            let rooms = &self.opened().await?.rooms;
+            let updated = rooms.update_one(doc! { "_id": id.as_str() }, update).await;
+            Ok(updated.map_err(failure)?.matched_count == 1)
+        })
+        .await
+    }
+
     async fn member(&self, room: &RoomId, user_id: &str) -> Result<Option<Member>, StoreError> {
         within(async {
             let members = &self.opened().await?.members;
@@ -347,14 +357,18 @@ impl Directory for MongoDirectory {
 
     async fn public_rooms(
         &self,
+        named: Option<&str>,
         after: Option<&RoomId>,
         limit: u32,
     ) -> Result<Vec<Room>, StoreError> {
         within(async {
-            let behind = doc! {
+            let mut behind = doc! {
                 "type": Access::Public.as_str(),
                 "_id": { "$gt": after.map_or("", RoomId::as_str) },
             };
+            if let Some(named) = named {
+                behind.insert("name", document::containing(named));
+            }
             let found = self
                 .opened()
                 .await?

@@ -196,6 +196,17 @@ impl Directory for SqliteDirectory {
         .await
     }
 
+    async fn archive_room(&self, id: &RoomId) -> Result<bool, StoreError> {
+        let id = id.clone();
+        let access = Access::Archived.as_str();
+        self.write(move |connection| {
+            let mut statement =
+                connection.prepare_cached("UPDATE rooms SET access = ?2 WHERE id = ?1")?;
+            Ok(statement.execute([id.as_str(), access])? == 1)
+        })
+        .await
+    }
+
     async fn member(&self, room: &RoomId, user_id: &str) -> Result<Option<Member>, StoreError> {
         let (room, user_id) = (room.clone(), user_id.to_owned());
         self.read(move |connection| member(connection, &room, &user_id))
@@ -285,17 +296,19 @@ impl Directory for SqliteDirectory {
 
     async fn public_rooms(
         &self,
+        named: Option<&str>,
         after: Option<&RoomId>,
         limit: u32,
     ) -> Result<Vec<Room>, StoreError> {
-        let after = text(after);
+        let (named, after) = (named.unwrap_or_default().to_owned(), text(after));
         let access = Access::Public.as_str();
         self.read(move |connection| {
             let sql = format!(
-                "SELECT {ROOM_COLUMNS} FROM rooms WHERE access = '{access}' AND id > ?1 ORDER BY id LIMIT ?2"
+                "SELECT {ROOM_COLUMNS} FROM rooms WHERE access = '{access}' AND id > ?1
+                 AND (?3 = '' OR instr(lower(name), lower(?3)) > 0) ORDER BY id LIMIT ?2"
             );
             let mut statement = connection.prepare_cached(&sql)?;
-            let found = statement.query_map(params![after, limit], row::room)?;
+            let found = statement.query_map(params![after, limit, named], row::room)?;
             Ok(found.collect::<Result<_, _>>()?)
         })
         .await

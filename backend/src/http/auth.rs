@@ -6,45 +6,26 @@ mod login;
 mod socket_token;
 mod visitor;
 
-use axum::Router;
-use axum::body::Bytes;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
-use axum::routing::{get, post};
 use serde_json::{Map, Value, json};
 
-use super::{Site, refused, status_of};
+use super::Site;
+use super::call::fields;
 use crate::chat::message::Sender;
 use crate::chat::refusal::{Code, Refusal};
 use crate::session::SessionError;
 use crate::session::cookie::CookieSettings;
 
 pub use attempts::Attempts;
+pub(super) use guest::{guest, logout, me};
+pub(super) use login::{login, register};
+pub(super) use socket_token::issue;
 pub(crate) use visitor::bearer;
 pub use visitor::{Credential, Visitor, visitor};
 
-pub(super) fn routes() -> Router<Site> {
-    Router::new()
-        .route("/api/auth/guest", post(guest::guest))
-        .route("/api/auth/register", post(login::register))
-        .route("/api/auth/login", post(login::login))
-        .route("/api/auth/logout", post(guest::logout))
-        .route("/api/auth/me", get(guest::me))
-        .route("/api/auth/token", post(socket_token::issue))
-}
-
 fn answer(result: Result<Response, Refusal>) -> Response {
-    result.unwrap_or_else(|refusal| refused(status_of(refusal.code), &refusal))
-}
-
-/// The fields of a body; an empty one has none.
-fn fields(body: &Bytes) -> Result<Map<String, Value>, Refusal> {
-    if body.is_empty() {
-        return Ok(Map::new());
-    }
-    serde_json::from_slice(body).map_err(|_| {
-        Refusal::bad_request("the body is not a JSON object such as {\"displayName\": \"Ann\"}")
-    })
+    result.unwrap_or_else(IntoResponse::into_response)
 }
 
 fn text(fields: &Map<String, Value>, key: &str) -> Result<Option<String>, Refusal> {

@@ -1,85 +1,51 @@
-//! `GET /api/rooms/{id}/messages`: a page of a room's log, for whoever may join it.
+//! `/api/rooms…` and `/api/direct`: rooms, their messages and their members, over HTTP as over sockets.
+//!
+//! Every wish is read by the reader of the event of the same meaning and carried out by the same deed.
 
-use axum::extract::{Path, Query, State};
-use axum::http::HeaderMap;
-use axum::response::{IntoResponse, Json, Response};
-use serde::Deserialize;
+pub(super) mod direct;
+pub(super) mod list;
+pub(super) mod members;
+pub(super) mod messages;
+pub(super) mod room;
+pub(super) mod there;
 
-use super::auth::{Visitor, visitor};
-use super::{Site, refused, status_of};
-use crate::chat::refusal::{Code, Refusal};
-use crate::chat::room::RoomId;
-use crate::clock;
-use crate::protocol::{Cursor, Done, HistoryBody};
-use crate::socket::{App, readable, wanted};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Json, Response};
+use serde::Serialize;
+use serde_json::{Map, Value};
 
-/// Texts, so that a wrong one is answered in our words.
-#[derive(Debug, Deserialize)]
-pub(super) struct Texts {
-    before: Option<String>,
-    after: Option<String>,
-    around: Option<String>,
-    limit: Option<String>,
+use crate::chat::refusal::Refusal;
+use crate::protocol::Done;
+
+/// What a handler answers.
+type Answer = Result<Response, Refusal>;
+
+/// Yes, with a body.
+fn done(body: impl Serialize) -> Response {
+    Json(Done::new(body)).into_response()
 }
 
-pub(super) async fn messages(
-    State(site): State<Site>,
-    Path(room): Path<String>,
-    Query(texts): Query<Texts>,
-    headers: HeaderMap,
-) -> Response {
-    match read(&site, &room, &texts, &headers).await {
-        Ok(response) => response,
-        Err(refusal) => refused(status_of(refusal.code), &refusal),
+/// Yes, it is there now and was not before.
+fn made(body: impl Serialize) -> Response {
+    (StatusCode::CREATED, Json(Done::new(body))).into_response()
+}
+
+/// Fields as the arguments of an event.
+fn arguments(fields: Map<String, Value>) -> Vec<Value> {
+    vec![Value::Object(fields)]
+}
+
+/// How many entries a page of a list has.
+fn page_limit(asked: Option<u64>) -> Result<u32, Refusal> {
+    let limit = asked.unwrap_or(LIST_DEFAULT);
+    match u32::try_from(limit) {
+        Ok(limit) if (1..=LIST_MAX).contains(&limit) => Ok(limit),
+        _ => Err(Refusal::bad_request(format!(
+            "limit is not from 1 to {LIST_MAX}"
+        ))),
     }
 }
 
-async fn read(
-    site: &Site,
-    room: &str,
-    texts: &Texts,
-    headers: &HeaderMap,
-) -> Result<Response, Refusal> {
-    let app = &site.app;
-    let room = RoomId::parse(room)?;
-    may_read(app, &room, &reading_user(app, headers).await?).await?;
-    let cursor = Cursor {
-        before: number("before", texts.before.as_deref())?,
-        after: number("after", texts.after.as_deref())?,
-        around: number("around", texts.around.as_deref())?,
-        limit: number("limit", texts.limit.as_deref())?,
-    };
-    // Not from memory: nobody tells this client of what is on its way here.
-    let wanted = wanted(&cursor, &app.limits)?;
-    let history = readable(&room, wanted.read(&app.reader, &room).await)?;
-    Ok(Json(Done::new(HistoryBody::from(&*history))).into_response())
-}
-
-/// Who reads; empty for a visitor without a name.
-pub(super) async fn reading_user(app: &App, headers: &HeaderMap) -> Result<String, Refusal> {
-    match visitor(app, headers).await? {
-        Visitor::User { sender, .. } => Ok(sender.id),
-        Visitor::Anonymous { .. } if app.chat.guests => Ok(String::new()),
-        Visitor::Anonymous { .. } => Err(Refusal::new(Code::Unauthorized, "log in first")),
-    }
-}
-
-/// The one place that says what may be read over HTTP. A room that is not there is empty, and becomes public when somebody joins it.
-pub(super) async fn may_read(app: &App, room: &RoomId, user_id: &str) -> Result<(), Refusal> {
-    match app.rooms.room(room).await? {
-        Some(_) => app
-            .rooms
-            .standing(room, user_id)
-            .await?
-            .may_enter(clock::unix_ms()),
-        None => Ok(()),
-    }
-}
-
-fn number(field: &str, text: Option<&str>) -> Result<Option<u64>, Refusal> {
-    text.map(|text| {
-        text.parse()
-            .map_err(|_| Refusal::bad_request(format!("{field} is not a whole number from 0")))
-    })
-    .transpose()
-}
+/// Entries of a list's page. Each may cost a question to the store.
+const LIST_DEFAULT: u64 = 50;
+const LIST_MAX: u32 = 200;

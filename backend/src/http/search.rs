@@ -1,16 +1,14 @@
 //! `GET /api/search`: messages by their words, in the rooms that whoever asks may read.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 
 use axum::Extension;
-use axum::extract::{Query, State};
-use axum::http::HeaderMap;
-use axum::response::{IntoResponse, Json, Response};
+use axum::extract::Query;
+use axum::response::{IntoResponse as _, Json, Response};
 
+use super::call::Call;
 use super::peer::{Peer, client_address};
-use super::rooms::{may_read, reading_user};
-use super::{Site, refused, status_of};
+use super::rooms::messages::may_read;
 use crate::chat::message::Message;
 use crate::chat::refusal::{Code, Refusal};
 use crate::chat::room::RoomId;
@@ -23,27 +21,14 @@ use crate::store::{Search, SearchMark, StoreError};
 const ROUNDS_MAX: usize = 5;
 
 pub(super) async fn search(
-    State(site): State<Site>,
     peer: Option<Extension<Peer>>,
     Query(request): Query<SearchRequest>,
-    headers: HeaderMap,
-) -> Response {
-    let client = client_address(peer, &headers, &site.trusted_proxies);
-    match found(&site, client, &request, &headers).await {
-        Ok(response) => response,
-        Err(refusal) => refused(status_of(refusal.code), &refusal),
-    }
-}
-
-async fn found(
-    site: &Site,
-    client: IpAddr,
-    request: &SearchRequest,
-    headers: &HeaderMap,
+    call: Call,
 ) -> Result<Response, Refusal> {
-    let app = &site.app;
+    let (site, app) = (&call.site, call.app());
+    let client = client_address(peer, &call.headers, &site.trusted_proxies);
     let search = request.read(&app.limits)?;
-    let user_id = reading_user(app, headers).await?;
+    let user_id = call.reader_id().await?;
     let user = Some(user_id.as_str()).filter(|id| !id.is_empty());
     let begun = site.searches().begin(user, client, clock::monotonic());
     begun.map_err(|wait| {

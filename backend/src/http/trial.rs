@@ -4,10 +4,11 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
+use axum::routing::post;
+use axum::{Extension, Router};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -28,7 +29,14 @@ pub(super) struct Bus {
     on: bool,
 }
 
-pub(super) async fn restart(
+/// No part of the API: they are there to be tried out with the page.
+pub(super) fn routes() -> Router<Site> {
+    Router::new()
+        .route("/api/trial/restart", post(restart))
+        .route("/api/trial/bus", post(bus))
+}
+
+async fn restart(
     State(site): State<Site>,
     peer: Option<Extension<Peer>>,
     headers: HeaderMap,
@@ -38,7 +46,7 @@ pub(super) async fn restart(
     wish(&site, peer, &headers, Wish::Restart { instance }).await
 }
 
-pub(super) async fn bus(
+async fn bus(
     State(site): State<Site>,
     peer: Option<Extension<Peer>>,
     headers: HeaderMap,

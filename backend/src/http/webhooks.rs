@@ -1,11 +1,9 @@
 //! `/api/webhooks`: who is told of what is said. For whoever has the admin token.
 
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
-use axum::routing::{delete, get, post};
 use serde::Serialize;
 
 use super::{Site, admin, refused, status_of};
@@ -13,26 +11,27 @@ use crate::chat::refusal::{Code, Refusal};
 use crate::protocol::{CreatedWebhook, Done, Nothing, WebhookBody, WebhookRequest, WebhooksBody};
 use crate::webhooks::{NotRemoved, WebhookId};
 
-pub(super) fn routes() -> Router<Site> {
-    Router::new()
-        .route("/api/webhooks", get(list).post(create))
-        .route("/api/webhooks/{id}", delete(remove))
-        .route("/api/webhooks/{id}/resume", post(resume))
-}
-
-async fn list(State(site): State<Site>, headers: HeaderMap) -> Response {
+pub(super) async fn list(State(site): State<Site>, headers: HeaderMap) -> Response {
     answer(StatusCode::OK, listed(&site, &headers).await)
 }
 
-async fn create(State(site): State<Site>, headers: HeaderMap, body: Bytes) -> Response {
+pub(super) async fn create(State(site): State<Site>, headers: HeaderMap, body: Bytes) -> Response {
     answer(StatusCode::CREATED, created(&site, &headers, &body).await)
 }
 
-async fn remove(State(site): State<Site>, headers: HeaderMap, Path(id): Path<String>) -> Response {
+pub(super) async fn remove(
+    State(site): State<Site>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+) -> Response {
     answer(StatusCode::OK, removed(&site, &headers, &id).await)
 }
 
-async fn resume(State(site): State<Site>, headers: HeaderMap, Path(id): Path<String>) -> Response {
+pub(super) async fn resume(
+    State(site): State<Site>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+) -> Response {
     answer(StatusCode::OK, resumed(&site, &headers, &id).await)
 }
 

@@ -19,17 +19,14 @@ use super::inbox::Inbox;
 use super::intake::Intake;
 use super::members::taken;
 use super::seats::Seats;
-use super::send::moment;
-use super::share::Share;
 use super::worker::Job;
 use super::{Adapter, App, join, packet, watch};
-use crate::chat::admit::take_token;
-use crate::chat::limits::{Buckets, TokenBucket};
 use crate::chat::message::Sender;
 use crate::chat::refusal::{Code, Refusal};
 use crate::chat::room::{RoomId, user_room};
 use crate::clock;
 use crate::date::to_iso;
+use crate::deeds::{Person, Purse, Seat};
 use crate::http::auth::{Visitor, bearer, visitor};
 use crate::lane::Lane;
 use crate::metrics::Counted;
@@ -41,8 +38,7 @@ pub(super) struct Client {
     pub(super) sender: Sender,
     pub(super) inbox: Inbox<Job>,
     pub(super) seats: Seats,
-    bucket: Mutex<TokenBucket>,
-    share: Arc<Share>,
+    purse: Purse,
     hold: Mutex<Hold>,
     attendance: Arc<Attendance>,
     /// Set when its disconnect begins, before its rooms are cleared.
@@ -83,9 +79,19 @@ impl Client {
         }
     }
 
-    /// For what is neither a message nor a change of one, and costs as much.
-    pub(super) fn take_token(&self, app: &App) -> Result<(), Refusal> {
-        self.with_buckets(|mut buckets| take_token(&app.limits, &mut buckets, moment()))
+    pub(super) fn person(&self) -> Person<'_> {
+        Person {
+            sender: &self.sender,
+            purse: &self.purse,
+        }
+    }
+
+    /// Where it is as far as this room is concerned.
+    pub(super) fn seat(&self, socket: &Socket<Adapter>, room: &RoomId) -> Seat {
+        if !join::is_member(socket, room) {
+            return Seat::Outside;
+        }
+        self.seats.of(room).map_or(Seat::ByHand, Seat::As)
     }
 
     fn connection(&self) -> MutexGuard<'_, Option<Arc<Lane>>> {
@@ -144,15 +150,6 @@ impl Client {
         }
     }
 
-    pub(super) fn with_buckets<T>(&self, decide: impl FnOnce(Buckets<'_>) -> T) -> T {
-        let mut connection = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut user = self.share.bucket();
-        decide(Buckets {
-            connection: &mut connection,
-            user: &mut user,
-        })
-    }
-
     /// The session that its identity stands or falls with.
     pub(super) fn session(&self) -> Option<SessionDigest> {
         self.hold().session()
@@ -208,13 +205,12 @@ pub(super) async fn admitted(
     let counted = Counted::new(app.metrics.chat.connections.with_label_values(&[transport]));
     let now = clock::monotonic();
     let connection = socket.req_parts().extensions.get::<Arc<Lane>>();
-    let share = app.shares.of(&sender.id, app.limits.user_rate(), now);
+    let purse = Purse::new(&app.shares, &sender.id, &app.limits, now);
     let client = Arc::new(Client {
         sender,
         inbox: Inbox::new(),
         seats: Seats::default(),
-        bucket: Mutex::new(TokenBucket::full(app.limits.connection_rate(), now)),
-        share,
+        purse,
         hold: Mutex::new(hold),
         attendance: Arc::clone(&app.attendance),
         gone: AtomicBool::new(false),

@@ -1,22 +1,16 @@
 //! `createRoom`: a room with an owner.
 
 use serde_json::Value;
-use uuid::Uuid;
 
 use super::App;
 use super::connect::Client;
 use super::reply::Reply;
-use crate::chat::membership::{MemberChange, Role, Room};
-use crate::chat::refusal::{Code, Refusal};
-use crate::chat::room::RoomId;
-use crate::chat::standing::Standing;
-use crate::clock;
+use crate::deeds::create_room::make;
 use crate::protocol::{CreateRequest, RoomAnswer, RoomBody};
-use crate::rooms;
 
 pub(super) async fn create(app: &App, client: &Client, arguments: Vec<Value>, reply: Reply) {
     let made = match CreateRequest::read(arguments) {
-        Ok(request) => make(app, client, request).await,
+        Ok(request) => make(app, client.person(), request).await,
         Err(refusal) => Err(refusal),
     };
     match made {
@@ -26,44 +20,4 @@ pub(super) async fn create(app: &App, client: &Client, arguments: Vec<Value>, re
         }
         Err(refusal) => reply.refuse(&refusal, (None, None)).await,
     }
-}
-
-/// Sent again, it finds what it made, and finishes what was begun.
-async fn make(app: &App, client: &Client, request: CreateRequest) -> Result<Standing, Refusal> {
-    client.take_token(app)?;
-    let now_ms = clock::unix_ms();
-    let owner = &client.sender;
-    let id = match request.room {
-        Some(id) => id,
-        None => RoomId::parse(&Uuid::now_v7().to_string())?,
-    };
-    if rooms::is_direct(&id) {
-        return Err(Refusal::bad_request("this roomId is kept for direct rooms"));
-    }
-    let wanted = Room {
-        id,
-        name: request.name,
-        access: request.access,
-        created_by: Some(owner.id.clone()),
-        created_at_ms: now_ms,
-        rules: request.rules,
-    };
-    let (room, _) = app.rooms.room_or_new(&wanted).await?;
-    if room.created_by != wanted.created_by || room.access != wanted.access {
-        return Err(Refusal::new(
-            Code::Conflict,
-            "there is another room with this roomId",
-        ));
-    }
-    let before = app.rooms.standing(&room.id, &owner.id).await?;
-    if before.member.joined_at_ms != 0 && !before.member.is_member {
-        return Err(Refusal::new(Code::Conflict, "you have left this room"));
-    }
-    let join = MemberChange::Join {
-        name: owner.name.clone(),
-        role: Role::Owner,
-        at_ms: now_ms,
-    };
-    let member = app.rooms.change_member(&room.id, &owner.id, &join).await?;
-    Ok(Standing { room, member })
 }

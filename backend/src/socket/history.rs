@@ -121,6 +121,6 @@ pub(crate) fn readable(
 }
 
 /// One page for a member. What is newer comes to it by itself.
-pub(super) async fn page(app: &App, room: &RoomId, page: Page) -> Result<Arc<History>, Refusal> {
+pub(crate) async fn page(app: &App, room: &RoomId, page: Page) -> Result<Arc<History>, Refusal> {
     readable(room, app.delivery.page(room, page).await)
 }

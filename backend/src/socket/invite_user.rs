@@ -3,22 +3,17 @@
 use serde_json::Value;
 
 use super::App;
-use super::announce::{Happening, announce};
 use super::connect::Client;
-use super::news::{self, Word};
 use super::reply::Reply;
-use crate::chat::membership::{Member, MemberChange, Role};
-use crate::chat::refusal::{Code, Refusal};
-use crate::chat::standing::Standing;
-use crate::clock;
-use crate::protocol::{self, MemberAnswer, MemberBody, MemberRequest, RoomAnswer, RoomBody};
+use crate::deeds::invite_user;
+use crate::protocol::{MemberAnswer, MemberBody, MemberRequest};
 
 pub(super) async fn invite(app: &App, client: &Client, arguments: Vec<Value>, reply: Reply) {
     let request = match MemberRequest::read(arguments) {
         Ok(request) => request,
         Err(refusal) => return reply.refuse(&refusal, (None, None)).await,
     };
-    match act(app, client, &request).await {
+    match invite_user::invite(app, client.person(), &request).await {
         Ok(member) => {
             let member = MemberBody::from(&member);
             reply.done(MemberAnswer { member }).await;
@@ -28,88 +23,4 @@ pub(super) async fn invite(app: &App, client: &Client, arguments: Vec<Value>, re
             reply.refuse(&refusal, about).await;
         }
     }
-}
-
-async fn act(app: &App, client: &Client, request: &MemberRequest) -> Result<Member, Refusal> {
-    client.take_token(app)?;
-    let now_ms = clock::unix_ms();
-    let asker = app.rooms.standing(&request.room, &client.sender.id).await?;
-    asker.may_invite(now_ms)?;
-    let target = app.rooms.standing(&request.room, &request.user_id).await?;
-    let change = change(&asker, &target, request, now_ms)?;
-    if matches!(change, MemberChange::Join { .. }) {
-        check_space(app, &asker).await?;
-    }
-    let room = &asker.room;
-    let member = app
-        .rooms
-        .change_member(&room.id, &request.user_id, &change)
-        .await?;
-    news::tell(app, Word::of_member(&room.id, &request.user_id)).await;
-    let standing = Standing {
-        room: room.clone(),
-        member: member.clone(),
-    };
-    let answer = RoomAnswer {
-        room: RoomBody::from(&standing),
-    };
-    app.members
-        .tell_user(&request.user_id, protocol::ROOM_UPDATED, &answer)
-        .await;
-    if !target.member.is_member {
-        let happening = Happening {
-            event: "memberJoined",
-            content: format!("{} added {}", client.sender.name, member.name),
-            subject: Some(&request.user_id),
-        };
-        announce(app, room, &client.sender, happening).await;
-    }
-    Ok(member)
-}
-
-/// What an invitation changes. A role is given by those who have a higher one, and an owner's by owners.
-fn change(
-    asker: &Standing,
-    target: &Standing,
-    request: &MemberRequest,
-    now_ms: i64,
-) -> Result<MemberChange, Refusal> {
-    if target
-        .member
-        .banned_until_ms
-        .is_some_and(|until| until > now_ms)
-    {
-        return Err(Refusal::new(
-            Code::Conflict,
-            "they are banned from this room; lift the ban first",
-        ));
-    }
-    let role = request.role.unwrap_or(Role::Member);
-    let may_give = role == Role::Member || asker.role() > role || asker.role() == Role::Owner;
-    if !may_give {
-        return Err(Refusal::new(
-            Code::Forbidden,
-            "only those above a role may give it",
-        ));
-    }
-    if !target.member.is_member {
-        let name = request.name.clone();
-        return Ok(MemberChange::Join {
-            name: name.unwrap_or_else(|| request.user_id.clone()),
-            role,
-            at_ms: now_ms,
-        });
-    }
-    if request.role.is_some() && role != target.role() {
-        asker.may_moderate(target.role())?;
-    }
-    Ok(MemberChange::Role(request.role.unwrap_or(target.role())))
-}
-
-async fn check_space(app: &App, asker: &Standing) -> Result<(), Refusal> {
-    let members_max = u64::from(asker.room.rules.members_max);
-    if members_max > 0 && app.rooms.member_count(&asker.room.id).await? >= members_max {
-        return Err(Refusal::new(Code::Conflict, "this room is full"));
-    }
-    Ok(())
 }

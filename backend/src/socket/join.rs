@@ -9,7 +9,6 @@ use super::connect::Client;
 use super::reply::Reply;
 use super::{Adapter, App, history};
 use crate::chat::limits::page_limit;
-use crate::chat::membership::Member;
 use crate::chat::refusal::{Code, Refusal};
 use crate::chat::room::RoomId;
 use crate::chat::standing::Standing;
@@ -56,7 +55,7 @@ pub(super) async fn join(app: &App, client: &Client, arguments: Vec<Value>, repl
         Ok(CaughtUp {
             history, recovered, ..
         }) => {
-            let unread = unread(&standing.member, &history);
+            let unread = standing.unread(history.last_n);
             reply
                 .done(Joined {
                     room: RoomBody::from(&standing),
@@ -94,7 +93,7 @@ pub(super) async fn enter(
     check_space(app, socket, room)?;
     if app.rooms.room(room).await?.is_none() {
         // It is about to be made, and is kept for ever: that costs what a message costs.
-        client.take_token(app)?;
+        client.person().take_token(app)?;
     }
     loop {
         let heard = app.rooms.changes_heard();
@@ -139,14 +138,6 @@ fn sit_down(app: &App, client: &Client, socket: &Socket<Adapter>, room: &RoomId)
         socket.leave_all();
     }
     tracing::debug!(%room, user = client.sender.id, "joined");
-}
-
-/// Messages behind the read mark. Who never marked one has come for what follows.
-fn unread(member: &Member, history: &History) -> u64 {
-    if member.read.seq == 0 {
-        return 0;
-    }
-    history.last_n.saturating_sub(member.read.n)
 }
 
 /// What a client that was here before gets.

@@ -89,7 +89,7 @@ impl Members {
     }
 
     /// Tells all sockets of a user, on every server, what is no entry of a log.
-    pub(super) async fn tell_user(
+    pub(crate) async fn tell_user(
         &self,
         user_id: &str,
         event: &str,
@@ -99,7 +99,7 @@ impl Members {
     }
 
     /// Tells everybody in a room, on every server, what is no entry of its log.
-    pub(super) async fn tell_room(
+    pub(crate) async fn tell_room(
         &self,
         room: &RoomId,
         event: &str,

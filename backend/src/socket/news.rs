@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::connect::Client;
 use super::{Adapter, App};
+use crate::chat::membership::Access;
 use crate::chat::room::RoomId;
 use crate::clock;
 use crate::delivery::NAMESPACE;
@@ -31,20 +32,20 @@ const MARKS_INTERVAL: Duration = Duration::from_secs(1);
 /// One change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Word {
-    pub(super) room_id: String,
+pub(crate) struct Word {
+    pub(crate) room_id: String,
     /// Whose standing changed; none = the room itself did.
-    pub(super) user_id: Option<String>,
+    pub(crate) user_id: Option<String>,
     /// They leave the room.
     #[serde(default)]
-    pub(super) leaves: bool,
-    pub(super) reason: Option<String>,
-    pub(super) until_ms: Option<i64>,
+    pub(crate) leaves: bool,
+    pub(crate) reason: Option<String>,
+    pub(crate) until_ms: Option<i64>,
 }
 
 impl Word {
     /// The room has another name or other rules.
-    pub(super) fn of_room(room: &RoomId) -> Self {
+    pub(crate) fn of_room(room: &RoomId) -> Self {
         Self {
             room_id: room.as_str().to_owned(),
             user_id: None,
@@ -55,7 +56,7 @@ impl Word {
     }
 
     /// Somebody's membership is another one.
-    pub(super) fn of_member(room: &RoomId, user_id: &str) -> Self {
+    pub(crate) fn of_member(room: &RoomId, user_id: &str) -> Self {
         Self {
             user_id: Some(user_id.to_owned()),
             ..Self::of_room(room)
@@ -64,7 +65,7 @@ impl Word {
 }
 
 /// Tells this instance and the others. Here it has happened when this returns.
-pub(super) async fn tell(app: &App, word: Word) {
+pub(crate) async fn tell(app: &App, word: Word) {
     match serde_json::to_value(&word) {
         Ok(argument) => {
             if let Err(error) = app.cluster.server_side_emit(NAMESPACE, ROOM, &argument) {
@@ -140,7 +141,7 @@ async fn hear(app: &App, word: &Word) {
     }
 }
 
-/// The room's new name and rules.
+/// The room's new name and rules. Nobody stays in one that was closed.
 async fn renew(app: &App, id: &RoomId) {
     let room = match app.rooms.room(id).await {
         Ok(Some(room)) => room,
@@ -148,8 +149,14 @@ async fn renew(app: &App, id: &RoomId) {
         Err(refusal) => return tracing::debug!(room = %id, %refusal, "not renewed"),
     };
     for socket in app.members.sockets_in(id) {
-        if let Some(client) = socket.extensions.get::<Arc<Client>>() {
-            client.seats.renew(&room);
+        let Some(client) = socket.extensions.get::<Arc<Client>>() else {
+            continue;
+        };
+        client.seats.renew(&room);
+        if room.access == Access::Archived {
+            let mut word = Word::of_room(id);
+            word.reason = Some("this room was closed".to_owned());
+            remove(app, &socket, &client, id, &word);
         }
     }
 }

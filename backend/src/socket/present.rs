@@ -18,5 +18,5 @@ pub(super) async fn get(app: &App, arguments: Vec<Value>, reply: Reply) {
         return reply.refuse(&refusal, (Some(room.as_str()), None)).await;
     }
     let cursor = request.cursor.as_deref();
-    reply.done(app.attendance.page(&room, cursor).await).await;
+    reply.done(app.present(&room, cursor).await).await;
 }

@@ -4,16 +4,13 @@ use serde_json::Value;
 
 use super::App;
 use super::connect::Client;
-use super::news::{self, Word};
 use super::reply::Reply;
-use crate::chat::refusal::Refusal;
-use crate::chat::standing::Standing;
-use crate::clock;
-use crate::protocol::{self, RoomAnswer, RoomBody, UpdateRequest};
+use crate::deeds::update_room::apply;
+use crate::protocol::{RoomAnswer, RoomBody, UpdateRequest};
 
 pub(super) async fn update(app: &App, client: &Client, arguments: Vec<Value>, reply: Reply) {
     let updated = match UpdateRequest::read(arguments) {
-        Ok(request) => apply(app, client, &request).await,
+        Ok(request) => apply(app, client.person(), &request).await,
         Err(refusal) => Err(refusal),
     };
     match updated {
@@ -23,22 +20,4 @@ pub(super) async fn update(app: &App, client: &Client, arguments: Vec<Value>, re
         }
         Err(refusal) => reply.refuse(&refusal, (None, None)).await,
     }
-}
-
-async fn apply(app: &App, client: &Client, request: &UpdateRequest) -> Result<Standing, Refusal> {
-    client.take_token(app)?;
-    let mut standing = app.rooms.standing(&request.room, &client.sender.id).await?;
-    standing.may_enter(clock::unix_ms())?;
-    standing.may_rule()?;
-    standing.room = request.applied_to(&standing.room)?;
-    app.rooms.update_room(&standing.room).await?;
-    news::tell(app, Word::of_room(&standing.room.id)).await;
-    // Without a role: each has their own.
-    let answer = RoomAnswer {
-        room: RoomBody::from(&standing.room),
-    };
-    app.members
-        .tell_room(&standing.room.id, protocol::ROOM_UPDATED, &answer)
-        .await;
-    Ok(standing)
 }

@@ -50,6 +50,19 @@ pub(super) fn room(found: &Document) -> Result<Room, StoreError> {
     })
 }
 
+/// Matches what has this text in it, whatever its case.
+pub(super) fn containing(text: &str) -> Document {
+    let mut pattern = String::new();
+    for char in text.chars() {
+        // Outside letters and digits, an escape is always the character itself.
+        if char.is_ascii_punctuation() {
+            pattern.push('\\');
+        }
+        pattern.push(char);
+    }
+    doc! { "$regex": pattern, "$options": "i" }
+}
+
 pub(super) fn new_member(room: &RoomId, member: &Member) -> Document {
     let mut made = doc! {
         "roomId": room.as_str(),

@@ -2,11 +2,11 @@
 
 use uuid::Uuid;
 
-use super::App;
 use crate::chat::membership::{Access, Room};
 use crate::chat::message::{Draft, Entry, Sender};
 use crate::chat::refusal::Refusal;
 use crate::clock;
+use crate::socket::App;
 
 /// A happening as a word, as a sentence, and whom it happened to.
 pub(super) struct Happening<'a> {
