@@ -10,6 +10,7 @@ import { Header } from "./header.js";
 import { ensureSession, offersOf, storageOf, storedName, storeName } from "./identity.js";
 import { Log } from "./log.js";
 import { NewRoom } from "./new_room.js";
+import { membersOf, myRooms } from "./my_rooms.js";
 import { nameOf } from "./people.js";
 import { PersonMenu } from "./person_menu.js";
 import { RoomList } from "./room_list.js";
@@ -76,6 +77,7 @@ chat.on("message", ({ room: where, message, isBacklog }) => !isBacklog && tell(w
 chat.on("joined", ({ room: where }) => {
   // Also one that only something unsent led back to.
   list.add(where.id);
+  learnMembers(where);
   if (where.id === roomId) learnUnread();
 });
 chat.on("caughtUp", ({ room: where, afterSeq, missed }) => mark(where, { kind: "caughtUp", count: missed, afterSeq }));
@@ -96,7 +98,8 @@ chat.on("sessionEnded", () => {
   alarm("You were logged out.");
   gate.show();
 });
-chat.on("welcome", ({ movedFrom, welcome }) => {
+chat.on("welcome", ({ movedFrom, welcome, isFirst }) => {
+  if (isFirst) learnRooms();
   if (movedFrom !== null && room()) mark(room(), { kind: "moved", from: movedFrom, to: welcome.instanceId });
 });
 
@@ -185,6 +188,20 @@ function openRoom() {
   learnUnread();
   log.clear();
   if (before !== null) composer.switchRoom(before, next);
+  drawSoon();
+}
+
+// A browser that was never in them learns of this person's rooms.
+async function learnRooms() {
+  for (const { id, lastReadSeq } of list.learn(await myRooms())) chat.join(id, { readUpTo: lastReadSeq });
+  drawSoon();
+}
+
+// In rooms with a list of members: how they are called, and how far they have read.
+async function learnMembers(where) {
+  if (where.info.type !== "private" && where.info.type !== "dm") return;
+  where.members = await membersOf(where.id);
+  for (const { userId, lastReadSeq } of where.members) where.readBy(userId, lastReadSeq);
   drawSoon();
 }
 

@@ -139,6 +139,35 @@ async function alone(ada, grace) {
   await until("and Grace sees it", async () => (await grace.byId("seen").innerText()) === "Seen by Ada");
 }
 
+async function logsIn(person, how) {
+  await person.page.locator("#to-login").click();
+  await person.byId("username-input").fill(person.name.toLowerCase());
+  await person.byId("password-input").fill("a long enough secret");
+  await person.page.locator(how === "register" ? "#register" : "[data-testid=login-button]").click();
+  await person.isConnected();
+}
+
+/** What was read in one browser is read in another of the same person; what was not counts there. */
+async function readsElsewhere(browser, ada) {
+  const edith = await Person.at(browser, options.url, { name: "Edith" });
+  await logsIn(edith, "register");
+  await goes(ada, "Engine room");
+  await bringsIn(ada, edith);
+  await ada.writes("read in the first browser");
+  await edith.reads("read in the first browser");
+  await until("that is known", async () => (await ada.byId("seen").innerText()).includes("edith"));
+  await goes(edith, "lobby");
+  for (const text of ["for the second browser, one", "for the second browser, two"]) await ada.writes(text);
+  await ada.isState("for the second browser, two", "sent");
+  const second = await Person.at(browser, options.url, { name: "Edith" });
+  await logsIn(second, "login");
+  const badge = second.page.locator("[data-testid=rooms] li", { hasText: "Engine room" }).locator(".badge");
+  await until("her room is there, with what is new", async () => (await badge.count()) === 1 && (await badge.textContent()).startsWith("2"));
+  await goes(second, "Engine room");
+  await second.reads("for the second browser, two");
+  await until("and the first browser learns that it was read", async () => !(await edith.page.title()).startsWith("("));
+  for (const person of [edith, second]) await person.isClean();
+}
 
 async function quits(ada) {
   await goes(ada, "Engine room");
@@ -160,6 +189,7 @@ await scenario(() =>
     await rules(ada, grace);
     await removes(ada, grace);
     await alone(ada, grace);
+    await readsElsewhere(browser, ada);
     await quits(ada);
     for (const person of [ada, grace]) await person.isClean();
     return {};

@@ -79,6 +79,7 @@ static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
         asset!("log.js", JAVASCRIPT),
         asset!("message.js", JAVASCRIPT),
         asset!("moderation.js", JAVASCRIPT),
+        asset!("my_rooms.js", JAVASCRIPT),
         asset!("new_room.js", JAVASCRIPT),
         asset!("outbox.js", JAVASCRIPT),
         asset!("people.js", JAVASCRIPT),
