@@ -5,6 +5,7 @@
 
 mod entry;
 mod identity;
+mod listing;
 mod presence;
 mod read;
 mod room;
@@ -22,6 +23,7 @@ pub use entry::{MessageBody, shown, told};
 pub use identity::{
     RefreshRequest, Refreshed, SESSION_ENDED, SESSION_EXPIRING, SessionEnded, SessionExpiring,
 };
+pub use listing::{ListedRoom, MemberList, OneRoom, PartnerBody, RoomList, Unread};
 pub use presence::{
     PRESENCE, PersonBody, PresenceBody, PresenceChanged, PresenceRequest, TYPING, TypingBody,
     TypingRequest,
@@ -30,9 +32,9 @@ pub use read::{
     ChangeRequest, Cursor, HistoryRequest, JoinRequest, LeaveRequest, SendRequest, arguments,
 };
 pub use room::{
-    CreateRequest, DirectRequest, KICKED, Kicked, ListedRoom, MarkRequest, Marked, MemberAnswer,
-    MemberBody, MemberList, MemberRequest, OneRoom, PartnerBody, READ_RECEIPT, ROOM_UPDATED,
-    ReadReceipt, RoomAnswer, RoomBody, RoomList, Unread, Until, UpdateRequest,
+    CreateRequest, DirectRequest, KICKED, Kicked, MarkRequest, Marked, MemberAnswer, MemberBody,
+    MemberRequest, READ_RECEIPT, ROOM_UPDATED, ReadReceipt, RoomAnswer, RoomBody, Until,
+    UpdateRequest,
 };
 
 pub use search::{FoundBody, SearchRequest};
