@@ -1,4 +1,4 @@
-//! The proxy of the stack: round robin over the backends, sticky by session id, in a thread of its own because it owns its runtime.
+//! The proxy of the stack: the backend with the fewest connections, sticky by session id, in a thread of its own because it owns its runtime.
 
 use std::net::SocketAddr;
 use std::thread;
@@ -61,14 +61,15 @@ impl Proxy {
 /// The proxy's file, as a person would write it: the defaults stay in one place.
 ///
 /// Sticky by session id and nothing else: clients that poll stay on their backend, while two windows of one browser,
-/// which connect by WebSocket and share all cookies, land on different ones.
+/// which connect by WebSocket and share all cookies, land on different ones: where one is, there is a connection more.
+/// In turn would not do: it depends on how many files a page has.
 fn config(listen: SocketAddr, backends: &[SocketAddr]) -> String {
     let servers: Vec<String> = backends
         .iter()
         .map(|address| format!("\"{address}\""))
         .collect();
     format!(
-        "[server]\nlisten = [\"{listen}\"]\n[upstream.berth]\nbalance = \"round_robin\"\nsticky = [\"sid\"]\nservers = [{}]\n",
+        "[server]\nlisten = [\"{listen}\"]\n[upstream.berth]\nbalance = \"least_conn\"\nsticky = [\"sid\"]\nservers = [{}]\n",
         servers.join(", ")
     )
 }

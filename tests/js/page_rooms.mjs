@@ -43,7 +43,8 @@ async function makesARoom(ada, grace) {
 async function bringsIn(ada, person) {
   await ada.byId("about-open").click();
   await ada.byId("strangers").getByRole("button", { name: `Bring in ${person.name}` }).click();
-  await until(`${person.name} is in`, async () => (await ada.byId("about").innerText()).includes(`${person.name} is in.`));
+  const isIn = `${person.name} is in.`.toLowerCase();
+  await until(`${person.name} is in`, async () => (await ada.byId("about").innerText()).toLowerCase().includes(isIn));
   await ada.picture("about");
   await ada.page.keyboard.press("Escape");
   await until(`the room comes to ${person.name}`, async () => (await rooms(person)).includes("Engine room"));

@@ -2,6 +2,7 @@
 
 use axum::http::StatusCode;
 use axum::response::Response;
+use serde_json::Value;
 
 use super::{Answer, arguments, done, made};
 use crate::append::{Appended, Outcome};
@@ -64,32 +65,28 @@ pub(in crate::http) async fn post(call: Call) -> Answer {
 }
 
 pub(in crate::http) async fn edit(call: Call) -> Answer {
-    append(&call, ChangeRequest::edit(arguments(call.wish_once()?))?).await
+    append(&call, ChangeRequest::edit).await
 }
 
 pub(in crate::http) async fn delete(call: Call) -> Answer {
-    append(&call, ChangeRequest::delete(arguments(call.wish_once()?))?).await
+    append(&call, ChangeRequest::delete).await
 }
 
 pub(in crate::http) async fn react(call: Call) -> Answer {
-    append(
-        &call,
-        ChangeRequest::react(arguments(call.wish_once()?), true)?,
-    )
-    .await
+    append(&call, |wish| ChangeRequest::react(wish, true)).await
 }
 
 pub(in crate::http) async fn take_back(call: Call) -> Answer {
-    append(
-        &call,
-        ChangeRequest::react(arguments(call.wish_once()?), false)?,
-    )
-    .await
+    append(&call, |wish| ChangeRequest::react(wish, false)).await
 }
 
-async fn append(call: &Call, request: ChangeRequest) -> Answer {
+async fn append(
+    call: &Call,
+    read: impl FnOnce(Vec<Value>) -> Result<ChangeRequest, Refusal>,
+) -> Answer {
     let arrived = clock::monotonic();
     let (app, caller) = (call.app(), call.caller().await?);
+    let request = read(arguments(call.wish_once()?))?;
     let seat = caller.seat(app, &request.room).await?;
     let outcome: Outcome = change::append(app, caller.person(), &seat, request).await;
     send::count(&app.metrics, &outcome, arrived);
