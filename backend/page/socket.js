@@ -251,8 +251,9 @@ export class Socket {
 
   #lose(reason, again) {
     const wasConnected = this.#state === "connected";
-    // What never spoke may be shut off on the way: the other way is tried next.
-    if (!this.#isHeard && this.#state === "connecting") this.#transport = this.#transport === "polling" ? "websocket" : "polling";
+    // What never spoke may be shut off on the way, and requests may reach servers that do not know each other's sessions: the other
+    // way is tried next.
+    if (this.#state === "connecting" && (!this.#isHeard || this.#transport === "polling")) this.#transport = this.#transport === "polling" ? "websocket" : "polling";
     this.#better?.close();
     this.#better = null;
     const ws = this.#ws;

@@ -125,6 +125,16 @@ describe("where no WebSocket gets through", () => {
     assert.deepEqual(world.connections.map(({ url }) => url), [URL, URL, URL]);
   });
 
+  test("requests that reach servers which do not know the session give way to a WebSocket", () => {
+    const { world } = start();
+    world.connection.breaks();
+    world.pass(10_000);
+    world.connection.says('0{"sid":"x"}');
+    world.connection.breaks();
+    world.pass(10_000);
+    assert.deepEqual(world.connections.map(({ url }) => url), [URL, REQUESTS, URL]);
+  });
+
   test("it moves to a WebSocket as soon as one opens", async () => {
     const { world, socket, states } = start();
     world.connection.breaks();
