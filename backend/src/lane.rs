@@ -21,7 +21,7 @@ use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::cut::Cut;
-use frame::Texts;
+use frame::{Message, Messages, attachments};
 
 /// The server's half of Socket.IO's handshake in the main namespace: no client may hear anything of it before this.
 const CONNECTED: &[u8] = b"40";
@@ -52,6 +52,8 @@ struct State {
     stream: Option<TcpStream>,
     /// What the connection's own writer offered and the kernel did not take, of a frame that it began: nothing may come between.
     unsent: usize,
+    /// Attachments that its writer owes to a packet: nothing may come between these either.
+    attachments: usize,
     gate: Gate,
     /// Frames in line. Of the first one a part may have been written, when no other writer is in the middle of one.
     waiting: VecDeque<Bytes>,
@@ -80,6 +82,7 @@ impl Lane {
             state: Mutex::new(State {
                 stream: Some(stream),
                 unsent: 0,
+                attachments: 0,
                 gate: Gate::Closed,
                 waiting: VecDeque::new(),
             }),
@@ -104,9 +107,7 @@ impl Lane {
         let Some(stream) = state.stream.as_ref().filter(|_| !self.cut.is_cut()) else {
             return Sent::Gone;
         };
-        let is_free = matches!(state.gate, Gate::Open { .. })
-            && state.unsent == 0
-            && state.waiting.is_empty();
+        let is_free = state.is_between() && state.waiting.is_empty();
         let written = match is_free.then(|| stream.try_write(frame)) {
             Some(Ok(written)) if written == frame.len() => return Sent::Yes,
             Some(Ok(written)) => written,
@@ -201,10 +202,15 @@ impl State {
         self.stream.as_mut().ok_or_else(closed)
     }
 
+    /// Whether a frame of ours may come now: the connection's own writer has said all that belongs together.
+    fn is_between(&self) -> bool {
+        let is_open = matches!(self.gate, Gate::Open { .. });
+        is_open && self.unsent == 0 && self.attachments == 0
+    }
+
     /// Whether frames wait, and it is their turn.
     fn is_in_line(&self) -> bool {
-        let is_open = matches!(self.gate, Gate::Open { .. });
-        is_open && self.unsent == 0 && !self.waiting.is_empty()
+        self.is_between() && !self.waiting.is_empty()
     }
 
     /// Writes what waits. True when nothing is left; else who gave a context is woken when there is more to do.
@@ -245,24 +251,38 @@ impl State {
         }
     }
 
-    /// Of what was offered, `written` bytes were taken. Notes where frames end, and whether the handshake was among them.
+    /// Of what was offered, `written` bytes were taken. Notes where frames end, and what was among them.
     fn note_written(&mut self, offered: &[IoSlice<'_>], written: usize) {
         let known = self.unsent;
         let length: usize = offered.iter().map(|slice| slice.len()).sum();
         self.unsent = length.saturating_sub(written);
-        if let Gate::Handshake {
-            is_seen,
-            waiting_max,
-        } = &mut self.gate
+        // Before, it is not a WebSocket.
+        if !matches!(self.gate, Gate::Closed)
             && let [offered] = offered
         {
             // What was offered before was looked at then.
-            let news = offered.get(known..).unwrap_or_default();
-            *is_seen |= Texts::of(news).any(|text| text.starts_with(CONNECTED));
-            if *is_seen && self.unsent == 0 {
-                self.gate = Gate::Open {
-                    waiting_max: *waiting_max,
-                };
+            self.look_at(offered.get(known..).unwrap_or_default());
+        }
+        if let Gate::Handshake {
+            is_seen: true,
+            waiting_max,
+        } = self.gate
+            && self.unsent == 0
+        {
+            self.gate = Gate::Open { waiting_max };
+        }
+    }
+
+    fn look_at(&mut self, frames: &[u8]) {
+        for message in Messages::of(frames) {
+            match message {
+                Message::Text(text) => {
+                    self.attachments = attachments(text);
+                    if let Gate::Handshake { is_seen, .. } = &mut self.gate {
+                        *is_seen |= text.starts_with(CONNECTED);
+                    }
+                }
+                Message::Binary => self.attachments = self.attachments.saturating_sub(1),
             }
         }
     }

@@ -74,6 +74,26 @@ async fn nothing_passes_before_the_handshake_and_everything_after_it_in_order() 
     reader.await.unwrap();
 }
 
+/// Clients end a connection on which something comes between a packet and its attachments.
+#[tokio::test]
+async fn a_packet_is_not_parted_from_its_attachments() {
+    let (lane, mut client) = pair().await;
+    let reader = read(&lane);
+    lane.open_after_handshake(WAITING_MAX);
+    write(&lane, &frame::text(&["40"])).await.unwrap();
+    let binary = |letter: u8| [0x82, 1, letter];
+    write(&lane, &frame::text(&[r#"452-["x"]"#])).await.unwrap();
+    assert_eq!(lane.send(&frame::text(&["ours"])), Sent::Yes);
+    write(&lane, &binary(b'a')).await.unwrap();
+    assert_eq!(lane.send(&frame::text(&["ours, too"])), Sent::Yes);
+    write(&lane, &binary(b'b')).await.unwrap();
+    for expected in ["40", r#"452-["x"]"#, "a", "b", "ours", "ours, too"] {
+        assert_eq!(next(&mut client).await, expected);
+    }
+    drop(client);
+    reader.await.unwrap();
+}
+
 #[tokio::test]
 async fn a_client_that_reads_late_gets_everything_whole_and_in_order() {
     let (lane, mut client) = pair().await;

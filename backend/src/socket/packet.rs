@@ -23,15 +23,16 @@ pub(super) fn ack(id: i64, body: &impl Serialize) -> serde_json::Result<Bytes> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lane::frame::Texts;
+    use crate::lane::frame::{Message, Messages};
 
     #[test]
     fn packets_are_as_socket_io_writes_them() {
         let texts = |frame: &Bytes| -> Vec<String> {
-            let texts = Texts::of(frame);
-            texts
-                .map(|text| String::from_utf8_lossy(text).into_owned())
-                .collect()
+            let texts = Messages::of(frame).map(|message| match message {
+                Message::Text(text) => String::from_utf8_lossy(text).into_owned(),
+                Message::Binary => "binary".to_owned(),
+            });
+            texts.collect()
         };
         assert_eq!(texts(&event(r#"["hi",1]"#)), [r#"42["hi",1]"#]);
         let body = serde_json::json!({"ok": true});
