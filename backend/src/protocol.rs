@@ -6,6 +6,7 @@
 mod entry;
 mod identity;
 mod listing;
+mod notice;
 mod presence;
 mod read;
 mod room;
@@ -24,6 +25,7 @@ pub use identity::{
     RefreshRequest, Refreshed, SESSION_ENDED, SESSION_EXPIRING, SessionEnded, SessionExpiring,
 };
 pub use listing::{ListedRoom, MemberList, OneRoom, PartnerBody, RoomList, Unread};
+pub use notice::{SERVER_DRAINING, SERVER_NOTICE, ServerDraining, ServerNotice};
 pub use presence::{
     PRESENCE, PersonBody, PresenceBody, PresenceChanged, PresenceRequest, TYPING, TypingBody,
     TypingRequest,
@@ -31,6 +33,7 @@ pub use presence::{
 pub use read::{
     ChangeRequest, Cursor, HistoryRequest, JoinRequest, LeaveRequest, SendRequest, arguments,
 };
+pub(crate) use read::{boolean, number};
 pub use room::{
     CreateRequest, DirectRequest, KICKED, Kicked, MarkRequest, Marked, MemberAnswer, MemberBody,
     MemberRequest, READ_RECEIPT, ROOM_UPDATED, ReadReceipt, RoomAnswer, RoomBody, Until,

@@ -15,6 +15,7 @@ mod intake;
 mod invite_user;
 mod join;
 mod leave;
+pub(crate) mod leaving;
 mod mark_read;
 mod members;
 mod moderate;
@@ -93,6 +94,7 @@ pub struct App {
     pub sessions: Arc<dyn Sessions>,
     pub secrets: Secrets,
     pub tokens: Tokens,
+    pub(crate) leaving: leaving::Leaving,
     pub users: Arc<dyn Users>,
     pub passwords: Passwords,
     pub webhooks: Arc<Registry>,
@@ -189,6 +191,7 @@ impl App {
             sessions: from.sessions,
             secrets: from.secrets,
             tokens: from.tokens,
+            leaving: leaving::Leaving::default(),
             users: from.users,
             passwords: from.passwords,
             webhooks: from.webhooks,
@@ -226,6 +229,12 @@ impl App {
         if self.revocations.send(revocation).is_err() {
             tracing::debug!("nobody is left to carry a revocation out");
         }
+    }
+
+    /// Whether clients should go elsewhere: the instance shuts down, or an operator said so.
+    #[must_use]
+    pub fn is_leaving(&self) -> bool {
+        self.draining.is_cancelled() || self.leaving.is_begun()
     }
 
     /// Whether a session has ended lately, as far as this instance has heard.

@@ -222,6 +222,21 @@ async function useWebhooks(admin) {
   await admin.wants(404, "delete /api/webhooks/{id}", [id]);
 }
 
+async function giveOrders(admin, bob) {
+  const { id: userId } = bob;
+  await admin.wants(200, "post /api/admin/broadcast", [], { message: "hello", level: "warning", code: "HELLO" });
+  await admin.wants(400, "post /api/admin/broadcast", [], { message: "hello", level: "fatal" });
+  await admin.wants(200, "post /api/admin/kick", [], { userId });
+  await admin.wants(400, "post /api/admin/kick", [], {});
+  await bob.wants(200, "get /api/auth/me");
+  await admin.wants(400, "post /api/admin/drain", [], { spreadMs: 600_001 });
+  await admin.wants(200, "post /api/admin/drain", [], { spreadMs: 1_000 });
+  await admin.wants(503, "get /health/readiness");
+  await admin.wants(200, "get /api/admin/overview");
+  await admin.wants(200, "post /api/admin/drain", [], { draining: false });
+  await admin.wants(200, "get /health/readiness");
+}
+
 /** The same no wherever it can be said. */
 async function misuseEverything(nobody, ann) {
   const rooms = nobody.document.operations().filter((name) => /\/api\/(rooms|direct)/.test(name));
@@ -259,6 +274,7 @@ await scenario(async () => {
   }
   await useWebhooks(admin);
   await admin.wants(200, "get /api/admin/overview");
+  await giveOrders(admin, bob);
   const unseen = nobody.document.unseen();
   check(unseen.length === 0, `never used: ${unseen}`);
 });

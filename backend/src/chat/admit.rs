@@ -93,7 +93,7 @@ pub fn take_token(
     })
 }
 
-pub(super) fn check_text(field: &'static str, text: &str, bytes_max: usize) -> Result<(), BadText> {
+pub(crate) fn check_text(field: &'static str, text: &str, bytes_max: usize) -> Result<(), BadText> {
     if text.is_empty() {
         return Err(BadText::Empty { field });
     }

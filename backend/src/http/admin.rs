@@ -3,6 +3,7 @@
 //! It speaks for this instance alone; who wants all of them asks through the proxy until all have answered.
 
 mod hot;
+pub(super) mod orders;
 
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -65,7 +66,7 @@ async fn webhooks(site: &Site) -> Option<Vec<WebhookBody>> {
 
 fn body(site: &Site, watched: &[Watched], webhooks: Option<Vec<WebhookBody>>) -> Value {
     let app = &site.app;
-    let is_draining = app.draining.is_cancelled();
+    let is_draining = app.is_leaving();
     app.metrics.process.refresh();
     let uptime = clock::monotonic().saturating_duration_since(site.started);
     json!({

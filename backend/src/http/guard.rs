@@ -36,7 +36,7 @@ pub(super) async fn guard_handshake(
         .unwrap_or_default()
         .split('&')
         .any(|pair| pair.starts_with("sid="));
-    if !has_session && site.app.draining.is_cancelled() {
+    if !has_session && site.app.is_leaving() {
         // A plain 503 makes the client try again; a Socket.IO refusal would make it give up.
         return refused(StatusCode::SERVICE_UNAVAILABLE, &Refusal::draining());
     }

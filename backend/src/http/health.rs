@@ -29,7 +29,7 @@ pub(super) async fn liveness() -> Response {
 }
 
 pub(super) async fn readiness(State(site): State<Site>) -> Response {
-    let is_draining = site.app.draining.is_cancelled();
+    let is_draining = site.app.is_leaving();
     let watched = look(&site).await;
     let is_ready = !is_draining && watched.iter().all(|one| one.is_up || !one.is_required);
     let status = match (is_draining, is_ready) {

@@ -5,6 +5,7 @@ use axum::handler::Handler;
 use axum::http::Method;
 use axum::routing::{MethodFilter, MethodRouter, on};
 
+use super::admin::orders;
 use super::rooms::{direct, list, members, messages, room, there};
 use super::{Site, admin, auth, health, instance, metrics, openapi, search, webhooks};
 
@@ -95,6 +96,9 @@ fn routes() -> Vec<Route> {
         post("/api/direct", direct::open),
         get("/api/search", search::search),
         get("/api/admin/overview", admin::overview),
+        post("/api/admin/broadcast", orders::broadcast),
+        post("/api/admin/kick", orders::kick),
+        post("/api/admin/drain", orders::drain),
         get("/api/webhooks", webhooks::list),
         post("/api/webhooks", webhooks::create),
         delete("/api/webhooks/{id}", webhooks::remove),

@@ -201,7 +201,7 @@ pub(super) fn object(arguments: Vec<Value>) -> Result<Map<String, Value>, Refusa
     }
 }
 
-pub(super) fn boolean(fields: &Map<String, Value>, key: &str) -> Result<Option<bool>, Refusal> {
+pub(crate) fn boolean(fields: &Map<String, Value>, key: &str) -> Result<Option<bool>, Refusal> {
     match fields.get(key) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::Bool(value)) => Ok(Some(*value)),
@@ -231,7 +231,7 @@ pub(super) fn flag(fields: &Map<String, Value>, key: &str) -> Result<Option<bool
     }
 }
 
-pub(super) fn number(fields: &Map<String, Value>, key: &str) -> Result<Option<u64>, Refusal> {
+pub(crate) fn number(fields: &Map<String, Value>, key: &str) -> Result<Option<u64>, Refusal> {
     match fields.get(key) {
         None | Some(Value::Null) => Ok(None),
         Some(value) => value

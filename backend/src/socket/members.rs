@@ -108,6 +108,14 @@ impl Members {
         self.tell(room.as_str().to_owned(), event, body).await;
     }
 
+    /// Tells everybody, on every server.
+    pub(crate) async fn tell_all(&self, event: &str, body: &(impl Serialize + Sync)) {
+        let Some(io) = self.io.get() else { return };
+        if let Err(error) = io.emit(event, body).await {
+            tracing::warn!(event, %error, "not told to everybody");
+        }
+    }
+
     async fn tell(&self, to: String, event: &str, body: &(impl Serialize + Sync)) {
         let Some(io) = self.io.get() else { return };
         if let Err(error) = io.within(to).emit(event, body).await {

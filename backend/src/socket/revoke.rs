@@ -38,18 +38,19 @@ pub struct Revocation {
     pub why: Ended,
 }
 
-/// Why a connection ends. The client is told. After a logout or a ban the server disconnects it, and it stays away: coming back by itself
-/// it would be somebody else, a guest, or refused. After a token's end only the transport is closed: it comes back, with a new token
-/// if it has one.
+/// Why a connection ends. The client is told. After a logout, a kick or a ban the server disconnects it, and it stays away: coming back by
+/// itself it would be somebody else, a guest, or refused, or nothing would have changed. After a token's end only the transport is closed:
+/// it comes back, with a new token if it has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
     LoggedOut,
     Expired,
     Banned,
+    Kicked,
 }
 
 impl Ended {
-    const ALL: [Self; 3] = [Self::LoggedOut, Self::Expired, Self::Banned];
+    const ALL: [Self; 4] = [Self::LoggedOut, Self::Expired, Self::Banned, Self::Kicked];
 
     /// The word on the wire.
     #[must_use]
@@ -58,6 +59,7 @@ impl Ended {
             Self::LoggedOut => "logged_out",
             Self::Expired => "expired",
             Self::Banned => "banned",
+            Self::Kicked => "kicked",
         }
     }
 }

@@ -16,6 +16,7 @@ mod delivery;
 mod http;
 mod identity;
 mod openapi;
+mod operator;
 mod place;
 mod presence;
 mod rest;

@@ -1,0 +1,71 @@
+//! `POST /api/admin/{broadcast,kick,drain}`: what an operator tells this server, and by it all of them.
+
+use std::time::Duration;
+
+use axum::response::{IntoResponse as _, Json, Response};
+use serde_json::{Map, Value, json};
+
+use super::admit;
+use crate::chat::refusal::Refusal;
+use crate::http::call::Call;
+use crate::protocol::{self, DirectRequest, ServerNotice, boolean, number};
+use crate::socket::{Ended, Revocation, leaving};
+
+/// Within which time clients are moved, when nothing is said, and at most.
+const SPREAD_MS_DEFAULT: u64 = 20_000;
+const SPREAD_MS_MAX: u64 = 600_000;
+
+type Answer = Result<Response, Refusal>;
+
+pub(in crate::http) async fn broadcast(call: Call) -> Answer {
+    let fields = order(&call)?;
+    let notice = ServerNotice::read(vec![Value::Object(fields)])?;
+    tracing::info!(?notice, "an operator tells everybody");
+    let members = &call.app().members;
+    members.tell_all(protocol::SERVER_NOTICE, &notice).await;
+    Ok(yes(&json!({"ok": true})))
+}
+
+/// Ends somebody's connections everywhere. They may come back.
+pub(in crate::http) async fn kick(call: Call) -> Answer {
+    let user_id = DirectRequest::read(vec![Value::Object(order(&call)?)])?.user_id;
+    tracing::info!(user = user_id, "an operator ends somebody's connections");
+    call.app().revoke(Revocation {
+        user_id,
+        session: None,
+        why: Ended::Kicked,
+    });
+    Ok(yes(&json!({"ok": true})))
+}
+
+/// Of this instance alone.
+pub(in crate::http) async fn drain(call: Call) -> Answer {
+    let fields = order(&call)?;
+    let app = &call.site.app;
+    let is_wanted = boolean(&fields, "draining")?.unwrap_or(true);
+    let spread_ms = number(&fields, "spreadMs")?.unwrap_or(SPREAD_MS_DEFAULT);
+    if spread_ms > SPREAD_MS_MAX {
+        let message = format!("spreadMs is more than {SPREAD_MS_MAX}");
+        return Err(Refusal::bad_request(message));
+    }
+    let connections = if is_wanted {
+        leaving::begin(app, Duration::from_millis(spread_ms))
+    } else {
+        app.leaving.end();
+        0
+    };
+    let state = if app.is_leaving() { "draining" } else { "up" };
+    Ok(yes(
+        &json!({"ok": true, "state": state, "connections": connections}),
+    ))
+}
+
+/// The fields of an operator's order.
+fn order(call: &Call) -> Result<Map<String, Value>, Refusal> {
+    admit(&call.site.admin, &call.headers)?;
+    call.fields()
+}
+
+fn yes(body: &Value) -> Response {
+    Json(body).into_response()
+}

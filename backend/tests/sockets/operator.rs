@@ -1,0 +1,117 @@
+//! What an operator tells a server, and by it all of them.
+
+use std::time::Duration;
+
+use berth_backend::settings::Secret;
+use serde_json::{Value, json};
+
+use crate::client::Client;
+use crate::http::{Answer, ask, get, post};
+use crate::place::{Backend, Place};
+use crate::rest::Caller;
+
+const TOKEN: &str = "0123456789abcdef";
+
+/// A place whose operator has a token.
+fn place() -> Place {
+    let mut place = Place::new();
+    place.settings.admin.token = Some(Secret::new(TOKEN));
+    place
+}
+
+async fn order(backend: &Backend, what: &str, body: &Value) -> Answer {
+    let headers = format!("Authorization: Bearer {TOKEN}\r\nContent-Type: application/json\r\n");
+    let url = backend.url(&format!("/api/admin/{what}"));
+    ask(&url, "POST", None, &headers, &body.to_string()).await
+}
+
+#[tokio::test]
+async fn a_notice_reaches_everybody_on_every_server() {
+    let mut place = place();
+    let (one, two) = (place.backend().await, place.backend().await);
+    let mut people = [
+        Client::guest(one.address).await,
+        Client::guest(two.address).await,
+    ];
+    let notice = json!({"message": "we move at noon", "level": "warning"});
+    assert_eq!(order(&two, "broadcast", &notice).await.status, 200);
+    let expected = json!({"message": "we move at noon", "level": "warning", "code": "NOTICE"});
+    for person in &mut people {
+        assert_eq!(person.event("serverNotice").await, expected);
+    }
+    for bad in [json!({}), json!({"message": "x", "level": "fatal"})] {
+        assert_eq!(order(&one, "broadcast", &bad).await.status, 400);
+    }
+}
+
+#[tokio::test]
+async fn who_is_kicked_is_gone_from_every_server_and_may_come_back() {
+    let mut place = place();
+    let (one, two) = (place.backend().await, place.backend().await);
+    let (ann, bob) = (
+        Caller::guest(&one, "Ann").await,
+        Caller::guest(&one, "Bob").await,
+    );
+    let (mut here, mut there) = (ann.socket(&one).await, ann.socket(&two).await);
+    let mut other = bob.socket(&two).await;
+    let who = json!({"userId": ann.id});
+    assert_eq!(order(&one, "kick", &who).await.status, 200);
+    for socket in [&mut here, &mut there] {
+        assert_eq!(socket.event("sessionEnded").await["reason"], "kicked");
+    }
+    assert_eq!(other.call(&json!(["joinRoom", "r"])).await["ok"], true);
+    ann.socket(&two).await;
+    assert_eq!(order(&one, "kick", &json!({})).await.status, 400);
+}
+
+#[tokio::test]
+async fn a_server_that_drains_tells_its_clients_and_lets_nobody_in() {
+    let mut place = place();
+    let backend = place.backend().await;
+    let mut ann = Client::guest(backend.address).await;
+    let wanted = json!({"spreadMs": 100});
+    let answer = order(&backend, "drain", &wanted).await.json();
+    assert_eq!(
+        (&answer["state"], &answer["connections"]),
+        (&json!("draining"), &json!(1))
+    );
+    assert_eq!(ann.event("serverDraining").await["reconnectInMs"], 100);
+    // It is served until it goes.
+    assert_eq!(ann.call(&json!(["joinRoom", "r"])).await["ok"], true);
+    let ready = backend.url("/health/readiness");
+    assert_eq!(get(&ready, None).await.json()["status"], "draining");
+    let handshake = backend.url("/socket.io/?EIO=4&transport=polling");
+    assert_eq!(get(&handshake, None).await.status, 503);
+    let metrics = backend.url("/metrics");
+    let is_moved = async {
+        while !get(&metrics, None)
+            .await
+            .body
+            .contains("chat_connections{transport=\"websocket\"} 0")
+        {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), is_moved)
+        .await
+        .expect("a client that does not move by itself stays");
+    let back = order(&backend, "drain", &json!({"draining": false})).await;
+    assert_eq!(back.json()["state"], "up");
+    assert_eq!(get(&ready, None).await.status, 200);
+    Client::guest(backend.address).await;
+}
+
+#[tokio::test]
+async fn only_the_operator_gives_orders() {
+    let mut place = place();
+    let backend = place.backend().await;
+    for what in ["broadcast", "kick", "drain"] {
+        let url = backend.url(&format!("/api/admin/{what}"));
+        let answer = post(&url, &json!({"userId": "x", "message": "x"}), None).await;
+        assert_eq!(answer.status, 401, "{what}");
+    }
+    assert_eq!(
+        get(&backend.url("/health/readiness"), None).await.status,
+        200
+    );
+}
