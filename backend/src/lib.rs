@@ -4,6 +4,7 @@
 //! [`server`] and what surrounds them.
 
 pub mod append;
+pub mod bans;
 pub mod chat;
 pub mod cli;
 pub mod clock;

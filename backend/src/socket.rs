@@ -49,6 +49,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::append::{AppendLimits, Appender, FanOut};
+use crate::bans::Bans;
 use crate::chat::limits::Limits;
 use crate::chat::room::RoomId;
 use crate::clock;
@@ -94,6 +95,7 @@ pub struct App {
     pub sessions: Arc<dyn Sessions>,
     pub secrets: Secrets,
     pub tokens: Tokens,
+    pub bans: Bans,
     pub(crate) leaving: leaving::Leaving,
     pub users: Arc<dyn Users>,
     pub passwords: Passwords,
@@ -191,6 +193,7 @@ impl App {
             sessions: from.sessions,
             secrets: from.secrets,
             tokens: from.tokens,
+            bans: Bans::default(),
             leaving: leaving::Leaving::default(),
             users: from.users,
             passwords: from.passwords,

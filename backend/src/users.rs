@@ -114,6 +114,18 @@ pub trait Users: Send + Sync + 'static {
     /// # Errors
     /// [`UsersError`] when the users cannot be asked. Nobody with that id is `Ok(None)`.
     async fn by_id(&self, id: &str) -> Result<Option<User>, UsersError>;
+
+    /// Shuts somebody out, or lets them in again, whether they registered here or not. When it answers, every instance finds it.
+    ///
+    /// # Errors
+    /// [`UsersError`] when the users cannot be asked.
+    async fn set_banned(&self, user_id: &str, is_banned: bool) -> Result<(), UsersError>;
+
+    /// Everybody who is shut out.
+    ///
+    /// # Errors
+    /// [`UsersError`] when the users cannot be asked.
+    async fn banned(&self) -> Result<Vec<String>, UsersError>;
 }
 
 #[cfg(test)]

@@ -229,6 +229,10 @@ async function giveOrders(admin, bob) {
   await admin.wants(200, "post /api/admin/kick", [], { userId });
   await admin.wants(400, "post /api/admin/kick", [], {});
   await bob.wants(200, "get /api/auth/me");
+  await admin.wants(200, "post /api/admin/ban", [], { userId });
+  await bob.wants(403, "get /api/auth/me");
+  await admin.wants(200, "post /api/admin/ban", [], { userId, banned: false });
+  await bob.wants(200, "get /api/auth/me");
   await admin.wants(400, "post /api/admin/drain", [], { spreadMs: 600_001 });
   await admin.wants(200, "post /api/admin/drain", [], { spreadMs: 1_000 });
   await admin.wants(503, "get /health/readiness");

@@ -98,6 +98,7 @@ fn routes() -> Vec<Route> {
         get("/api/admin/overview", admin::overview),
         post("/api/admin/broadcast", orders::broadcast),
         post("/api/admin/kick", orders::kick),
+        post("/api/admin/ban", orders::ban),
         post("/api/admin/drain", orders::drain),
         get("/api/webhooks", webhooks::list),
         post("/api/webhooks", webhooks::create),

@@ -187,16 +187,14 @@ pub(super) async fn admitted(
     socket: SocketRef<Adapter>,
     auth: TryData<Value>,
 ) -> Result<(), NotAdmitted> {
+    let not_admitted = |refusal: Refusal| {
+        let refusals = &app.metrics.chat.refusals_total;
+        refusals.with_label_values(&[refusal.code.as_str()]).inc();
+        NotAdmitted(refusal.code)
+    };
     let (sender, hold) = who(&app, &socket, &auth.0.unwrap_or_default())
         .await
-        .map_err(|refusal| {
-            app.metrics
-                .chat
-                .refusals_total
-                .with_label_values(&[refusal.code.as_str()])
-                .inc();
-            NotAdmitted(refusal.code)
-        })?;
+        .map_err(not_admitted)?;
     let transport = match socket.transport_type() {
         TransportType::Websocket => "websocket",
         TransportType::Polling => "polling",
@@ -232,6 +230,8 @@ pub(super) async fn admitted(
     socket.extensions.insert(Arc::clone(&client));
     // As in Node, where an emitter addresses one socket by its id. All of a user's are addressed by theirs.
     socket.join([socket.id.to_string(), user_room(&client.sender.id)]);
+    // Again: whoever was shut out since then was not found by their room yet.
+    app.bans.check(&client.sender.id).map_err(not_admitted)?;
     watch::begin(&app, &client, socket.id);
     Ok(())
 }
@@ -290,5 +290,6 @@ async fn who(
         (None, None) => KnownBy::Nothing(Uuid::new_v4()),
     };
     let guest = identity::guest(known_by, identity::wanted_name(auth));
+    app.bans.check(&guest.id)?;
     Ok((guest, Hold::Nothing))
 }

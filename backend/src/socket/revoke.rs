@@ -23,6 +23,9 @@ use crate::token::SessionDigest;
 /// The event between servers.
 const REVOKE: &str = "berth:revoke";
 
+/// How often the list of those who are shut out is read: what a lost word about one costs.
+const BANS_INTERVAL: Duration = Duration::from_secs(30);
+
 /// How long an ended session is remembered: longer than any token of ours that was made from it lives.
 const MEMORY: Duration = Duration::from_secs(15 * 60);
 
@@ -147,9 +150,11 @@ pub(super) async fn run(
 ) {
     let mut ours = app.revocations.subscribe();
     let mut theirs = cluster.server_events();
+    let mut renewals = tokio::time::interval(BANS_INTERVAL);
     loop {
         tokio::select! {
             () = draining.cancelled() => return,
+            _ = renewals.tick() => renew_bans(&app, &io).await,
             revocation = ours.recv() => match revocation {
                 Ok(revocation) => {
                     pass_on(&cluster, &revocation);
@@ -173,6 +178,28 @@ pub(super) async fn run(
     }
 }
 
+/// Reads who is shut out, and ends the connections of those of whom no word came.
+async fn renew_bans(app: &App, io: &SocketIo<Adapter>) {
+    let asked = app.bans.changes();
+    let list = match app.users.banned().await {
+        Ok(list) => list,
+        Err(error) => return tracing::debug!(%error, "who is shut out is known as of before"),
+    };
+    for user_id in app.bans.renew(list, asked) {
+        let why = Ended::Banned;
+        let session = None;
+        end_all(
+            app,
+            io,
+            &Revocation {
+                user_id,
+                session,
+                why,
+            },
+        );
+    }
+}
+
 fn pass_on(cluster: &Cluster, revocation: &Revocation) {
     if let Err(error) = cluster.server_side_emit("/", REVOKE, &revocation.to_json()) {
         tracing::warn!(%error, "other servers were not told of a revocation");
@@ -190,7 +217,13 @@ fn carry_out(app: &App, io: &SocketIo<Adapter>, revocation: &Revocation) {
     if let Some(session) = revocation.session {
         app.note_ended(session);
         app.sessions.forget(session);
+    } else if revocation.why == Ended::Banned {
+        app.bans.set(&revocation.user_id, true);
     }
+    end_all(app, io, revocation);
+}
+
+fn end_all(app: &App, io: &SocketIo<Adapter>, revocation: &Revocation) {
     for socket in io.within(user_room(&revocation.user_id)).sockets() {
         let Some(client) = socket.extensions.get::<Arc<Client>>() else {
             continue;

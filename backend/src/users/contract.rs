@@ -24,6 +24,7 @@ macro_rules! users_contract {
             a_name_is_given_once_in_whatever_case
             instances_race_for_a_name
             an_id_is_given_once
+            whoever_is_shut_out_is_known_to_all
         }
     };
     ($fixture:ty: $($behaviour:ident)+) => {
@@ -111,4 +112,22 @@ pub(super) async fn an_id_is_given_once(fixture: &impl Fixture) {
         users.by_id("1").await.unwrap().unwrap().username,
         name("ann")
     );
+}
+
+pub(super) async fn whoever_is_shut_out_is_known_to_all(fixture: &impl Fixture) {
+    let users = fixture.open().await;
+    assert_eq!(users.banned().await, Ok(vec![]));
+    users.create(&user("1", "ann")).await.unwrap();
+    for (id, is_banned) in [
+        ("1", true),
+        ("guest $x.ü", true),
+        ("1", true),
+        ("1", false),
+        ("2", false),
+    ] {
+        assert_eq!(users.set_banned(id, is_banned).await, Ok(()));
+    }
+    let other = fixture.open().await;
+    assert_eq!(other.banned().await, Ok(vec!["guest $x.ü".to_owned()]));
+    assert!(other.by_id("1").await.unwrap().is_some());
 }

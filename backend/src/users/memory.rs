@@ -1,6 +1,6 @@
 //! Users in memory: for tests and for trying things out. Everybody must register again when the process ends.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -14,6 +14,7 @@ const USERS_MAX: usize = 100_000;
 #[derive(Debug, Default)]
 pub struct MemoryUsers {
     by_name: Mutex<HashMap<String, User>>,
+    banned: Mutex<HashSet<String>>,
 }
 
 impl MemoryUsers {
@@ -24,6 +25,10 @@ impl MemoryUsers {
 
     fn users(&self) -> MutexGuard<'_, HashMap<String, User>> {
         self.by_name.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn shut_out(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.banned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -52,6 +57,20 @@ impl Users for MemoryUsers {
 
     async fn by_id(&self, id: &str) -> Result<Option<User>, UsersError> {
         Ok(self.users().values().find(|user| user.id == id).cloned())
+    }
+
+    async fn set_banned(&self, user_id: &str, is_banned: bool) -> Result<(), UsersError> {
+        let mut banned = self.shut_out();
+        if is_banned {
+            banned.insert(user_id.to_owned());
+        } else {
+            banned.remove(user_id);
+        }
+        Ok(())
+    }
+
+    async fn banned(&self) -> Result<Vec<String>, UsersError> {
+        Ok(self.shut_out().iter().cloned().collect())
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::TryStreamExt as _;
 use mongodb::bson::{Document, doc};
 use mongodb::error::{Error, ErrorKind, WriteFailure};
 use mongodb::options::{
@@ -25,7 +26,13 @@ const DUPLICATE_KEY: i32 = 11_000;
 /// Users in MongoDB, which may be away at start; each call tries again.
 pub struct MongoUsers {
     uri: String,
-    users: OnceCell<Collection<Document>>,
+    opened: OnceCell<Opened>,
+}
+
+struct Opened {
+    users: Collection<Document>,
+    /// Who is shut out, by `_id`; also who never registered.
+    banned: Collection<Document>,
 }
 
 impl MongoUsers {
@@ -38,21 +45,21 @@ impl MongoUsers {
             .map_err(|why| UsersError::Broken(bad_uri(uri, &why).to_string()))?;
         Ok(Self {
             uri: uri.to_owned(),
-            users: OnceCell::new(),
+            opened: OnceCell::new(),
         })
     }
 
-    async fn users(&self) -> Result<&Collection<Document>, UsersError> {
-        self.users.get_or_try_init(|| open(&self.uri)).await
+    async fn opened(&self) -> Result<&Opened, UsersError> {
+        self.opened.get_or_try_init(|| open(&self.uri)).await
     }
 
     async fn find(&self, filter: Document) -> Result<Option<User>, UsersError> {
-        let read = async { Ok(self.users().await?.find_one(filter).await?) };
+        let read = async { Ok(self.opened().await?.users.find_one(filter).await?) };
         within(read).await?.map(|found| user(&found)).transpose()
     }
 }
 
-async fn open(uri: &str) -> Result<Collection<Document>, UsersError> {
+async fn open(uri: &str) -> Result<Opened, UsersError> {
     let unavailable = |why: crate::store::StoreError| UsersError::Unavailable(why.to_string());
     let database = database(uri).await.map_err(unavailable)?;
     // Who has heard that a name is theirs keeps it, also through a failover.
@@ -64,13 +71,14 @@ async fn open(uri: &str) -> Result<Collection<Document>, UsersError> {
         .read_concern(ReadConcern::majority())
         .write_concern(write)
         .build();
-    let users = database.collection_with_options("users", options);
+    let users = database.collection_with_options("users", options.clone());
+    let banned = database.collection_with_options("banned", options);
     let by_name = IndexModel::builder()
         .keys(doc! { "usernameLower": 1 })
         .options(IndexOptions::builder().unique(true).build())
         .build();
     users.create_index(by_name).await?;
-    Ok(users)
+    Ok(Opened { users, banned })
 }
 
 async fn within<T>(work: impl Future<Output = Result<T, UsersError>>) -> Result<T, UsersError> {
@@ -140,7 +148,11 @@ impl fmt::Debug for MongoUsers {
 impl Users for MongoUsers {
     async fn create(&self, user: &User) -> Result<(), UsersError> {
         let write = async {
-            self.users().await?.insert_one(document(user)).await?;
+            self.opened()
+                .await?
+                .users
+                .insert_one(document(user))
+                .await?;
             Ok(())
         };
         within(write).await
@@ -152,6 +164,35 @@ impl Users for MongoUsers {
 
     async fn by_id(&self, id: &str) -> Result<Option<User>, UsersError> {
         self.find(doc! { "_id": id }).await
+    }
+
+    async fn set_banned(&self, user_id: &str, is_banned: bool) -> Result<(), UsersError> {
+        let write = async {
+            let banned = &self.opened().await?.banned;
+            let who = doc! { "_id": user_id };
+            if is_banned {
+                let update = doc! { "$set": { "isBanned": true } };
+                banned.update_one(who, update).upsert(true).await?;
+            } else {
+                banned.delete_one(who).await?;
+            }
+            Ok(())
+        };
+        match within(write).await {
+            // Another instance shut them out at the same time.
+            Err(UsersError::Taken) => Ok(()),
+            other => other,
+        }
+    }
+
+    async fn banned(&self) -> Result<Vec<String>, UsersError> {
+        let read = async {
+            let found = self.opened().await?.banned.find(doc! {}).await?;
+            let found: Vec<Document> = found.try_collect().await?;
+            let ids = found.iter().filter_map(|one| one.get_str("_id").ok());
+            Ok(ids.map(str::to_owned).collect())
+        };
+        within(read).await
     }
 }
 

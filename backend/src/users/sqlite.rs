@@ -20,6 +20,10 @@ CREATE TABLE IF NOT EXISTS users (
     roles          TEXT    NOT NULL,
     created_ms     INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS banned (
+    user_id TEXT NOT NULL PRIMARY KEY
+) STRICT, WITHOUT ROWID;
 ";
 
 const COLUMNS: &str = "id, username, password_hash, display_name, roles, created_ms";
@@ -131,6 +135,29 @@ impl Users for SqliteUsers {
 
     async fn by_id(&self, id: &str) -> Result<Option<User>, UsersError> {
         self.find("id", id.to_owned()).await
+    }
+
+    async fn set_banned(&self, user_id: &str, is_banned: bool) -> Result<(), UsersError> {
+        let (file, user_id) = (Arc::clone(&self.file), user_id.to_owned());
+        let written = self.worker.run(move |connection: &mut Connection| {
+            file.check_in_place()?;
+            let sql = match is_banned {
+                true => "INSERT OR IGNORE INTO banned (user_id) VALUES (?1)",
+                false => "DELETE FROM banned WHERE user_id = ?1",
+            };
+            connection.prepare_cached(sql)?.execute([user_id])?;
+            Ok(())
+        });
+        Ok(written.await?)
+    }
+
+    async fn banned(&self) -> Result<Vec<String>, UsersError> {
+        let found = self.worker.run(|connection: &mut Connection| {
+            let mut statement = connection.prepare_cached("SELECT user_id FROM banned")?;
+            let found = statement.query_map([], |row| row.get(0))?;
+            Ok(found.collect::<Result<_, _>>()?)
+        });
+        Ok(found.await?)
     }
 }
 

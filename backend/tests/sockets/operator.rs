@@ -65,6 +65,59 @@ async fn who_is_kicked_is_gone_from_every_server_and_may_come_back() {
 }
 
 #[tokio::test]
+async fn who_is_banned_is_shut_out_of_every_server_until_let_in_again() {
+    let mut place = place();
+    let (one, two) = (place.backend().await, place.backend().await);
+    let ann = Caller::guest(&one, "Ann").await;
+    let who = json!({"userId": ann.id});
+    let mut there = ann.socket(&two).await;
+    assert_eq!(order(&one, "ban", &who).await.json()["banned"], true);
+    assert_eq!(there.event("sessionEnded").await["reason"], "banned");
+    // Also at a server that was not there when it was said.
+    let three = place.backend().await;
+    for backend in [&one, &two, &three] {
+        let me = async || get(&backend.url("/api/auth/me"), Some(&ann.cookie)).await;
+        let is_out = async {
+            while me().await.status != 403 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(5), is_out)
+            .await
+            .expect("they are let in");
+        assert_eq!(me().await.json()["error"]["code"], "BANNED");
+    }
+    let lifted = json!({"userId": ann.id, "banned": false});
+    assert_eq!(order(&one, "ban", &lifted).await.json()["banned"], false);
+    ann.socket(&one).await;
+}
+
+#[tokio::test]
+async fn a_password_does_not_help_who_is_banned() {
+    let mut place = place();
+    let backend = place.backend().await;
+    let login = json!({"username": "ann", "password": "correct horse"});
+    let made = post(&backend.url("/api/auth/register"), &login, None).await;
+    let who = json!({"userId": made.json()["user"]["id"]});
+    let token = post(
+        &backend.url("/api/auth/token"),
+        &json!({}),
+        made.cookie.as_deref(),
+    )
+    .await;
+    let token = token.json()["token"].as_str().unwrap().to_owned();
+    order(&backend, "ban", &who).await;
+    let answer = post(&backend.url("/api/auth/login"), &login, None).await;
+    assert_eq!(
+        (answer.status, &answer.json()["error"]["code"]),
+        (403, &json!("BANNED"))
+    );
+    let bearer = format!("Authorization: Bearer {token}\r\n");
+    let answer = ask(&backend.url("/api/auth/me"), "GET", None, &bearer, "").await;
+    assert_eq!(answer.json()["error"]["code"], "BANNED");
+}
+
+#[tokio::test]
 async fn a_server_that_drains_tells_its_clients_and_lets_nobody_in() {
     let mut place = place();
     let backend = place.backend().await;
@@ -105,7 +158,7 @@ async fn a_server_that_drains_tells_its_clients_and_lets_nobody_in() {
 async fn only_the_operator_gives_orders() {
     let mut place = place();
     let backend = place.backend().await;
-    for what in ["broadcast", "kick", "drain"] {
+    for what in ["broadcast", "kick", "ban", "drain"] {
         let url = backend.url(&format!("/api/admin/{what}"));
         let answer = post(&url, &json!({"userId": "x", "message": "x"}), None).await;
         assert_eq!(answer.status, 401, "{what}");

@@ -1,4 +1,4 @@
-//! `POST /api/admin/{broadcast,kick,drain}`: what an operator tells this server, and by it all of them.
+//! `POST /api/admin/{broadcast,kick,ban,drain}`: what an operator tells this server, and by it all of them.
 
 use std::time::Duration;
 
@@ -36,6 +36,29 @@ pub(in crate::http) async fn kick(call: Call) -> Answer {
         why: Ended::Kicked,
     });
     Ok(yes(&json!({"ok": true})))
+}
+
+/// On record first: whoever hears of it later, or not at all, finds it there.
+pub(in crate::http) async fn ban(call: Call) -> Answer {
+    let fields = order(&call)?;
+    let is_banned = boolean(&fields, "banned")?.unwrap_or(true);
+    let user_id = DirectRequest::read(vec![Value::Object(fields)])?.user_id;
+    let app = call.app();
+    app.users.set_banned(&user_id, is_banned).await?;
+    app.bans.set(&user_id, is_banned);
+    tracing::info!(
+        user = user_id,
+        is_banned,
+        "an operator shuts somebody out or lets them in"
+    );
+    if is_banned {
+        app.revoke(Revocation {
+            user_id,
+            session: None,
+            why: Ended::Banned,
+        });
+    }
+    Ok(yes(&json!({"ok": true, "banned": is_banned})))
 }
 
 /// Of this instance alone.

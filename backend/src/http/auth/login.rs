@@ -94,6 +94,7 @@ async fn log_in(
     let is_right = site.app.passwords.verify(password, kept).await?;
     let user = user.filter(|_| is_right).ok_or_else(wrong)?;
     site.attempts().succeeded(&counted_as, client);
+    site.app.bans.check(&user.id)?;
     open_session(site, headers, &user).await
 }
 

@@ -37,9 +37,17 @@ pub enum Credential {
 /// Reads what a request brings, and keeps its session alive.
 ///
 /// # Errors
-/// `UNAUTHORIZED` for a bad token or a record that is no session, `SESSION_STORE_UNAVAILABLE` when there is a signed cookie and its
-/// session cannot be read.
+/// `UNAUTHORIZED` for a bad token or a record that is no session, `BANNED` for who is shut out, `SESSION_STORE_UNAVAILABLE` when there is
+/// a signed cookie and its session cannot be read.
 pub async fn visitor(app: &App, headers: &HeaderMap) -> Result<Visitor, Refusal> {
+    let visitor = known(app, headers).await?;
+    if let Visitor::User { sender, .. } = &visitor {
+        app.bans.check(&sender.id)?;
+    }
+    Ok(visitor)
+}
+
+async fn known(app: &App, headers: &HeaderMap) -> Result<Visitor, Refusal> {
     if let Some(token) = bearer_token(headers) {
         let bearer = bearer(app, token).await?;
         return Ok(Visitor::User {
@@ -111,6 +119,7 @@ pub(crate) async fn bearer(app: &App, token: &str) -> Result<Bearer, Refusal> {
     {
         return Err(Refusal::new(Code::Unauthorized, "this session has ended"));
     }
+    app.bans.check(&bearer.sender.id)?;
     Ok(bearer)
 }
 
