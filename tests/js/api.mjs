@@ -209,6 +209,7 @@ async function useSearch(ann, bob) {
   check((await bob.wants(200, "get /api/search", [], undefined, words)).answer.messages.length === 0, "Bob finds what is not for him");
   await bob.wants(403, "get /api/search", [], undefined, { query: "?q=yes&roomId=team" });
   await ann.wants(400, "get /api/search", [], undefined, { query: "?q=yes&limit=many" });
+  await ann.wants(400, "get /api/search", [], undefined, { query: "?q=" });
 }
 
 async function useWebhooks(admin) {

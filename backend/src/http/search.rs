@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use axum::Extension;
-use axum::extract::Query;
 use axum::response::{IntoResponse as _, Json, Response};
 
 use super::call::Call;
@@ -20,13 +19,15 @@ use crate::store::{Search, SearchMark, StoreError};
 /// Questions to the store for one answer. When most of what is found is not for whoever asks, the answer is short and says where to go on.
 const ROUNDS_MAX: usize = 5;
 
-pub(super) async fn search(
-    peer: Option<Extension<Peer>>,
-    Query(request): Query<SearchRequest>,
-    call: Call,
-) -> Result<Response, Refusal> {
+pub(super) async fn search(peer: Option<Extension<Peer>>, call: Call) -> Result<Response, Refusal> {
     let (site, app) = (&call.site, call.app());
     let client = client_address(peer, &call.headers, &site.trusted_proxies);
+    let request = SearchRequest {
+        q: call.asked("q"),
+        room_id: call.asked("roomId"),
+        limit: call.asked_number("limit")?,
+        before: call.asked("before"),
+    };
     let search = request.read(&app.limits)?;
     let user_id = call.reader_id().await?;
     let user = Some(user_id.as_str()).filter(|id| !id.is_empty());

@@ -1,6 +1,6 @@
 //! A search as clients ask for it over HTTP, and what it has found.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::MessageBody;
 use crate::chat::limits::{Limits, page_limit};
@@ -13,36 +13,32 @@ use crate::store::{Search, SearchMark};
 /// Longest question, in bytes.
 const QUESTION_BYTES_MAX: usize = 512;
 
-/// The query of `GET /api/search`. Texts, so that a wrong one is answered in our words.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SearchRequest {
-    q: Option<String>,
-    room_id: Option<String>,
-    limit: Option<String>,
+/// The query of `GET /api/search`.
+#[derive(Clone, Copy, Debug)]
+pub struct SearchRequest<'a> {
+    pub q: Option<&'a str>,
+    pub room_id: Option<&'a str>,
+    pub limit: Option<u64>,
     /// From the answer before.
-    before: Option<String>,
+    pub before: Option<&'a str>,
 }
 
-impl SearchRequest {
+impl SearchRequest<'_> {
     /// # Errors
     /// `BAD_REQUEST` with what would be right.
     pub fn read(&self, limits: &Limits) -> Result<Search, Refusal> {
-        let question = self.q.as_deref().unwrap_or_default();
+        let question = self.q.unwrap_or_default();
         if question.len() > QUESTION_BYTES_MAX {
             let why = format!("q is longer than {QUESTION_BYTES_MAX} bytes");
             return Err(Refusal::bad_request(why));
         }
         let query = Query::parse(question).map_err(|why| Refusal::bad_request(why.to_string()))?;
-        let limit = self.limit.as_deref().map(str::parse).transpose();
-        let limit =
-            limit.map_err(|_| Refusal::bad_request("limit is not a whole number from 0"))?;
-        let before = self.before.as_deref().map(read_mark).transpose()?;
+        let before = self.before.map(read_mark).transpose()?;
         Ok(Search {
             query,
-            room: self.room_id.as_deref().map(RoomId::parse).transpose()?,
+            room: self.room_id.map(RoomId::parse).transpose()?,
             before,
-            limit: page_limit(limit, limits)?,
+            limit: page_limit(self.limit, limits)?,
         })
     }
 }
