@@ -65,6 +65,9 @@ pub struct Run {
     /// Believes tokens that an issuer signs with it by HS256; a comma-separated list rotates
     #[arg(long, env = "JWT_SECRET", hide_env_values = true)]
     jwt_secret: Option<String>,
+    /// Bots that may come with a key: comma-separated, each a name, a colon, and the SHA-256 of its key
+    #[arg(long, env = "API_KEYS", hide_env_values = true)]
+    api_keys: Option<String>,
     /// debug, info, warn or error
     #[arg(long, env = "LOG_LEVEL")]
     log_level: Option<String>,
@@ -127,6 +130,7 @@ impl Run {
             session_secret: self.session_secret,
             admin_token: self.admin_token,
             jwt_secret: self.jwt_secret,
+            api_keys: self.api_keys,
             log_level: self.log_level,
             log_format: self.log_format,
             instance: self.instance,

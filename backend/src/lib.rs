@@ -5,6 +5,7 @@
 
 pub mod append;
 pub mod bans;
+pub mod bots;
 pub mod chat;
 pub mod cli;
 pub mod clock;

@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::append::AppendLimits;
+use crate::bots::Bots;
 use crate::clock;
 use crate::delivery;
 use crate::directory::Directory;
@@ -170,6 +171,7 @@ fn ingredients(
         sessions: parts.sessions,
         secrets: secrets(&settings)?,
         tokens: stores::tokens(&settings)?,
+        bots: Bots::new(settings.auth.api_keys.clone()),
         users: parts.users,
         passwords: Passwords::new(settings.auth.password_hashes_max)?,
         recheck_interval: settings.auth.recheck_interval,

@@ -4,6 +4,7 @@
 //! with the reasons, in `config/backend.toml`; a test keeps the two together. Core modules never see this type.
 
 mod admin;
+mod api_keys;
 mod assemble;
 mod auth;
 mod changes;

@@ -50,6 +50,7 @@ use uuid::Uuid;
 
 use crate::append::{AppendLimits, Appender, FanOut};
 use crate::bans::Bans;
+use crate::bots::Bots;
 use crate::chat::limits::Limits;
 use crate::chat::room::RoomId;
 use crate::clock;
@@ -96,6 +97,7 @@ pub struct App {
     pub secrets: Secrets,
     pub tokens: Tokens,
     pub bans: Bans,
+    pub bots: Bots,
     pub(crate) leaving: leaving::Leaving,
     pub users: Arc<dyn Users>,
     pub passwords: Passwords,
@@ -133,6 +135,7 @@ pub struct Ingredients {
     pub sessions: Arc<dyn Sessions>,
     pub secrets: Secrets,
     pub tokens: Tokens,
+    pub bots: Bots,
     pub users: Arc<dyn Users>,
     pub passwords: Passwords,
     pub recheck_interval: Duration,
@@ -194,6 +197,7 @@ impl App {
             secrets: from.secrets,
             tokens: from.tokens,
             bans: Bans::default(),
+            bots: from.bots,
             leaving: leaving::Leaving::default(),
             users: from.users,
             passwords: from.passwords,

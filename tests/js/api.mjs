@@ -212,6 +212,16 @@ async function useSearch(ann, bob) {
   await ann.wants(400, "get /api/search", [], undefined, { query: "?q=" });
 }
 
+async function useAKey(nobody, ann) {
+  const bot = nobody.as({ "X-Api-Key": options.botKey });
+  const { answer } = await bot.wants(200, "get /api/auth/me");
+  check(answer.user.id === "bot:deploy" && !answer.user.guest, `the bot is ${JSON.stringify(answer)}`);
+  await bot.wants(403, "post /api/rooms/{id}/messages", ["team"], { content: "deployed" });
+  await ann.wants(200, "put /api/rooms/{id}/members/{userId}", ["team", "bot:deploy"], { name: "deploy" });
+  await bot.wants(201, "post /api/rooms/{id}/messages", ["team"], { content: "deployed" });
+  await nobody.as({ "X-Api-Key": `${options.botKey}!` }).wants(401, "get /api/rooms");
+}
+
 async function useWebhooks(admin) {
   await admin.wants(400, "post /api/webhooks", [], { url: "nonsense" });
   const { answer } = await admin.wants(201, "post /api/webhooks", [], { url: "http://127.0.0.1:9/hook", rooms: ["team"] });
@@ -272,6 +282,7 @@ await scenario(async () => {
   await useRooms(ann, bob);
   await useMessages(ann);
   await useSearch(ann, bob);
+  await useAKey(nobody, ann);
   await ann.wants(200, "delete /api/rooms/{id}", ["team"]);
   await ann.wants(404, "get /api/rooms/{id}/messages", ["team"]);
   for (const name of ["get /metrics", "get /health/liveness", "get /health/readiness", "get /api/instance", "get /api/openapi.json"]) {

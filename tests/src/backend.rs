@@ -37,6 +37,12 @@ impl Backend {
         self.launcher = Some(script.to_owned());
     }
 
+    /// An environment variable, from the next start on.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.environment.retain(|(known, _)| known != name);
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
     /// What it calls itself in `X-Berth-Instance` and `welcome`.
     #[must_use]
     pub fn name(&self) -> &str {

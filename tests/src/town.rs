@@ -272,6 +272,11 @@ impl Town {
         self.backends[number - 1].stop(deadline).await
     }
 
+    /// Another environment variable for a backend, from its next start on.
+    pub fn set(&mut self, number: usize, name: &str, value: &str) {
+        self.backends[number - 1].set(name, value);
+    }
+
     /// Starts a stopped or killed backend again, on the same port and data.
     pub async fn restart(&mut self, number: usize) {
         let backend = &mut self.backends[number - 1];

@@ -21,8 +21,9 @@ pub use attempts::Attempts;
 pub(super) use guest::{guest, logout, me};
 pub(super) use login::{login, register};
 pub(super) use socket_token::issue;
-pub(crate) use visitor::bearer;
+use visitor::is_by_cookie;
 pub use visitor::{Credential, Visitor, visitor};
+pub(crate) use visitor::{bearer, bot};
 
 fn answer(result: Result<Response, Refusal>) -> Response {
     result.unwrap_or_else(IntoResponse::into_response)

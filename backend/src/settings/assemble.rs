@@ -28,6 +28,8 @@ pub struct Overrides {
     pub log_format: Option<String>,
     /// Comma-separated, as above.
     pub jwt_secret: Option<String>,
+    /// Comma-separated bots, each a name, a colon, and the SHA-256 of its key.
+    pub api_keys: Option<String>,
     pub instance: Option<String>,
     pub cors_origin: Option<String>,
     pub webhook_url: Option<String>,
@@ -90,7 +92,7 @@ pub fn assemble(name: &str, text: &str, overrides: &Overrides) -> Result<Setting
         redis: judge.redis(file.redis, overrides),
         session: judge.session(file.session, overrides),
         admin: judge.admin(file.admin, overrides),
-        auth: judge.auth(file.auth),
+        auth: judge.auth(file.auth, overrides),
         jwt: judge.jwt(file.jwt, overrides),
         presence: judge.presence(file.presence),
         search: judge.search(file.search),

@@ -7,12 +7,14 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde::Deserialize;
 
+use super::api_keys::ApiKeyFile;
 use super::file::Key;
 use super::judge::Judge;
 use super::print::{list, optional, quote};
 use super::units::{parse_duration, show_duration};
 use super::words::parse_secrets;
 use super::{Overrides, Secret, Settings};
+use crate::bots::Bot;
 
 /// `[auth]`: names, passwords and sockets' identities.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +33,8 @@ pub struct Auth {
     pub recheck_interval: Duration,
     /// Peers whose `X-Real-IP` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Programs that come with a key.
+    pub api_keys: Vec<Bot>,
 }
 
 /// `[jwt]`: tokens of other issuers. Without any key none is believed.
@@ -98,6 +102,7 @@ impl Default for Auth {
                 .iter()
                 .filter_map(|network| network.parse().ok())
                 .collect(),
+            api_keys: Vec::new(),
         }
     }
 }
@@ -127,6 +132,7 @@ pub(super) struct AuthFile {
     token_ttl: Key<String>,
     recheck_interval: Key<String>,
     trusted_proxies: Key<Vec<String>>,
+    api_keys: Vec<ApiKeyFile>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -143,7 +149,7 @@ pub(super) struct JwtFile {
 }
 
 impl Judge<'_> {
-    pub(super) fn auth(&mut self, file: AuthFile) -> Auth {
+    pub(super) fn auth(&mut self, file: AuthFile, overrides: &Overrides) -> Auth {
         let default = Auth::default();
         Auth {
             registration: self
@@ -177,6 +183,7 @@ impl Judge<'_> {
                     list.iter().map(|text| parse_network(text)).collect()
                 })
                 .unwrap_or(default.trusted_proxies),
+            api_keys: self.api_keys(file.api_keys, overrides),
         }
     }
 
@@ -270,7 +277,16 @@ impl Settings {
         writeln!(f, "token_ttl = \"{}\"", show_duration(auth.token_ttl))?;
         let interval = show_duration(auth.recheck_interval);
         writeln!(f, "recheck_interval = \"{interval}\"")?;
-        writeln!(f, "trusted_proxies = {}", list(&networks))
+        writeln!(f, "trusted_proxies = {}", list(&networks))?;
+        let in_words = |bot: &Bot| {
+            let name = quote(bot.name.as_str());
+            format!("{{ name = {name}, key_sha256 = \"***\" }}")
+        };
+        let keys: Vec<_> = auth.api_keys.iter().map(in_words).collect();
+        match keys.is_empty() {
+            true => Ok(()),
+            false => writeln!(f, "api_keys = [{}]", keys.join(", ")),
+        }
     }
 
     pub(super) fn print_jwt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -97,6 +97,7 @@ fn secrets_are_never_printed() {
         session_secret: Some("hunter2,hunter2-old".to_owned()),
         admin_token: Some("hunter2-hunter2-hunter2".to_owned()),
         jwt_secret: Some("hunter2".to_owned()),
+        api_keys: Some(format!("deploy:{KEY_HASH}")),
         webhook_url: Some("https://example.com/hook?token=hunter2".to_owned()),
         webhook_secret: Some(WEBHOOK_SECRET.to_owned()),
         ..Overrides::default()
@@ -105,7 +106,10 @@ fn secrets_are_never_printed() {
     assert_eq!(settings.session.secrets.len(), 2);
     for shown in [settings.to_string(), format!("{settings:?}")] {
         assert!(
-            shown.contains("***") && !shown.contains("hunter2") && !shown.contains("MfKQ"),
+            shown.contains("***")
+                && !["hunter2", "MfKQ", &KEY_HASH[..8]]
+                    .iter()
+                    .any(|secret| shown.contains(secret)),
             "{shown}"
         );
     }
@@ -194,6 +198,58 @@ fn flags_and_environment_win_over_the_file() {
             .starts_with("--port: \"70000\" is not a port"),
         "{problems}"
     );
+}
+
+const KEY_HASH: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+
+#[test]
+fn keys_of_bots_are_of_the_environment_or_the_file() {
+    let other = KEY_HASH.replace('9', "a");
+    let entry =
+        |name: &str, hash: &str| format!("{{ name = \"{name}\", key_sha256 = \"{hash}\" }}");
+    let text = format!(
+        "[auth]\napi_keys = [{}, {}]\n",
+        entry("deploy", KEY_HASH),
+        entry("deploy", &other)
+    );
+    let names = |overrides: &Overrides| -> Vec<String> {
+        let keys = assemble("f", &text, overrides).unwrap().auth.api_keys;
+        keys.iter()
+            .map(|bot| bot.name.as_str().to_owned())
+            .collect()
+    };
+    assert_eq!(names(&Overrides::default()), ["deploy", "deploy"]);
+    let overrides = Overrides {
+        api_keys: Some(format!("ci:{}, cron:{other}", KEY_HASH.to_uppercase())),
+        ..Overrides::default()
+    };
+    assert_eq!(names(&overrides), ["ci", "cron"]);
+}
+
+#[test]
+fn every_mistake_in_a_bots_key_is_named_and_the_key_not_shown() {
+    let text = format!(
+        "[auth]\napi_keys = [\n{{ name = \"a b\", key_sha256 = \"hunter2\" }},\n\
+         {{ name = \"a\", key_sha256 = \"{KEY_HASH}\" }},\n\
+         {{ name = \"b\", key_sha256 = \"{KEY_HASH}\" }},\n]\n"
+    );
+    problems(
+        &text,
+        &[
+            "backend.toml:3:10: auth.api_keys.name: \"a b\" is not a bot's name",
+            "backend.toml:3:30: auth.api_keys.key_sha256: is not the SHA-256 of a key",
+            "backend.toml:5:28: auth.api_keys.key_sha256: is there already, as \"a\"'s",
+        ],
+    );
+    for given in ["hunter2", "deploy:hunter2", "a b:hunter2"] {
+        let overrides = Overrides {
+            api_keys: Some(given.to_owned()),
+            ..Overrides::default()
+        };
+        let problem = assemble("", "", &overrides).unwrap_err().to_string();
+        assert!(problem.starts_with("API_KEYS: "), "{problem}");
+        assert!(!problem.contains("hunter2"), "{problem}");
+    }
 }
 
 /// Of 24 bytes.

@@ -27,7 +27,7 @@ use crate::chat::room::{RoomId, user_room};
 use crate::clock;
 use crate::date::to_iso;
 use crate::deeds::{Person, Purse, Seat};
-use crate::http::auth::{Visitor, bearer, visitor};
+use crate::http::auth::{Visitor, bearer, bot, visitor};
 use crate::lane::Lane;
 use crate::metrics::Counted;
 use crate::protocol::{self, Event, Welcome, WelcomeLimits};
@@ -259,21 +259,26 @@ pub(super) async fn connected(app: Arc<App>, socket: SocketRef<Adapter>) {
     }
 }
 
-/// In this order: the token of the handshake's `auth`, `Authorization: Bearer`, the session's user, a guest where guests may come in.
+/// In this order: the key or the token of the handshake's `auth`, `X-Api-Key`, `Authorization: Bearer`, the session's user, a guest where
+/// guests may come in.
 /// **What is there and cannot be believed or read is refused, and never quietly a guest.**
 async fn who(
     app: &App,
     socket: &SocketRef<Adapter>,
     auth: &Value,
 ) -> Result<(Sender, Hold), Refusal> {
-    match auth.get("token") {
-        None | Some(Value::Null) => {}
-        Some(Value::String(token)) => {
+    match (given(auth, "apiKey")?, given(auth, "token")?) {
+        (None, None) => {}
+        (Some(key), None) => return Ok((bot(app, key.as_bytes())?, Hold::Nothing)),
+        (None, Some(token)) => {
             let bearer = bearer(app, token).await?;
             let hold = Hold::from(&bearer);
             return Ok((bearer.sender, hold));
         }
-        Some(_) => return Err(Refusal::new(Code::Unauthorized, "the token is not a text")),
+        (Some(_), Some(_)) => {
+            let why = "a key and a token: send one";
+            return Err(Refusal::new(Code::Unauthorized, why));
+        }
     }
     let session_id = match visitor(app, &socket.req_parts().headers).await? {
         Visitor::User {
@@ -292,4 +297,16 @@ async fn who(
     let guest = identity::guest(known_by, identity::wanted_name(auth));
     app.bans.check(&guest.id)?;
     Ok((guest, Hold::Nothing))
+}
+
+/// A text of the handshake's `auth` that somebody wants to be known by.
+fn given<'a>(auth: &'a Value, key: &str) -> Result<Option<&'a str>, Refusal> {
+    match auth.get(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => {
+            let why = format!("{key} is not a text");
+            Err(Refusal::new(Code::Unauthorized, why))
+        }
+    }
 }

@@ -9,7 +9,7 @@ const WARNING_MS: i64 = 60_000;
 /// What a connection's identity rests on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Hold {
-    /// Nothing that could end: a guest without a session.
+    /// Nothing that could end: a guest without a session, a bot.
     Nothing,
     /// A session, which may end at any time.
     Session { sid: String },
@@ -112,6 +112,8 @@ impl From<&Credential> for Hold {
         match credential {
             Credential::Session { sid, .. } => Self::Session { sid: sid.clone() },
             Credential::Token(bearer) => Self::from(bearer),
+            // A key is taken back by a restart, which ends every connection.
+            Credential::Key => Self::Nothing,
         }
     }
 }

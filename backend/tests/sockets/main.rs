@@ -9,6 +9,7 @@
 
 mod auth;
 mod bad_input;
+mod bots;
 mod changes;
 mod chat;
 mod client;

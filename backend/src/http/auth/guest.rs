@@ -7,8 +7,8 @@ use axum::response::{IntoResponse as _, Json, Response};
 use serde_json::{Value, json};
 
 use super::{
-    Credential, Visitor, answer, cookie_settings, fields, text, unavailable, user_page, visitor,
-    with_cookie,
+    Credential, Visitor, answer, cookie_settings, fields, is_by_cookie, text, unavailable,
+    user_page, visitor, with_cookie,
 };
 use crate::chat::message::Sender;
 use crate::chat::refusal::{Code, Refusal};
@@ -83,7 +83,7 @@ async fn make_guest(
     let settings = cookie_settings(site);
     let visitor = match visitor(app, headers).await {
         // A session that cannot be read is replaced: this is how its browser gets rid of it.
-        Err(refusal) if refusal.code == Code::Unauthorized => {
+        Err(refusal) if refusal.code == Code::Unauthorized && is_by_cookie(headers) => {
             Visitor::Anonymous { session_id: None }
         }
         other => other?,

@@ -1,10 +1,11 @@
-//! Who a request speaks for: `Authorization: Bearer` first, else the session cookie.
+//! Who a request speaks for: a bot by `X-Api-Key`, else `Authorization: Bearer`, else the session cookie.
 //!
-//! **What cannot be read never makes a guest**: a bad token and a session that cannot be had are refused.
+//! **What cannot be read never makes a guest**: a bad key, a bad token and a session that cannot be had are refused.
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderName, header};
 
 use super::unavailable;
+use crate::bots::KEY_BYTES_MIN;
 use crate::chat::message::Sender;
 use crate::chat::refusal::{Code, Refusal};
 use crate::clock;
@@ -30,14 +31,22 @@ pub enum Visitor {
 /// What we know somebody by.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Credential {
-    Session { sid: String, session: Session },
+    Session {
+        sid: String,
+        session: Session,
+    },
     Token(Bearer),
+    /// A bot's.
+    Key,
 }
+
+/// Has a bot's key. No page may send it: CORS does not name it, because a key in a page is everybody's.
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// Reads what a request brings, and keeps its session alive.
 ///
 /// # Errors
-/// `UNAUTHORIZED` for a bad token or a record that is no session, `BANNED` for who is shut out, `SESSION_STORE_UNAVAILABLE` when there is
+/// `UNAUTHORIZED` for a bad key, a bad token or a record that is no session, `BANNED` for who is shut out, `SESSION_STORE_UNAVAILABLE` when there is
 /// a signed cookie and its session cannot be read.
 pub async fn visitor(app: &App, headers: &HeaderMap) -> Result<Visitor, Refusal> {
     let visitor = known(app, headers).await?;
@@ -48,6 +57,13 @@ pub async fn visitor(app: &App, headers: &HeaderMap) -> Result<Visitor, Refusal>
 }
 
 async fn known(app: &App, headers: &HeaderMap) -> Result<Visitor, Refusal> {
+    if let Some(sender) = keyed(app, headers)? {
+        return Ok(Visitor::User {
+            sender,
+            is_guest: false,
+            credential: Credential::Key,
+        });
+    }
     if let Some(token) = bearer_token(headers) {
         let bearer = bearer(app, token).await?;
         return Ok(Visitor::User {
@@ -121,6 +137,41 @@ pub(crate) async fn bearer(app: &App, token: &str) -> Result<Bearer, Refusal> {
     }
     app.bans.check(&bearer.sender.id)?;
     Ok(bearer)
+}
+
+/// The bot of a request that brings a key. Whoever sends one means it, so a cookie that came along does not count; a token that is meant
+/// as well is one too many.
+fn keyed(app: &App, headers: &HeaderMap) -> Result<Option<Sender>, Refusal> {
+    let mut keys = headers.get_all(API_KEY).iter();
+    let Some(key) = keys.next() else {
+        return Ok(None);
+    };
+    if keys.next().is_some() || bearer_token(headers).is_some() {
+        let why = "a key and something else to be known by: send one";
+        return Err(Refusal::new(Code::Unauthorized, why));
+    }
+    bot(app, key.as_bytes()).map(Some)
+}
+
+/// Whether nothing but a cookie can say who asks.
+pub(super) fn is_by_cookie(headers: &HeaderMap) -> bool {
+    !headers.contains_key(API_KEY) && bearer_token(headers).is_none()
+}
+
+/// Whom a key speaks for.
+///
+/// # Errors
+/// `UNAUTHORIZED`, `BANNED`.
+pub(crate) fn bot(app: &App, key: &[u8]) -> Result<Sender, Refusal> {
+    let Some(sender) = app.bots.known_by(key) else {
+        let why = match key.len() < KEY_BYTES_MIN {
+            true => format!("a key has at least {KEY_BYTES_MIN} bytes"),
+            false => "this key is not accepted".to_owned(),
+        };
+        return Err(Refusal::new(Code::Unauthorized, why));
+    };
+    app.bans.check(&sender.id)?;
+    Ok(sender)
 }
 
 /// The token of `Authorization: Bearer …`. Other schemes are for others, such as a proxy before us.
