@@ -145,11 +145,20 @@ export class Room {
     }, READ_EVERY_MS);
   }
 
-  // Another name, other rules; with a role it is about this very person, and says all there is to say about them.
-  updated(info) {
-    const own = info.role === undefined ? {} : { mutedUntil: info.mutedUntil };
-    this.info = { ...this.info, ...info, ...own };
+  // Another name, other rules; with a role it is about this very person, and says all there is to say about them. The way
+  // of news is another one than that of answers: what is older than what is known changes nothing.
+  updated({ role, mutedUntil, memberVersion, ...card }) {
+    const known = this.info;
+    const isOld = card.version < known.version;
+    const isAboutUs = role !== undefined && !(memberVersion < known.memberVersion);
+    this.info = { ...known, ...(isOld ? {} : card), ...(isAboutUs ? { role, mutedUntil, memberVersion } : {}) };
     this.#changed();
+  }
+
+  // What an answer to joinRoom or sync says. Beside another log, versions begin anew.
+  #introduced({ room, epoch }) {
+    if (this.timeline.epoch !== null && this.timeline.epoch !== epoch) this.info = { id: this.id, name: this.id };
+    this.updated(room);
   }
 
   // Somebody has read up to there; perhaps the same person, on another device.
@@ -219,7 +228,7 @@ export class Room {
   }
 
   async #open(answer, since, visit) {
-    if (answer.room) this.updated(answer.room);
+    if (answer.room) this.#introduced(answer);
     this.presence = answer.presence ?? this.presence;
     this.joined = true;
     const before = this.timeline.cursor;

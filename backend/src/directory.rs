@@ -20,6 +20,7 @@ pub mod sqlite;
 /// Guarantees, for each implementation and with any number of processes on the same data:
 /// - There is one room of an id, and everybody is answered the same one, whoever made it.
 /// - Changes of one membership happen one after the other: none is lost to another that was made at the same time.
+/// - Every change of a room or a membership gives it a higher version.
 /// - Read marks only move forward, in whatever order they come.
 /// - What was answered is found by everybody who asks later.
 #[async_trait]
@@ -29,8 +30,8 @@ pub trait Directory: Send + Sync + 'static {
 
     async fn room(&self, id: &RoomId) -> Result<Option<Room>, StoreError>;
 
-    /// Keeps the name and the rules of a room. False: there is no such room.
-    async fn update_room(&self, room: &Room) -> Result<bool, StoreError>;
+    /// Keeps the name and the rules of a room, and answers the room after it. None: there is no such room.
+    async fn update_room(&self, room: &Room) -> Result<Option<Room>, StoreError>;
 
     /// Closes a room for good: its access is `Archived` from then on. False: there is no such room.
     async fn archive_room(&self, id: &RoomId) -> Result<bool, StoreError>;

@@ -118,6 +118,7 @@ impl Rooms {
             created_by: None,
             created_at_ms: clock::unix_ms(),
             rules: Rules::default(),
+            version: 0,
         };
         let (room, _) = self.room_or_new(&wanted).await?;
         Ok(room)
@@ -131,12 +132,14 @@ impl Rooms {
         Ok((room, is_new))
     }
 
+    /// The room after the update.
+    ///
     /// # Errors
     /// `ROOM_NOT_FOUND`, or `UNAVAILABLE`.
-    pub async fn update_room(&self, room: &Room) -> Result<(), Refusal> {
-        let is_there = answered(&room.id, self.directory.update_room(room)).await?;
+    pub async fn update_room(&self, room: &Room) -> Result<Room, Refusal> {
+        let updated = answered(&room.id, self.directory.update_room(room)).await?;
         self.cards.forget(&room.id);
-        if is_there { Ok(()) } else { Err(not_found()) }
+        updated.ok_or_else(not_found)
     }
 
     /// # Errors

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 pub(crate) use failure::SqliteError;
 pub(crate) use file::OpenFile;
@@ -25,8 +25,8 @@ const APPLICATION_ID: i64 = 0x4252_5448;
 /// The layout of every table Berth keeps (`PRAGMA user_version`). A file with a higher one is left alone; one with a lower one is brought
 /// up to date by the schemas that it is opened with, and then left alone by older programs.
 ///
-/// 1: messages, sessions. 2: the log has entries of several kinds. 3: messages are found by their words.
-const SCHEMA_VERSION: i64 = 3;
+/// 1: messages, sessions. 2: the log has entries of several kinds. 3: messages are found by their words. 4: rooms and members have versions.
+const SCHEMA_VERSION: i64 = 4;
 
 /// How long one statement waits for another process' lock: longer than any healthy commit, shorter than a sender's patience.
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -68,6 +68,25 @@ pub(crate) fn open_reader(path: &Path, options: Options) -> Result<Connection, S
     let connection = connect(path, options).map_err(|why| why.at(path))?;
     connection.pragma_update(None, "query_only", true)?;
     Ok(connection)
+}
+
+/// Adds a column, `(name, declaration)`, to a table that was made without it.
+pub(crate) fn ensure_column(
+    transaction: &Transaction<'_>,
+    table: &str,
+    (name, declaration): (&str, &str),
+) -> Result<(), SqliteError> {
+    let is_there: bool = transaction.query_row(
+        "SELECT count(*) FROM pragma_table_info(?1) WHERE name = ?2",
+        [table, name],
+        |row| row.get(0),
+    )?;
+    if !is_there {
+        transaction.execute_batch(&format!(
+            "ALTER TABLE {table} ADD COLUMN {name} {declaration}"
+        ))?;
+    }
+    Ok(())
 }
 
 fn open_created(path: &Path, options: Options, schema: &str) -> Result<Connection, SqliteError> {

@@ -637,6 +637,42 @@ describe("rooms and their people", () => {
     assert.deepEqual(hears({ name: "Pier", role: "moderator" }), ["Pier", "moderator", undefined]);
   });
 
+  test("news that come late, by another way than later ones, change nothing", async () => {
+    const me = await inLobby();
+    const room = me.chat.rooms.get("lobby");
+    const hears = (news) => {
+      me.socket.hears("roomUpdated", { room: { id: "lobby", ...news } });
+      const { name, role, mutedUntil } = room.info;
+      return [name, role, mutedUntil];
+    };
+    assert.deepEqual(hears({ name: "Quay", version: 2 }), ["Quay", undefined, undefined]);
+    assert.deepEqual(hears({ name: "Pier", version: 1, role: "member", memberVersion: 4 }), ["Quay", "member", undefined]);
+    assert.deepEqual(hears({ name: "Dock", version: 3, role: "member", mutedUntil: "forever", memberVersion: 3 }), ["Dock", "member", undefined]);
+    assert.deepEqual(hears({ name: "Dock", version: 3, role: "moderator", memberVersion: 5 }), ["Dock", "moderator", undefined]);
+    // An answer may be the older one, too; beside another log, it says what is.
+    me.server.room("lobby").card = { id: "lobby", name: "Mole", version: 1 };
+    const comesBack = async () => {
+      me.socket.breaks();
+      me.socket.connects();
+      await settle();
+      return room.info.name;
+    };
+    assert.equal(await comesBack(), "Dock");
+    me.server.room("lobby").epoch = "another";
+    assert.equal(await comesBack(), "Mole");
+  });
+
+  test("what rooms have become while one was away comes with what was said in them", async () => {
+    const me = await inLobby();
+    await me.chat.join("quay");
+    me.socket.breaks();
+    Object.assign(me.server.room("quay").card, { name: "The quay", version: 1 });
+    me.socket.connects();
+    await settle();
+    assert.equal(asked(me.server, "sync").length, 1);
+    assert.equal(me.chat.rooms.get("quay").info.name, "The quay");
+  });
+
   test("receipts say how far others have read, and what one read oneself elsewhere", async () => {
     const me = await inLobby();
     const room = me.chat.rooms.get("lobby");

@@ -16,7 +16,7 @@ export class Server {
   #open = [];
 
   room(id) {
-    if (!this.rooms.has(id)) this.rooms.set(id, { id, log: [], epoch: "a", first: 1 });
+    if (!this.rooms.has(id)) this.rooms.set(id, { id, log: [], epoch: "a", first: 1, card: { id, name: id } });
     return this.rooms.get(id);
   }
 
@@ -54,7 +54,7 @@ export class Server {
 
   joinRoom(socket, id, { lastSeq, epoch, limit }) {
     socket.joined.add(id);
-    return { room: { id, name: id }, ...this.#since(id, lastSeq, epoch, limit) };
+    return { room: this.room(id).card, ...this.#since(id, lastSeq, epoch, limit) };
   }
   leaveRoom(socket, id) {
     socket.joined.delete(id);
@@ -64,7 +64,7 @@ export class Server {
     return {
       rooms: rooms.map(({ roomId, lastSeq, epoch }) => {
         socket.joined.add(roomId);
-        return { roomId, ...this.#since(roomId, lastSeq, epoch, 200) };
+        return { roomId, room: this.room(roomId).card, ...this.#since(roomId, lastSeq, epoch, 200) };
       }),
     };
   }

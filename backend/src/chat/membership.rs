@@ -81,6 +81,8 @@ pub struct Room {
     pub created_by: Option<String>,
     pub created_at_ms: i64,
     pub rules: Rules,
+    /// Goes up with every change: of two that somebody is told, in whatever order, the higher is the later one.
+    pub version: u64,
 }
 
 /// What applies to members that are not moderators.
@@ -109,6 +111,8 @@ pub struct Member {
     /// [`FOREVER`] has no end.
     pub muted_until_ms: Option<i64>,
     pub banned_until_ms: Option<i64>,
+    /// Goes up with every [`MemberChange`], as a room's does.
+    pub version: u64,
 }
 
 /// The end of what has no end.
@@ -144,18 +148,22 @@ impl Member {
             read: Place::default(),
             muted_until_ms: None,
             banned_until_ms: None,
+            version: 0,
         }
     }
 
     /// Whether anything is remembered.
     #[must_use]
     pub fn is_on_record(&self) -> bool {
-        *self != Self::unknown(&self.user_id)
+        let version = self.version;
+        let unknown = Self::unknown(&self.user_id);
+        *self != Self { version, ..unknown }
     }
 
     /// The record after a change. Every directory uses this one function.
     #[must_use]
     pub fn after(mut self, change: &MemberChange) -> Self {
+        self.version += 1;
         match change {
             MemberChange::Join { name, role, at_ms } => {
                 self.name.clone_from(name);
@@ -195,7 +203,8 @@ mod tests {
     #[test]
     fn joining_again_keeps_role_and_date() {
         let owner = Member::unknown("ann").after(&join(Role::Owner, 7));
-        assert_eq!(owner.clone().after(&join(Role::Member, 9)), owner);
+        let again = owner.clone().after(&join(Role::Member, 9));
+        assert_eq!((again.role, again.joined_at_ms), (Role::Owner, 7));
         let again = owner
             .after(&MemberChange::Leave)
             .after(&join(Role::Member, 9));

@@ -161,6 +161,7 @@ mod tests {
             created_by: None,
             created_at_ms: 0,
             rules: Rules::default(),
+            version: 0,
         };
         let member = changes.iter().fold(Member::unknown("ann"), Member::after);
         Standing { room, member }

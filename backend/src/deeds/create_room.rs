@@ -35,6 +35,7 @@ pub(crate) async fn make(
         created_by: Some(owner.id.clone()),
         created_at_ms: now_ms,
         rules: request.rules,
+        version: 0,
     };
     let (room, _) = app.rooms.room_or_new(&wanted).await?;
     if room.created_by != wanted.created_by || room.access != wanted.access {

@@ -20,6 +20,7 @@ pub(crate) async fn make(app: &App, person: Person<'_>, other: &str) -> Result<S
         created_by: Some(opener.id.clone()),
         created_at_ms: clock::unix_ms(),
         rules: Rules::default(),
+        version: 0,
     };
     let (room, is_new) = app.rooms.room_or_new(&wanted).await?;
     let join = |name: &str| MemberChange::Join {

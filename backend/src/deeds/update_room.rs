@@ -17,8 +17,8 @@ pub(crate) async fn apply(
     let mut standing = app.rooms.standing(&request.room, &person.sender.id).await?;
     standing.may_enter(clock::unix_ms())?;
     standing.may_rule()?;
-    standing.room = request.applied_to(&standing.room)?;
-    app.rooms.update_room(&standing.room).await?;
+    let wanted = request.applied_to(&standing.room)?;
+    standing.room = app.rooms.update_room(&wanted).await?;
     news::tell(app, Word::of_room(&standing.room.id)).await;
     // Without a role: each has their own.
     let answer = RoomAnswer {

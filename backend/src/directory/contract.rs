@@ -64,6 +64,7 @@ fn room(name: &str, access: Access) -> Room {
         created_by: Some("ann".to_owned()),
         created_at_ms: 1_795_000_000_123,
         rules: Rules::default(),
+        version: 0,
     }
 }
 
@@ -85,7 +86,7 @@ pub(super) async fn what_is_not_there_is_not_found(fixture: &impl Fixture) {
     assert_eq!(directory.rooms_of("ann", None, 5).await, Ok(vec![]));
     assert_eq!(directory.public_rooms(None, None, 5).await, Ok(vec![]));
     let room = room("nowhere", Access::Public);
-    assert_eq!(directory.update_room(&room).await, Ok(false));
+    assert_eq!(directory.update_room(&room).await, Ok(None));
     assert_eq!(directory.mark_read(vec![]).await, Ok(()));
 }
 
@@ -137,8 +138,13 @@ pub(super) async fn a_room_changes_its_name_and_rules(fixture: &impl Fixture) {
     let mut wanted = after.clone();
     wanted.access = Access::Public;
     wanted.created_by = None;
-    assert_eq!(directory.update_room(&wanted).await, Ok(true));
+    after.version = 1;
+    let updated = directory.update_room(&wanted).await;
+    assert_eq!(updated, Ok(Some(after.clone())));
     assert_eq!(fixture.open().await.room(&before.id).await, Ok(Some(after)));
+    // The version is the directory's: who brings an old one does not turn it back.
+    let again = directory.update_room(&wanted).await.unwrap().unwrap();
+    assert_eq!(again.version, 2);
 }
 
 pub(super) async fn memberships_follow_their_changes(fixture: &impl Fixture) {
@@ -319,6 +325,7 @@ pub(super) async fn a_closed_room_stays_on_record_and_is_not_listed(fixture: &im
     assert_eq!(directory.archive_room(&before.id).await, Ok(true));
     let closed = Room {
         access: Access::Archived,
+        version: 1,
         ..before.clone()
     };
     let other = fixture.open().await;

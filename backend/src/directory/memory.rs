@@ -99,14 +99,15 @@ impl Directory for MemoryDirectory {
         Ok(self.records().rooms.get(id).cloned())
     }
 
-    async fn update_room(&self, room: &Room) -> Result<bool, StoreError> {
+    async fn update_room(&self, room: &Room) -> Result<Option<Room>, StoreError> {
         let mut records = self.records();
         let Some(found) = records.rooms.get_mut(&room.id) else {
-            return Ok(false);
+            return Ok(None);
         };
         found.name.clone_from(&room.name);
         found.rules = room.rules;
-        Ok(true)
+        found.version += 1;
+        Ok(Some(found.clone()))
     }
 
     async fn archive_room(&self, id: &RoomId) -> Result<bool, StoreError> {
@@ -115,6 +116,7 @@ impl Directory for MemoryDirectory {
             return Ok(false);
         };
         found.access = Access::Archived;
+        found.version += 1;
         Ok(true)
     }
 

@@ -211,24 +211,29 @@ impl Directory for MongoDirectory {
         .await
     }
 
-    async fn update_room(&self, room: &Room) -> Result<bool, StoreError> {
+    async fn update_room(&self, room: &Room) -> Result<Option<Room>, StoreError> {
         within(async {
-            let update = doc! { "$set": { "name": &room.name, "settings": document::rules(room) } };
-            let updated = self
-                .opened()
-                .await?
-                .rooms
-                .update_one(doc! { "_id": room.id.as_str() }, update)
+            let update = doc! {
+                "$set": { "name": &room.name, "settings": document::rules(room) },
+                "$inc": { "version": 1_i64 },
+            };
+            let rooms = &self.opened().await?.rooms;
+            let updated = rooms
+                .find_one_and_update(doc! { "_id": room.id.as_str() }, update)
+                .return_document(ReturnDocument::After)
                 .await
                 .map_err(failure)?;
-            Ok(updated.matched_count == 1)
+            updated.as_ref().map(document::room).transpose()
         })
         .await
     }
 
     async fn archive_room(&self, id: &RoomId) -> Result<bool, StoreError> {
         within(async {
-            let update = doc! { "$set": { "type": Access::Archived.as_str() } };
+            let update = doc! {
+                "$set": { "type": Access::Archived.as_str() },
+                "$inc": { "version": 1_i64 },
+            };
             let rooms = &self.opened().await?.rooms;
             let updated = rooms.update_one(doc! { "_id": id.as_str() }, update).await;
             Ok(updated.map_err(failure)?.matched_count == 1)

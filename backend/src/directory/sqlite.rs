@@ -17,6 +17,7 @@ mod row;
 
 use row::{MEMBER_COLUMNS, ROOM_COLUMNS};
 
+/// As version 3 had them; [`VERSIONS`] is what was added.
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS rooms (
     id            TEXT    NOT NULL PRIMARY KEY,
@@ -47,6 +48,9 @@ CREATE INDEX IF NOT EXISTS members_by_user ON members (user_id, room_id) WHERE i
 CREATE INDEX IF NOT EXISTS rooms_public ON rooms (id) WHERE access = 'public';
 ";
 
+/// The column of both tables that says how often something was changed.
+const VERSIONS: (&str, &str) = ("version", "INTEGER NOT NULL DEFAULT 0");
+
 /// A directory in a file. Opening the same file again, also from another process, is fine.
 pub struct SqliteDirectory {
     worker: Worker,
@@ -67,7 +71,8 @@ impl SqliteDirectory {
     /// # Errors
     /// [`StoreError`] with the file and the reason.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let connection = sqlite::open(path, Options::default(), TABLES)?;
+        let mut connection = sqlite::open(path, Options::default(), TABLES)?;
+        upgrade(&mut connection)?;
         let file = Arc::new(OpenFile::at(path)?);
         let worker = Worker::start("directory", connection)?;
         Ok(Self { worker, file })
@@ -99,6 +104,16 @@ impl SqliteDirectory {
     }
 }
 
+/// Brings a file of any version to this one. Safe to run again, and no row is rewritten.
+fn upgrade(connection: &mut Connection) -> Result<(), SqliteError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for table in ["rooms", "members"] {
+        sqlite::ensure_column(&transaction, table, VERSIONS)?;
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
 fn room(connection: &Connection, id: &RoomId) -> Result<Option<Room>, SqliteError> {
     let sql = format!("SELECT {ROOM_COLUMNS} FROM rooms WHERE id = ?1");
     let mut statement = connection.prepare_cached(&sql)?;
@@ -118,9 +133,10 @@ fn member(
 
 fn put_room(connection: &Connection, room: &Room) -> Result<(), SqliteError> {
     let sql = format!(
-        "INSERT INTO rooms ({ROOM_COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+        "INSERT INTO rooms ({ROOM_COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
          ON CONFLICT (id) DO UPDATE SET name = excluded.name, slow_mode_ms = excluded.slow_mode_ms,
-           read_only = excluded.read_only, members_max = excluded.members_max"
+           read_only = excluded.read_only, members_max = excluded.members_max,
+           version = version + 1"
     );
     connection.prepare_cached(&sql)?.execute(params![
         room.id.as_str(),
@@ -131,6 +147,7 @@ fn put_room(connection: &Connection, room: &Room) -> Result<(), SqliteError> {
         room.rules.slow_mode_ms,
         room.rules.read_only,
         room.rules.members_max,
+        row::stored(room.version),
     ])?;
     Ok(())
 }
@@ -138,7 +155,7 @@ fn put_room(connection: &Connection, room: &Room) -> Result<(), SqliteError> {
 fn put_member(connection: &Connection, room: &RoomId, member: &Member) -> Result<(), SqliteError> {
     let sql = format!(
         "INSERT OR REPLACE INTO members (room_id, {MEMBER_COLUMNS})
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
     );
     connection.prepare_cached(&sql)?.execute(params![
         room.as_str(),
@@ -151,6 +168,7 @@ fn put_member(connection: &Connection, room: &RoomId, member: &Member) -> Result
         row::stored(member.read.n),
         member.muted_until_ms,
         member.banned_until_ms,
+        row::stored(member.version),
     ])?;
     Ok(())
 }
@@ -184,14 +202,14 @@ impl Directory for SqliteDirectory {
         self.read(move |connection| room(connection, &id)).await
     }
 
-    async fn update_room(&self, wanted: &Room) -> Result<bool, StoreError> {
+    async fn update_room(&self, wanted: &Room) -> Result<Option<Room>, StoreError> {
         let wanted = wanted.clone();
         self.write(move |connection| {
-            let is_there = room(connection, &wanted.id)?.is_some();
-            if is_there {
-                put_room(connection, &wanted)?;
+            if room(connection, &wanted.id)?.is_none() {
+                return Ok(None);
             }
-            Ok(is_there)
+            put_room(connection, &wanted)?;
+            room(connection, &wanted.id)
         })
         .await
     }
@@ -200,8 +218,9 @@ impl Directory for SqliteDirectory {
         let id = id.clone();
         let access = Access::Archived.as_str();
         self.write(move |connection| {
-            let mut statement =
-                connection.prepare_cached("UPDATE rooms SET access = ?2 WHERE id = ?1")?;
+            let mut statement = connection.prepare_cached(
+                "UPDATE rooms SET access = ?2, version = version + 1 WHERE id = ?1",
+            )?;
             Ok(statement.execute([id.as_str(), access])? == 1)
         })
         .await
@@ -327,8 +346,10 @@ mod tests {
     use tempfile::TempDir;
 
     use super::SqliteDirectory;
+    use crate::chat::room::RoomId;
     use crate::directory::Directory;
     use crate::directory::contract::{Fixture, directory_contract};
+    use crate::sqlite::{self, Options};
 
     struct OwnFile(TempDir);
 
@@ -348,4 +369,20 @@ mod tests {
     }
 
     directory_contract!(OwnFile);
+
+    #[tokio::test]
+    async fn a_file_from_before_there_were_versions_counts_from_now_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rooms.db");
+        let older = sqlite::open(&path, Options::default(), super::TABLES).unwrap();
+        let row = "INSERT INTO rooms VALUES ('r', 'R', 'public', NULL, 0, 0, 0, 0)";
+        older.execute(row, []).unwrap();
+        drop(older);
+        let directory = SqliteDirectory::open(&path).unwrap();
+        let before = directory.room(&RoomId::parse("r").unwrap()).await;
+        let before = before.unwrap().unwrap();
+        assert_eq!(before.version, 0);
+        let after = directory.update_room(&before).await.unwrap().unwrap();
+        assert_eq!(after.version, 1);
+    }
 }

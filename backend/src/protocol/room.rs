@@ -226,6 +226,11 @@ pub struct RoomBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_by: Option<&'a str>,
     pub settings: RulesBody,
+    /// Of two bodies, in whatever order they came, the one with the higher version is the later one: this is for all but the person,
+    pub version: u64,
+    /// and this for `role` and `mutedUntil`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub member_version: Option<u64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -250,6 +255,8 @@ impl<'a> From<&'a Room> for RoomBody<'a> {
                 read_only: room.rules.read_only,
                 max_members: room.rules.members_max,
             },
+            version: room.version,
+            member_version: None,
         }
     }
 }
@@ -259,6 +266,7 @@ impl<'a> From<&'a Standing> for RoomBody<'a> {
         Self {
             role: Some(standing.role().as_str()),
             muted_until: standing.member.muted_until_ms.map(Until::from),
+            member_version: Some(standing.member.version),
             ..Self::from(&standing.room)
         }
     }

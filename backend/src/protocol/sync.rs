@@ -3,10 +3,11 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::MessageBody;
 use super::read::JoinRequest;
+use super::{MessageBody, RoomBody};
 use crate::chat::message::Message;
 use crate::chat::refusal::Refusal;
+use crate::chat::standing::Standing;
 use crate::store::History;
 
 /// Rooms in one request: as many as one connection may be in.
@@ -54,6 +55,7 @@ pub enum SyncedRoom<'a> {
     #[serde(rename_all = "camelCase")]
     CaughtUp {
         room_id: &'a str,
+        room: RoomBody<'a>,
         epoch: &'a str,
         first_seq: u64,
         last_seq: u64,
@@ -86,14 +88,15 @@ impl<'a> SyncedRoom<'a> {
     /// The first `messages` of a page that was read.
     #[must_use]
     pub fn caught_up(
-        room_id: &'a str,
+        standing: &'a Standing,
         history: &'a History,
         messages: &'a [Message],
         (recovered, trimmed): (bool, bool),
     ) -> Self {
         let is_cut = messages.len() < history.messages.len();
         Self::CaughtUp {
-            room_id,
+            room_id: standing.room.id.as_str(),
+            room: RoomBody::from(standing),
             epoch: &history.epoch,
             first_seq: history.first_seq,
             last_seq: history.last_seq,
@@ -122,6 +125,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::chat::membership::{Access, Member, Room, Rules};
     use crate::store::contract::{at, draft, room};
 
     fn read(argument: Value) -> Result<SyncRequest, Refusal> {
@@ -171,9 +175,22 @@ mod tests {
             has_more: false,
             epoch: "e".to_owned(),
         };
+        let standing = Standing {
+            room: Room {
+                id: room("r"),
+                name: "R".to_owned(),
+                access: Access::Public,
+                created_by: None,
+                created_at_ms: 0,
+                rules: Rules::default(),
+                version: 3,
+            },
+            member: Member::unknown("ann"),
+        };
         let body = |count: usize| {
             let some = &history.messages[..count];
-            serde_json::to_value(SyncedRoom::caught_up("r", &history, some, (true, false))).unwrap()
+            let synced = SyncedRoom::caught_up(&standing, &history, some, (true, false));
+            serde_json::to_value(synced).unwrap()
         };
         let (whole, cut) = (body(2), body(1));
         assert_eq!(
@@ -189,5 +206,10 @@ mod tests {
             (&json!(2), 1)
         );
         assert!(whole.get("trimmed").is_none());
+        // What the room is may have changed meanwhile, too.
+        assert_eq!(
+            (&whole["roomId"], &whole["room"]["version"]),
+            (&json!("r"), &json!(3))
+        );
     }
 }

@@ -29,10 +29,10 @@ pub(super) async fn join(app: &App, client: &Client, arguments: Vec<Value>, repl
     let entered = match page_limit(request.limit, &app.limits) {
         Ok(limit) => enter(app, client, &reply.socket, &room)
             .await
-            .map(|standing| (limit, standing)),
+            .map(|()| limit),
         Err(refusal) => Err(refusal),
     };
-    let (limit, standing) = match entered {
+    let limit = match entered {
         Ok(entered) => entered,
         Err(refusal) => return reply.refuse(&refusal, (Some(room.as_str()), None)).await,
     };
@@ -51,14 +51,16 @@ pub(super) async fn join(app: &App, client: &Client, arguments: Vec<Value>, repl
     let (caught_up, ()) = tokio::join!(catch_up(app, &request, limit), begun);
     // Only now: whoever came while the history was read is in it, and whoever comes later is news.
     let presence = app.attendance.joined(&room, &client.sender);
-    match caught_up {
-        Ok(CaughtUp {
-            history, recovered, ..
-        }) => {
+    // As it is by now: what changed since it came in was told before this answer.
+    match caught_up.and_then(|caught| Ok((caught, still_inside(client, &room)?))) {
+        Ok((caught, standing)) => {
+            let CaughtUp {
+                history, recovered, ..
+            } = caught;
             let unread = standing.unread(history.last_n);
             reply
                 .done(Joined {
-                    room: RoomBody::from(&standing),
+                    room: RoomBody::from(&*standing),
                     history: HistoryBody::from(&*history),
                     recovered,
                     presence,
@@ -80,13 +82,19 @@ pub(super) fn is_own_room(socket: &Socket<Adapter>, room: &RoomId) -> bool {
     socket.id.as_str() == room.as_str()
 }
 
+/// The seat of a client that was let in. None: it had to leave while its answer was made, and was told so.
+pub(super) fn still_inside(client: &Client, room: &RoomId) -> Result<Arc<Standing>, Refusal> {
+    let left = || Refusal::new(Code::NotMember, "you have just left this room");
+    client.seats.of(room).ok_or_else(left)
+}
+
 /// Lets the client in, if it may be there. What changes while it comes in is not missed: then it is looked at again.
 pub(super) async fn enter(
     app: &App,
     client: &Client,
     socket: &Socket<Adapter>,
     room: &RoomId,
-) -> Result<Standing, Refusal> {
+) -> Result<(), Refusal> {
     if is_own_room(socket, room) {
         return Err(Refusal::new(Code::Forbidden, "this room is not for chat"));
     }
@@ -107,10 +115,10 @@ pub(super) async fn enter(
         }
         // Again: others of this client's rooms may have been entered meanwhile.
         check_space(app, socket, room)?;
-        client.seats.take(standing.clone());
+        client.seats.take(standing);
         sit_down(app, client, socket, room);
         if app.rooms.changes_heard() == heard {
-            return Ok(standing);
+            return Ok(());
         }
     }
 }

@@ -1,15 +1,18 @@
 //! `sync`: after a reconnect, the socket joins all its rooms at once and gets what it missed in them.
 
+use std::sync::Arc;
+
 use futures_util::future::join_all;
 use serde_json::Value;
 
 use super::App;
 use super::connect::Client;
-use super::join::{CaughtUp, catch_up, enter};
+use super::join::{CaughtUp, catch_up, enter, still_inside};
 use super::reply::Reply;
 use crate::chat::limits::page_limit;
 use crate::chat::message::Message;
 use crate::chat::refusal::Refusal;
+use crate::chat::standing::Standing;
 use crate::protocol::{JoinRequest, SyncRequest, Synced, SyncedRoom};
 
 /// The messages of one answer, in bytes of their texts. More are had by `getHistory`; a single answer must not fill a client's connection.
@@ -23,6 +26,9 @@ const ROOMS_AT_ONCE: usize = 8;
 
 /// What became of one room.
 type Outcome = Result<CaughtUp, Refusal>;
+
+/// The same, of a client that is still in it.
+type Inside = Result<(CaughtUp, Arc<Standing>), Refusal>;
 
 pub(super) async fn sync(app: &App, client: &Client, arguments: Vec<Value>, reply: Reply) {
     let request = match SyncRequest::read(arguments) {
@@ -41,7 +47,7 @@ pub(super) async fn sync(app: &App, client: &Client, arguments: Vec<Value>, repl
     let mut rooms = request.rooms.iter().zip(entered);
     loop {
         let some = rooms.by_ref().take(ROOMS_AT_ONCE);
-        let reads = some.map(|(one, entered)| read(app, one, entered.map(drop), room_left > 0));
+        let reads = some.map(|(one, entered)| read(app, one, entered, room_left > 0));
         let read = join_all(reads).await;
         if read.is_empty() {
             break;
@@ -53,10 +59,17 @@ pub(super) async fn sync(app: &App, client: &Client, arguments: Vec<Value>, repl
             outcomes.push((outcome, fitting));
         }
     }
-    let rooms = request.rooms.iter().zip(&outcomes);
-    let rooms = rooms
-        .map(|(one, (outcome, fitting))| answer(one, outcome, *fitting))
+    // As they are by now: what changed since they were entered was told before this answer.
+    let outcomes: Vec<_> = request
+        .rooms
+        .iter()
+        .zip(outcomes)
+        .map(|(one, (outcome, fitting))| {
+            let outcome = outcome.and_then(|caught| Ok((caught, still_inside(client, &one.room)?)));
+            (one, outcome, fitting)
+        })
         .collect();
+    let rooms = outcomes.iter().map(answer).collect();
     reply.done(Synced { rooms }).await;
 }
 
@@ -96,14 +109,13 @@ fn fitting(messages: &[Message], left: &mut usize) -> usize {
     count
 }
 
-fn answer<'a>(one: &'a JoinRequest, outcome: &'a Outcome, fitting: usize) -> SyncedRoom<'a> {
-    let room = one.room.as_str();
-    match outcome {
-        Ok(caught) => {
-            let messages = caught.history.messages.get(..fitting).unwrap_or_default();
+fn answer<'a>((one, inside, fitting): &'a (&JoinRequest, Inside, usize)) -> SyncedRoom<'a> {
+    match inside {
+        Ok((caught, standing)) => {
+            let messages = caught.history.messages.get(..*fitting).unwrap_or_default();
             let facts = (caught.recovered, caught.trimmed);
-            SyncedRoom::caught_up(room, &caught.history, messages, facts)
+            SyncedRoom::caught_up(standing, &caught.history, messages, facts)
         }
-        Err(refusal) => SyncedRoom::refused(room, refusal),
+        Err(refusal) => SyncedRoom::refused(one.room.as_str(), refusal),
     }
 }

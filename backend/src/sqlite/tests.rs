@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use super::{Options, SqliteError, open};
+use super::{Options, SCHEMA_VERSION, SqliteError, open};
 
 const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS things (name TEXT) STRICT";
 
@@ -40,7 +40,10 @@ fn a_new_file_is_private_durable_and_marked() {
     assert_eq!(mode(&path.with_extension("db-wal")), 0o600);
     assert_eq!(pragma(&connection, "journal_mode"), "wal");
     assert_eq!(pragma(&connection, "synchronous"), "2", "FULL");
-    assert_eq!(pragma(&connection, "user_version"), "3");
+    assert_eq!(
+        pragma(&connection, "user_version"),
+        SCHEMA_VERSION.to_string()
+    );
     assert_eq!(
         pragma(&connection, "application_id"),
         0x4252_5448.to_string()
@@ -100,13 +103,12 @@ fn a_newer_layout_is_left_alone() {
     let path = folder.path().join("chat.db");
     open_default(&path)
         .unwrap()
-        .pragma_update(None, "user_version", 4)
+        .pragma_update(None, "user_version", SCHEMA_VERSION + 1)
         .unwrap();
     let why = broken(&path);
-    assert!(
-        why.contains("version 4") && why.contains("version 3"),
-        "{why}"
-    );
+    for version in [SCHEMA_VERSION, SCHEMA_VERSION + 1] {
+        assert!(why.contains(&format!("version {version}")), "{why}");
+    }
 }
 
 #[test]

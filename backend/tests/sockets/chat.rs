@@ -153,7 +153,7 @@ async fn joining_answers_with_what_was_missed() {
     let settings = json!({"slowModeMs": 0, "readOnly": false, "maxMembers": 0});
     assert_eq!(
         empty["room"],
-        json!({"id": "r", "name": "r", "type": "public", "role": "member", "settings": settings})
+        json!({"id": "r", "name": "r", "type": "public", "role": "member", "settings": settings, "version": 0, "memberVersion": 0})
     );
     assert_eq!(empty["unread"], 0);
     for number in 1..=5 {

@@ -218,6 +218,39 @@ async fn eventually_done(client: &mut Client, event: &Value) {
 }
 
 #[tokio::test]
+async fn what_came_late_is_told_from_what_is_newer_by_versions() {
+    let mut place = Place::new();
+    let (one, two) = (place.backend().await, place.backend().await);
+    let ((mut ann, _), (mut bob, bob_id)) = private_room(&one, &two).await;
+    let joined = done(&mut bob, json!(["joinRoom", "team"])).await;
+    assert_eq!(joined["room"]["version"], 0);
+    let me = joined["room"]["memberVersion"].as_u64().unwrap();
+    for (name, version) in [("Crew", 1), ("Watch", 2)] {
+        let rename = json!(["updateRoom", {"roomId": "team", "name": name}]);
+        assert_eq!(done(&mut ann, rename).await["room"]["version"], version);
+        let told = bob.event("roomUpdated").await;
+        assert_eq!(told["room"]["name"], name);
+        assert_eq!(told["room"]["version"], version);
+        // It is about nobody.
+        assert_eq!(told["room"].get("memberVersion"), None);
+    }
+    for version in [me + 1, me + 2] {
+        let mute = json!(["muteUser", {"roomId": "team", "userId": bob_id, "durationMs": 0}]);
+        done(&mut ann, mute).await;
+        let told = bob.event("roomUpdated").await;
+        assert_eq!(told["room"]["memberVersion"], version);
+    }
+    // Who was away has both in one answer with what it missed.
+    let away = json!(["sync", {"rooms": [{"roomId": "team", "lastSeq": 0}]}]);
+    let room = done(&mut bob, away).await["rooms"][0]["room"].clone();
+    assert_eq!(room["name"], "Watch");
+    assert_eq!(
+        (&room["version"], &room["memberVersion"]),
+        (&json!(2), &json!(me + 2))
+    );
+}
+
+#[tokio::test]
 async fn a_moderator_deletes_what_others_said_and_is_made_by_an_owner() {
     let mut place = Place::new();
     let (one, two) = (place.backend().await, place.backend().await);

@@ -15,6 +15,7 @@ pub(super) fn new_room(room: &Room) -> Document {
         "createdBy": room.created_by.as_deref(),
         "createdAt": DateTime::from_millis(room.created_at_ms),
         "settings": rules(room),
+        "version": stored(room.version),
     }
 }
 
@@ -47,6 +48,7 @@ pub(super) fn room(found: &Document) -> Result<Room, StoreError> {
             read_only: settings.get_bool("readOnly").map_err(broken)?,
             members_max: number("maxMembers")?,
         },
+        version: version(found)?,
     })
 }
 
@@ -69,7 +71,7 @@ pub(super) fn new_member(room: &RoomId, member: &Member) -> Document {
         "userId": &member.user_id,
         "lastReadSeq": stored(member.read.seq),
         "lastReadN": stored(member.read.n),
-        "version": 1_i64,
+        "version": stored(member.version),
     };
     made.extend(changeable(member));
     made
@@ -109,7 +111,14 @@ pub(super) fn member(found: &Document) -> Result<Member, StoreError> {
         },
         muted_until_ms: until("mutedUntil"),
         banned_until_ms: until("bannedUntil"),
+        version: version(found)?,
     })
+}
+
+/// None where nothing was changed since versions are counted, or where there is only a read mark.
+fn version(found: &Document) -> Result<u64, StoreError> {
+    let version = found.get_i64("version").unwrap_or_default();
+    u64::try_from(version).map_err(broken)
 }
 
 /// Milliseconds since the Unix epoch as a number, because what has no end is beyond every date.
@@ -117,7 +126,7 @@ fn until(until_ms: Option<i64>) -> Bson {
     until_ms.map_or(Bson::Null, Bson::Int64)
 }
 
-/// A seq as MongoDB keeps it.
+/// A seq or a version as MongoDB keeps it.
 pub(super) fn stored(seq: u64) -> i64 {
     i64::try_from(seq).unwrap_or(i64::MAX)
 }

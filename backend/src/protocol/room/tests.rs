@@ -66,6 +66,7 @@ fn an_update_changes_what_it_names() {
             read_only: true,
             members_max: 3,
         },
+        version: 0,
     };
     let updated = |fields: Value| {
         UpdateRequest::read(of(fields))

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use uuid::Uuid;
 
 use super::search;
-use crate::sqlite::SqliteError;
+use crate::sqlite::{self, SqliteError};
 
 /// `messages` is the log of every room, as version 1 had it; [`upgrade`] adds the rest. `id` and the texts stay readable in the `sqlite3`
 /// shell.
@@ -51,17 +51,8 @@ CREATE INDEX IF NOT EXISTS messages_changes ON messages (room_id, ref_seq) WHERE
 /// file for the search, once.
 pub(super) fn upgrade(connection: &mut Connection) -> Result<(), SqliteError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    for (name, declaration) in COLUMNS_OF_VERSION_2 {
-        let is_there: bool = transaction.query_row(
-            "SELECT count(*) FROM pragma_table_info('messages') WHERE name = ?1",
-            [name],
-            |row| row.get(0),
-        )?;
-        if !is_there {
-            transaction.execute_batch(&format!(
-                "ALTER TABLE messages ADD COLUMN {name} {declaration}"
-            ))?;
-        }
+    for column in COLUMNS_OF_VERSION_2 {
+        sqlite::ensure_column(&transaction, "messages", column)?;
     }
     transaction.execute_batch(INDEXES)?;
     transaction.execute_batch(search::TABLES)?;
