@@ -6,6 +6,7 @@
     reason = "in a test they are the failure"
 )]
 
+mod architecture;
 mod documented;
 mod layers;
 mod sources;
