@@ -2,10 +2,12 @@
 //!
 //! A text is found when every word of the question is in it: a word of letters by its beginning ("hel" finds "hello"), and where words are
 //! written without spaces between them, or with endings (Hangul, Han, Kana, Thai and their like), by any part: "안녕" finds "안녕하세요",
-//! "하세" too. Case does not count. [`Query::finds`] is the definition; stores keep [`terms`] and look for [`Query::needles`], which find
+//! "하세" too. Case does not count, nor does in how many characters a syllable or an accent was written. [`Query::finds`] is the definition; stores keep [`terms`] and look for [`Query::needles`], which find
 //! no less and perhaps a little more, so what they find is judged again. Nothing in a question is syntax.
 
 use std::collections::BTreeSet;
+
+use unicode_normalization::UnicodeNormalization as _;
 
 /// Words of one question. More only make it slower.
 const WORDS_MAX: usize = 16;
@@ -152,9 +154,19 @@ fn pairs(run: &str) -> Vec<String> {
         .collect()
 }
 
+/// In lower case, and composed: a syllable or an accented letter is one character, also where it was written as several (file names of
+/// macOS, for one).
+fn normal(text: &str) -> String {
+    let lower = text.to_lowercase();
+    if lower.is_ascii() {
+        return lower;
+    }
+    lower.nfc().collect()
+}
+
 /// The words of a text in their order.
 fn words(text: &str) -> impl Iterator<Item = Word> {
-    let lower = text.to_lowercase();
+    let lower = normal(text);
     let mut words = Vec::new();
     for run in lower.split(|c: char| !c.is_alphanumeric()) {
         let mut rest = run;

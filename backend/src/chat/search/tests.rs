@@ -57,6 +57,25 @@ fn what_is_written_without_spaces_is_found_by_any_part() {
 }
 
 #[test]
+fn in_how_many_characters_something_is_written_does_not_count() {
+    for (question, text) in [
+        ("안녕", "여러분 안녕하세요"),
+        ("하세", "안녕하세요"),
+        ("résu", "Le RÉSUMÉ, enfin"),
+        ("ガ", "ガイド"),
+        ("tiếng", "Tiếng Việt"),
+    ] {
+        let taken_apart = |text: &str| text.nfd().collect::<String>();
+        assert_ne!(taken_apart(text), text);
+        assert!(finds(question, &taken_apart(text)), "{question:?}");
+        assert!(finds(&taken_apart(question), text), "{question:?}");
+        assert_eq!(terms(&taken_apart(text)), terms(text));
+    }
+    // The accent itself does count.
+    assert!(!finds("resume", "résumé"));
+}
+
+#[test]
 fn nothing_in_a_question_is_syntax_and_signs_alone_are_no_question() {
     for question in [
         "\"hello\" OR -world NEAR(a* b)",

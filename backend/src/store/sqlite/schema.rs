@@ -47,8 +47,8 @@ CREATE UNIQUE INDEX IF NOT EXISTS messages_once ON messages (room_id, sender_id,
 CREATE INDEX IF NOT EXISTS messages_changes ON messages (room_id, ref_seq) WHERE ref_seq IS NOT NULL;
 ";
 
-/// Brings a file of any version to this one. Safe to run again. No row is rewritten; what takes time is taking up the messages of an older
-/// file for the search, once.
+/// Brings a file of any version to this one. Safe to run again. No row is rewritten; of an older file the newest messages are taken up for
+/// searching, and the writer goes on with that.
 pub(super) fn upgrade(connection: &mut Connection) -> Result<(), SqliteError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for column in COLUMNS_OF_VERSION_2 {
@@ -56,6 +56,7 @@ pub(super) fn upgrade(connection: &mut Connection) -> Result<(), SqliteError> {
     }
     transaction.execute_batch(INDEXES)?;
     transaction.execute_batch(search::TABLES)?;
+    search::begin_taking_up(&transaction)?;
     search::take_up(&transaction)?;
     transaction.commit()?;
     Ok(())

@@ -26,6 +26,12 @@ CREATE VIRTUAL TABLE IF NOT EXISTS search_words USING fts5 (
 );
 ";
 
+/// Messages of an older file that are taken up in one transaction: some tens of milliseconds, in which nobody else can write.
+const TAKEN_UP_AT_ONCE: i64 = 500;
+
+/// How far that has come, in `meta`: what lies in rows below is still to be taken up, and 0 says that nothing is.
+const BELOW: &str = "search_below";
+
 /// Messages that one question looks at, found or not.
 const EXAMINED_MAX: u32 = 2_000;
 
@@ -85,33 +91,81 @@ fn room_term(room: &str) -> String {
     room.bytes().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Takes up the messages of a file that was written before there was a search: some ten thousand in a second.
-pub(super) fn take_up(transaction: &Transaction<'_>) -> Result<(), SqliteError> {
-    let is_new: bool = transaction.query_row(
-        "SELECT NOT EXISTS (SELECT 1 FROM search_places)
-           AND EXISTS (SELECT 1 FROM messages WHERE kind = 'message')",
-        [],
-        |line| line.get(0),
+/// Notes what is to be taken up, in a file that was written before there was a search.
+pub(super) fn begin_taking_up(transaction: &Transaction<'_>) -> Result<(), SqliteError> {
+    let begun = transaction.execute(
+        "INSERT INTO meta (key, value) SELECT ?1, max(rowid) + 1 FROM messages
+         WHERE NOT EXISTS (SELECT 1 FROM search_places) HAVING max(rowid) IS NOT NULL
+         ON CONFLICT (key) DO NOTHING",
+        [BELOW],
     )?;
-    if !is_new {
-        return Ok(());
-    }
-    tracing::info!("messages are taken up for searching; this happens once");
-    transaction.execute_batch(
-        "INSERT INTO search_places (of_room, of_seq)
-           SELECT room_id, seq FROM messages WHERE kind = 'message' ORDER BY rowid",
-    )?;
-    let mut statement = transaction.prepare(
-        "SELECT number, of_room, content FROM search_places
-           JOIN messages ON room_id = of_room AND seq = of_seq",
-    )?;
-    let mut lines = statement.query([])?;
-    while let Some(line) = lines.next()? {
-        let (number, room, content): (i64, String, String) =
-            (line.get(0)?, line.get(1)?, line.get(2)?);
-        add_words(transaction, number, &room, &content)?;
+    if begun == 1 {
+        tracing::info!("messages are taken up for searching; this happens once");
     }
     Ok(())
+}
+
+/// Takes up the next ones, from the newest back. Whatever was committed is not done again. False: that was all.
+///
+/// A message gets the number of its row. New ones have higher numbers, so the newest are found first all the while.
+pub(super) fn take_up(transaction: &Transaction<'_>) -> Result<bool, SqliteError> {
+    let below: Option<i64> = transaction
+        .prepare_cached("SELECT CAST(value AS INTEGER) FROM meta WHERE key = ?1")?
+        .query_row([BELOW], |line| line.get(0))
+        .optional()?;
+    let Some(below) = below.filter(|below| *below > 0) else {
+        return Ok(false);
+    };
+    let mut rows = transaction
+        .prepare_cached(
+            "SELECT rowid, room_id, seq, content, kind = 'message' FROM messages
+             WHERE rowid < ?1 ORDER BY rowid DESC LIMIT ?2",
+        )?
+        .query_map([below, TAKEN_UP_AT_ONCE], Older::read)?
+        .collect::<Result<Vec<_>, _>>()?;
+    // In the order of their numbers FTS5 writes them all at once, and else one by one.
+    rows.reverse();
+    let lowest = rows.first().map_or(0, |older| older.number);
+    for older in rows.into_iter().filter(|older| older.is_message) {
+        older.take_up(transaction)?;
+    }
+    transaction
+        .prepare_cached("UPDATE meta SET value = ?2 WHERE key = ?1")?
+        .execute(params![BELOW, lowest])?;
+    Ok(lowest > 0)
+}
+
+/// An entry from before there was a search.
+struct Older {
+    number: i64,
+    room: String,
+    seq: i64,
+    content: String,
+    is_message: bool,
+}
+
+impl Older {
+    fn read(line: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            number: line.get(0)?,
+            room: line.get(1)?,
+            seq: line.get(2)?,
+            content: line.get(3)?,
+            is_message: line.get(4)?,
+        })
+    }
+
+    fn take_up(&self, transaction: &Transaction<'_>) -> Result<(), SqliteError> {
+        let is_new = transaction
+            .prepare_cached(
+                "INSERT OR IGNORE INTO search_places (number, of_room, of_seq) VALUES (?1, ?2, ?3)",
+            )?
+            .execute(params![self.number, self.room, self.seq])?;
+        if is_new == 1 {
+            add_words(transaction, self.number, &self.room, &self.content)?;
+        }
+        Ok(())
+    }
 }
 
 /// The newest first.

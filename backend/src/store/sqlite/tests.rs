@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use super::{SqliteStore, writer};
+use super::{SqliteStore, schema, search, writer};
 use crate::chat::message::{Draft, Entry};
 use crate::chat::search::Query;
 use crate::sqlite::{self, OpenFile, Options};
@@ -172,6 +172,80 @@ async fn a_file_of_the_first_version_goes_on() {
         let found: Vec<u64> = found.messages.iter().map(|message| message.seq).collect();
         assert_eq!(found, seqs, "{question}");
     }
+}
+
+/// As the first version left it, with so many messages in two rooms. The text of each is its number.
+fn older_file(path: &Path, messages: u32) -> Connection {
+    let connection = Connection::open(path).unwrap();
+    connection.execute_batch(VERSION_1).unwrap();
+    connection
+        .execute_batch(&format!(
+            "DELETE FROM messages;
+             WITH RECURSIVE numbers (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM numbers WHERE n < {messages})
+             INSERT INTO messages (room_id, seq, id, type, content, sender_id, sender_name, client_msg_id, timestamp_ms)
+             SELECT 'room' || (n % 2), (n + 1) / 2, printf('00000000-0000-0000-0000-%012d', n), 'text', 'number ' || n,
+                    'ann', 'Ann', 'c' || n, n
+             FROM numbers"
+        ))
+        .unwrap();
+    connection
+}
+
+/// What is found of "number", page by page.
+async fn numbers(store: &SqliteStore) -> Vec<u32> {
+    let mut search = Search {
+        query: Query::parse("number").unwrap(),
+        room: None,
+        before: None,
+        limit: 100,
+    };
+    let mut numbers = Vec::new();
+    loop {
+        let page = store.search(search.clone()).await.unwrap();
+        let texts = page.messages.iter().map(|message| message.entry.text());
+        numbers.extend(texts.map(|text| text["number ".len()..].parse::<u32>().unwrap()));
+        let Some(next) = page.next else {
+            return numbers;
+        };
+        search.before = Some(next);
+    }
+}
+
+#[tokio::test]
+async fn an_older_file_is_taken_up_beside_its_use_and_goes_on_after_a_kill() {
+    let fixture = OwnFile::fresh().await;
+    let path = fixture.path();
+    drop(older_file(&path, 2_300));
+    {
+        let mut killed = sqlite::open(&path, Options::default(), schema::TABLES).unwrap();
+        schema::upgrade(&mut killed).unwrap();
+        let transaction = killed.transaction().unwrap();
+        assert!(search::take_up(&transaction).unwrap());
+        // It dies before it commits.
+    }
+    // This one is stopped at once, wherever it is by then.
+    drop(SqliteStore::open(&path).unwrap());
+    let store = SqliteStore::open(&path).unwrap();
+    let last = draft("bob", "new", "number 2301");
+    append(&store, &room("room1"), vec![last]).await;
+    let whole = async {
+        loop {
+            let found = numbers(&store).await;
+            // At any time: the newest, without a hole.
+            let expected: Vec<u32> = (1..=2_301).rev().take(found.len()).collect();
+            assert_eq!(found, expected);
+            assert!(found.len() > 500, "{}", found.len());
+            if found.len() == 2_301 {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), whole)
+        .await
+        .unwrap();
+    drop(store);
+    let again = SqliteStore::open(&path).unwrap();
+    assert_eq!(numbers(&again).await.len(), 2_301, "each once");
 }
 
 #[tokio::test]

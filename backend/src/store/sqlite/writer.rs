@@ -3,6 +3,7 @@
 //! While a commit syncs, appends queue; the next transaction takes all of them, of all rooms, so that one sync pays for many.
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{fold, row, search};
@@ -13,6 +14,9 @@ use crate::store::Appended;
 
 /// Drafts in one transaction. More would only make the first sender wait for the last one's pages.
 const GROUP_DRAFTS_MAX: usize = 1024;
+
+/// Commits between two rounds of the [`Backlog`] where somebody always waits.
+const COMMITS_PER_ROUND: u32 = 32;
 
 /// One call of `append`. Its answer is all or nothing: the drafts are stored together.
 pub(super) struct Job {
@@ -27,7 +31,8 @@ pub(super) fn start(
 ) -> Result<mpsc::Sender<Job>, SqliteError> {
     let (queue, mut jobs) = mpsc::channel::<Job>(QUEUE_JOBS_MAX);
     spawn("store-writer", move || {
-        while let Some(first) = jobs.blocking_recv() {
+        let mut backlog = Backlog::default();
+        while let Some(first) = backlog.next(&mut jobs, &mut connection) {
             let mut drafts = first.drafts.len();
             let mut group = vec![first];
             while drafts < GROUP_DRAFTS_MAX
@@ -40,6 +45,45 @@ pub(super) fn start(
         }
     })?;
     Ok(queue)
+}
+
+/// What the writer does while nobody waits: messages of an older file are taken up for searching, a round at a time.
+#[derive(Default)]
+struct Backlog {
+    is_done: bool,
+    /// Since the last round.
+    commits: u32,
+}
+
+impl Backlog {
+    /// The next job, after as much of the backlog as there was time for. None: there will be no more.
+    fn next(&mut self, jobs: &mut mpsc::Receiver<Job>, connection: &mut Connection) -> Option<Job> {
+        while !self.is_done {
+            if self.commits < COMMITS_PER_ROUND {
+                match jobs.try_recv() {
+                    Ok(job) => {
+                        self.commits += 1;
+                        return Some(job);
+                    }
+                    Err(TryRecvError::Disconnected) => return None,
+                    Err(TryRecvError::Empty) => {}
+                }
+            }
+            self.commits = 0;
+            self.is_done = !round(connection).unwrap_or_else(|why| {
+                tracing::warn!(%why, "not all messages are found yet; the next start goes on");
+                false
+            });
+        }
+        jobs.blocking_recv()
+    }
+}
+
+fn round(connection: &mut Connection) -> Result<bool, SqliteError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let is_more = search::take_up(&transaction)?;
+    transaction.commit()?;
+    Ok(is_more)
 }
 
 /// Stores a group in one transaction. When that fails for a reason that one room may have brought in (a message too big, no
