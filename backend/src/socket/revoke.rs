@@ -141,24 +141,33 @@ pub(super) fn tell(app: &App, socket: &SocketRef<Adapter>, why: Ended) {
         .inc();
 }
 
-/// Passes revocations on and carries them out, until the instance drains.
+/// Passes revocations on and carries them out, and looks who is shut out, until the instance drains.
 pub(super) async fn run(
     app: Arc<App>,
     io: SocketIo<Adapter>,
     cluster: Cluster,
     draining: CancellationToken,
 ) {
+    // Beside each other: who is asked for the list may take seconds to answer, and no revocation waits for that.
+    let renewals = draining.run_until_cancelled(keep_bans(&app, &io));
+    let (_, ()) = tokio::join!(renewals, listen(&app, &io, &cluster, &draining));
+}
+
+async fn listen(
+    app: &App,
+    io: &SocketIo<Adapter>,
+    cluster: &Cluster,
+    draining: &CancellationToken,
+) {
     let mut ours = app.revocations.subscribe();
     let mut theirs = cluster.server_events();
-    let mut renewals = tokio::time::interval(BANS_INTERVAL);
     loop {
         tokio::select! {
             () = draining.cancelled() => return,
-            _ = renewals.tick() => renew_bans(&app, &io).await,
             revocation = ours.recv() => match revocation {
                 Ok(revocation) => {
-                    pass_on(&cluster, &revocation);
-                    carry_out(&app, &io, &revocation);
+                    pass_on(cluster, &revocation);
+                    carry_out(app, io, &revocation);
                 }
                 Err(RecvError::Lagged(missed)) => lagged(missed),
                 Err(RecvError::Closed) => return,
@@ -166,7 +175,7 @@ pub(super) async fn run(
             event = theirs.recv() => match event {
                 Ok(event) if event.name == REVOKE && event.namespace == "/" => {
                     match event.arguments.first().and_then(Revocation::from_json) {
-                        Some(revocation) => carry_out(&app, &io, &revocation),
+                        Some(revocation) => carry_out(app, io, &revocation),
                         None => tracing::warn!("a revocation from the bus makes no sense"),
                     }
                 }
@@ -175,6 +184,14 @@ pub(super) async fn run(
                 Err(RecvError::Closed) => return,
             },
         }
+    }
+}
+
+async fn keep_bans(app: &App, io: &SocketIo<Adapter>) {
+    let mut renewals = tokio::time::interval(BANS_INTERVAL);
+    loop {
+        renewals.tick().await;
+        renew_bans(app, io).await;
     }
 }
 

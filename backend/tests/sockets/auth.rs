@@ -1,5 +1,6 @@
 //! Names, passwords, tokens and logouts: who gets in, and who has to go, on every server of the cluster.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -7,7 +8,7 @@ use serde_json::{Value, json};
 use crate::client::{Client, Packet};
 use crate::http::{Answer, ask, get, post};
 use crate::identity::guest_cookie;
-use crate::place::{Backend, Place};
+use crate::place::{Backend, Place, SilentAboutBans};
 
 const ANN: &str = r#"{"username":"Ann","password":"open sesame","displayName":"Ann A."}"#;
 
@@ -93,6 +94,17 @@ async fn a_login_makes_a_new_session_and_ends_the_old_one() {
     };
     assert_eq!(me(before).await, 401);
     assert_eq!(me(login.cookie.unwrap()).await, 200);
+}
+
+#[tokio::test]
+async fn a_logout_does_not_wait_for_a_keeper_of_users_that_hangs() {
+    let mut place = Place::new();
+    place.users = Arc::new(SilentAboutBans::default());
+    let (one, two) = (place.backend().await, place.backend().await);
+    let cookie = register(&one).await.cookie.unwrap();
+    let (mut client, _) = connected(&two, json!({}), Some(&cookie)).await;
+    post(&one.url("/api/auth/logout"), &json!({}), Some(&cookie)).await;
+    is_ended(&mut client, "logged_out").await;
 }
 
 #[tokio::test]

@@ -20,8 +20,8 @@ use berth_backend::store::memory::MemoryStore;
 use berth_backend::store::{
     Appended, Ends, Found, Grown, History, Mark, Page, Search, Store, StoreError, Tails,
 };
-use berth_backend::users::Users;
 use berth_backend::users::memory::MemoryUsers;
+use berth_backend::users::{User, Username, Users, UsersError};
 use berth_backend::webhooks::Webhooks;
 use berth_backend::webhooks::memory::MemoryWebhooks;
 use tokio::net::TcpListener;
@@ -110,6 +110,33 @@ impl Sessions for NoSessions {
     }
 }
 
+/// Users that never say who is shut out.
+#[derive(Default)]
+pub(crate) struct SilentAboutBans(MemoryUsers);
+
+#[async_trait]
+impl Users for SilentAboutBans {
+    async fn create(&self, user: &User) -> Result<(), UsersError> {
+        self.0.create(user).await
+    }
+
+    async fn by_name(&self, name: &Username) -> Result<Option<User>, UsersError> {
+        self.0.by_name(name).await
+    }
+
+    async fn by_id(&self, id: &str) -> Result<Option<User>, UsersError> {
+        self.0.by_id(id).await
+    }
+
+    async fn set_banned(&self, user_id: &str, is_banned: bool) -> Result<(), UsersError> {
+        self.0.set_banned(user_id, is_banned).await
+    }
+
+    async fn banned(&self) -> Result<Vec<String>, UsersError> {
+        std::future::pending().await
+    }
+}
+
 /// One running backend.
 pub(crate) struct Backend {
     pub(crate) address: SocketAddr,
@@ -138,7 +165,7 @@ pub(crate) struct Place {
     pub(crate) store: Arc<Switched>,
     pub(crate) directory: Arc<MemoryDirectory>,
     pub(crate) sessions: Arc<dyn Sessions>,
-    pub(crate) users: Arc<MemoryUsers>,
+    pub(crate) users: Arc<dyn Users>,
     pub(crate) presence: Arc<dyn Presence>,
     pub(crate) webhooks: Arc<MemoryWebhooks>,
     pub(crate) settings: Settings,
@@ -187,7 +214,7 @@ impl Place {
             store: Arc::clone(&self.store) as Arc<dyn Store>,
             directory: Arc::clone(&self.directory) as Arc<dyn Directory>,
             sessions: Arc::clone(&self.sessions),
-            users: Arc::clone(&self.users) as Arc<dyn Users>,
+            users: Arc::clone(&self.users),
             presence: Arc::clone(&self.presence),
             webhooks: Arc::clone(&self.webhooks) as Arc<dyn Webhooks>,
             cluster,
