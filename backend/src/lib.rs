@@ -9,6 +9,8 @@ pub mod bots;
 pub mod chat;
 pub mod cli;
 pub mod clock;
+#[cfg(test)]
+mod contract;
 pub mod cut;
 pub mod date;
 mod deeds;

@@ -1,30 +1,17 @@
 //! What every directory must do: one suite, run for memory, SQLite and MongoDB by [`directory_contract`].
 
-use std::sync::Arc;
-
-use async_trait::async_trait;
 use futures_util::future::join_all;
 
 use super::{Directory, ReadMark};
 use crate::chat::membership::{Access, FOREVER, Member, MemberChange, Role, Room, Rules};
 use crate::chat::message::Place;
 use crate::chat::room::RoomId;
-
-/// Some data of its own, and ways into it.
-#[async_trait]
-pub(super) trait Fixture: Sized + Send + Sync {
-    /// Data that nobody has written to.
-    async fn fresh() -> Self;
-    /// A further handle on this data.
-    async fn open(&self) -> Arc<dyn Directory>;
-    /// Removes the data.
-    async fn clear(self);
-}
+use crate::contract::Fixture;
 
 /// Makes one test per behaviour for a fixture.
 macro_rules! directory_contract {
     ($fixture:ty) => {
-        directory_contract! { $fixture:
+        $crate::contract::behaviours! { directory, $fixture:
             what_is_not_there_is_not_found
             a_room_comes_back_as_it_went
             whoever_makes_a_room_everybody_has_the_same
@@ -37,17 +24,6 @@ macro_rules! directory_contract {
             public_rooms_are_found_by_their_names
             a_closed_room_stays_on_record_and_is_not_listed
         }
-    };
-    ($fixture:ty: $($behaviour:ident)+) => {
-        $(
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $behaviour() {
-                use $crate::directory::contract::{self, Fixture as _};
-                let fixture = <$fixture>::fresh().await;
-                contract::$behaviour(&fixture).await;
-                fixture.clear().await;
-            }
-        )+
     };
 }
 pub(super) use directory_contract;
@@ -76,7 +52,7 @@ fn join(role: Role) -> MemberChange {
     }
 }
 
-pub(super) async fn what_is_not_there_is_not_found(fixture: &impl Fixture) {
+pub(super) async fn what_is_not_there_is_not_found(fixture: &impl Fixture<dyn Directory>) {
     let directory = fixture.open().await;
     let here = id("nowhere");
     assert_eq!(directory.room(&here).await, Ok(None));
@@ -90,7 +66,7 @@ pub(super) async fn what_is_not_there_is_not_found(fixture: &impl Fixture) {
     assert_eq!(directory.mark_read(vec![]).await, Ok(()));
 }
 
-pub(super) async fn a_room_comes_back_as_it_went(fixture: &impl Fixture) {
+pub(super) async fn a_room_comes_back_as_it_went(fixture: &impl Fixture<dyn Directory>) {
     let directory = fixture.open().await;
     for (name, access) in [
         ("a", Access::Public),
@@ -113,7 +89,9 @@ pub(super) async fn a_room_comes_back_as_it_went(fixture: &impl Fixture) {
     }
 }
 
-pub(super) async fn whoever_makes_a_room_everybody_has_the_same(fixture: &impl Fixture) {
+pub(super) async fn whoever_makes_a_room_everybody_has_the_same(
+    fixture: &impl Fixture<dyn Directory>,
+) {
     let handles = join_all((0..4).map(|_| fixture.open())).await;
     for n in 0..5 {
         let makers = handles.iter().enumerate().map(|(maker, directory)| {
@@ -127,7 +105,7 @@ pub(super) async fn whoever_makes_a_room_everybody_has_the_same(fixture: &impl F
     }
 }
 
-pub(super) async fn a_room_changes_its_name_and_rules(fixture: &impl Fixture) {
+pub(super) async fn a_room_changes_its_name_and_rules(fixture: &impl Fixture<dyn Directory>) {
     let directory = fixture.open().await;
     let before = room("r", Access::Private);
     directory.room_or_new(&before).await.unwrap();
@@ -147,7 +125,7 @@ pub(super) async fn a_room_changes_its_name_and_rules(fixture: &impl Fixture) {
     assert_eq!(again.version, 2);
 }
 
-pub(super) async fn memberships_follow_their_changes(fixture: &impl Fixture) {
+pub(super) async fn memberships_follow_their_changes(fixture: &impl Fixture<dyn Directory>) {
     let directory = fixture.open().await;
     let here = id("r");
     let mut expected = Member::unknown("ann");
@@ -172,7 +150,7 @@ pub(super) async fn memberships_follow_their_changes(fixture: &impl Fixture) {
     assert_eq!(directory.member(&here, "Ann").await, Ok(None));
 }
 
-pub(super) async fn changes_at_the_same_time_all_count(fixture: &impl Fixture) {
+pub(super) async fn changes_at_the_same_time_all_count(fixture: &impl Fixture<dyn Directory>) {
     let here = id("r");
     for n in 0..5 {
         let user = format!("user {n}");
@@ -193,7 +171,7 @@ pub(super) async fn changes_at_the_same_time_all_count(fixture: &impl Fixture) {
     }
 }
 
-pub(super) async fn read_marks_only_move_forward(fixture: &impl Fixture) {
+pub(super) async fn read_marks_only_move_forward(fixture: &impl Fixture<dyn Directory>) {
     let directory = fixture.open().await;
     let here = id("r");
     let mark = |user: &str, seq: u64| ReadMark {
@@ -219,7 +197,7 @@ pub(super) async fn read_marks_only_move_forward(fixture: &impl Fixture) {
     assert_eq!(read("bob").await, (Place { seq: 9, n: 4 }, false));
 }
 
-pub(super) async fn members_are_listed_in_pages(fixture: &impl Fixture) {
+pub(super) async fn members_are_listed_in_pages(fixture: &impl Fixture<dyn Directory>) {
     let directory = fixture.open().await;
     let here = id("r");
     for user in ["b", "a", "ä", "c", "B", "gone"] {
@@ -250,7 +228,7 @@ pub(super) async fn members_are_listed_in_pages(fixture: &impl Fixture) {
     assert_eq!(directory.member_count(&here).await, Ok(5));
 }
 
-pub(super) async fn rooms_are_listed_in_pages(fixture: &impl Fixture) {
+pub(super) async fn rooms_are_listed_in_pages(fixture: &impl Fixture<dyn Directory>) {
     let directory = fixture.open().await;
     for name in ["b", "a", "c", "d"] {
         let access = if name == "c" {
@@ -293,7 +271,7 @@ pub(super) async fn rooms_are_listed_in_pages(fixture: &impl Fixture) {
     assert_eq!(own(Some(&id("a")), 5).await, ["c"]);
 }
 
-pub(super) async fn public_rooms_are_found_by_their_names(fixture: &impl Fixture) {
+pub(super) async fn public_rooms_are_found_by_their_names(fixture: &impl Fixture<dyn Directory>) {
     let directory = fixture.open().await;
     for (name, called) in [("a", "Ünder (the) Sea"), ("b", "sea.*"), ("c", "under")] {
         let mut made = room(name, Access::Public);
@@ -317,7 +295,9 @@ pub(super) async fn public_rooms_are_found_by_their_names(fixture: &impl Fixture
     assert_eq!(behind.unwrap().len(), 1);
 }
 
-pub(super) async fn a_closed_room_stays_on_record_and_is_not_listed(fixture: &impl Fixture) {
+pub(super) async fn a_closed_room_stays_on_record_and_is_not_listed(
+    fixture: &impl Fixture<dyn Directory>,
+) {
     let directory = fixture.open().await;
     let before = room("r", Access::Public);
     assert_eq!(directory.archive_room(&before.id).await, Ok(false));

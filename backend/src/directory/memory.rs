@@ -208,23 +208,16 @@ mod tests {
     use async_trait::async_trait;
 
     use super::MemoryDirectory;
+    use crate::contract::Fixture;
     use crate::directory::Directory;
-    use crate::directory::contract::{Fixture, directory_contract};
-
-    struct Shared(Arc<MemoryDirectory>);
+    use crate::directory::contract::directory_contract;
 
     #[async_trait]
-    impl Fixture for Shared {
-        async fn fresh() -> Self {
-            Self(Arc::default())
-        }
-
+    impl Fixture<dyn Directory> for Arc<MemoryDirectory> {
         async fn open(&self) -> Arc<dyn Directory> {
-            self.0.clone()
+            self.clone()
         }
-
-        async fn clear(self) {}
     }
 
-    directory_contract!(Shared);
+    directory_contract!(Arc<MemoryDirectory>);
 }

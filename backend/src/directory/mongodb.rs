@@ -3,51 +3,28 @@
 //! There is no lock: a membership has a version, and a change counts only if nobody has changed it since it was read. Read marks have
 //! fields of their own, which such a change leaves alone.
 
-use std::fmt;
-use std::time::Duration;
-
 use async_trait::async_trait;
 use futures_util::TryStreamExt as _;
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::error::{Error, ErrorKind, WriteFailure};
-use mongodb::options::{
-    Acknowledgment, CollectionOptions, ConnectionString, IndexOptions, ReadConcern, ReturnDocument,
-    WriteConcern,
-};
+use mongodb::options::{IndexOptions, ReturnDocument};
 use mongodb::{Collection, IndexModel};
-use tokio::sync::OnceCell;
-use tokio::time::timeout;
 
 use super::{Directory, ReadMark};
 use crate::chat::membership::{Access, Member, MemberChange, Room};
 use crate::chat::room::RoomId;
 use crate::store::StoreError;
-use crate::store::mongodb::{bad_uri, database};
+use crate::store::mongodb::keeper::{DUPLICATE_KEY, Durable, Keeper, within};
 
 mod document;
 
-/// The longest a caller waits.
-const ANSWER_TIME_MAX: Duration = Duration::from_secs(5);
-
-/// MongoDB's code for a value that a unique index has already.
-const DUPLICATE_KEY: i32 = 11_000;
-
 /// A directory in MongoDB, which may be away at start; each call tries again.
-pub struct MongoDirectory {
-    uri: String,
-    opened: OnceCell<Opened>,
-}
+#[derive(Debug)]
+pub struct MongoDirectory(Keeper<Opened>);
 
 struct Opened {
     rooms: Collection<Document>,
     members: Collection<Document>,
-}
-
-impl fmt::Debug for MongoDirectory {
-    /// Without the URI, which may hold a password.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MongoDirectory").finish_non_exhaustive()
-    }
 }
 
 impl MongoDirectory {
@@ -56,15 +33,11 @@ impl MongoDirectory {
     /// # Errors
     /// [`StoreError::Broken`] when the text is not a connection string.
     pub fn connect(uri: &str) -> Result<Self, StoreError> {
-        ConnectionString::parse(uri).map_err(|why| bad_uri(uri, &why))?;
-        Ok(Self {
-            uri: uri.to_owned(),
-            opened: OnceCell::new(),
-        })
+        Ok(Self(Keeper::at(uri)?))
     }
 
     async fn opened(&self) -> Result<&Opened, StoreError> {
-        self.opened.get_or_try_init(|| open(&self.uri)).await
+        self.0.opened(open).await
     }
 
     async fn try_change(
@@ -106,19 +79,8 @@ impl MongoDirectory {
     }
 }
 
-async fn open(uri: &str) -> Result<Opened, StoreError> {
-    let database = database(uri).await?;
-    // Who has heard of a ban finds it there, also after a failover.
-    let write = WriteConcern::builder()
-        .w(Acknowledgment::Majority)
-        .journal(true)
-        .build();
-    let options = CollectionOptions::builder()
-        .read_concern(ReadConcern::majority())
-        .write_concern(write)
-        .build();
-    let rooms = database.collection_with_options("rooms", options.clone());
-    let members = database.collection_with_options("members", options);
+async fn open(database: Durable) -> Result<Opened, StoreError> {
+    let (rooms, members) = (database.collection("rooms"), database.collection("members"));
     let index = |keys| IndexModel::builder().keys(keys).build();
     let once = IndexModel::builder()
         .keys(doc! { "roomId": 1, "userId": 1 })
@@ -134,13 +96,6 @@ async fn open(uri: &str) -> Result<Opened, StoreError> {
         .await
         .map_err(failure)?;
     Ok(Opened { rooms, members })
-}
-
-async fn within<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    timeout(ANSWER_TIME_MAX, work).await.unwrap_or_else(|_| {
-        let why = format!("MongoDB did not answer within {ANSWER_TIME_MAX:?}");
-        Err(StoreError::Unavailable(why))
-    })
 }
 
 fn is_duplicate(error: &Error) -> bool {

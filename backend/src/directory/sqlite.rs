@@ -343,28 +343,18 @@ mod tests {
     use std::sync::Arc;
 
     use async_trait::async_trait;
-    use tempfile::TempDir;
 
     use super::SqliteDirectory;
     use crate::chat::room::RoomId;
+    use crate::contract::{Fixture, OwnFile};
     use crate::directory::Directory;
-    use crate::directory::contract::{Fixture, directory_contract};
+    use crate::directory::contract::directory_contract;
     use crate::sqlite::{self, Options};
 
-    struct OwnFile(TempDir);
-
     #[async_trait]
-    impl Fixture for OwnFile {
-        async fn fresh() -> Self {
-            Self(tempfile::tempdir().unwrap())
-        }
-
+    impl Fixture<dyn Directory> for OwnFile {
         async fn open(&self) -> Arc<dyn Directory> {
-            Arc::new(SqliteDirectory::open(&self.0.path().join("rooms.db")).unwrap())
-        }
-
-        async fn clear(self) {
-            self.0.close().unwrap();
+            Arc::new(SqliteDirectory::open(&self.path()).unwrap())
         }
     }
 

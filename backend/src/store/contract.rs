@@ -2,14 +2,12 @@
 //!
 //! Each behaviour gets a store of its own and may open further handles on the same data, as several processes would.
 
-use std::sync::Arc;
-
-use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::{Appended, Page, Store, StoreError};
 use crate::chat::message::{Draft, Entry, Message, Place, Sender};
 use crate::chat::room::RoomId;
+pub(super) use crate::contract::Fixture;
 
 pub(super) use behaviours::*;
 pub(super) use changes::*;
@@ -24,21 +22,10 @@ mod model;
 mod paging;
 mod search;
 
-/// Some data of its own, and ways into it.
-#[async_trait]
-pub(super) trait Fixture: Sized + Send + Sync {
-    /// Data that nobody has written to.
-    async fn fresh() -> Self;
-    /// A further handle on this data.
-    async fn open(&self) -> Arc<dyn Store>;
-    /// Removes the data.
-    async fn clear(self);
-}
-
 /// Makes one test per behaviour for a fixture.
 macro_rules! store_contract {
     ($fixture:ty) => {
-        store_contract! { $fixture:
+        $crate::contract::behaviours! { store, $fixture:
             an_empty_room_is_an_empty_page
             appends_keep_the_order_of_the_batch
             an_empty_batch_is_nothing
@@ -71,17 +58,6 @@ macro_rules! store_contract {
             handles_that_change_one_message_all_count
             answers_as_the_model_does
         }
-    };
-    ($fixture:ty: $($behaviour:ident)+) => {
-        $(
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $behaviour() {
-                use $crate::store::contract::{self, Fixture as _};
-                let fixture = <$fixture>::fresh().await;
-                contract::$behaviour(&fixture).await;
-                fixture.clear().await;
-            }
-        )+
     };
 }
 pub(super) use store_contract;

@@ -24,6 +24,7 @@ mod append;
 mod batch;
 mod fold;
 mod growth;
+pub(crate) mod keeper;
 mod log;
 mod row;
 mod search;

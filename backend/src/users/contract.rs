@@ -1,24 +1,12 @@
 //! What every keeper of users must do: one suite, run for memory, SQLite and MongoDB.
 
-use std::sync::Arc;
-
-use async_trait::async_trait;
-
 use super::{User, Username, Users, UsersError};
-
-/// Users of its own, and ways to them.
-#[async_trait]
-pub(super) trait Fixture: Sized + Send + Sync {
-    async fn fresh() -> Self;
-    /// A further handle on these users, as another instance has one.
-    async fn open(&self) -> Arc<dyn Users>;
-    async fn clear(self);
-}
+use crate::contract::Fixture;
 
 /// Makes one test per behaviour for a fixture.
 macro_rules! users_contract {
     ($fixture:ty) => {
-        users_contract! { $fixture:
+        $crate::contract::behaviours! { users, $fixture:
             nobody_is_found_where_nobody_registered
             a_user_comes_back_as_registered
             a_name_is_given_once_in_whatever_case
@@ -26,17 +14,6 @@ macro_rules! users_contract {
             an_id_is_given_once
             whoever_is_shut_out_is_known_to_all
         }
-    };
-    ($fixture:ty: $($behaviour:ident)+) => {
-        $(
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $behaviour() {
-                use $crate::users::contract::{self, Fixture as _};
-                let fixture = <$fixture>::fresh().await;
-                contract::$behaviour(&fixture).await;
-                fixture.clear().await;
-            }
-        )+
     };
 }
 pub(super) use users_contract;
@@ -56,13 +33,13 @@ fn user(id: &str, username: &str) -> User {
     }
 }
 
-pub(super) async fn nobody_is_found_where_nobody_registered(fixture: &impl Fixture) {
+pub(super) async fn nobody_is_found_where_nobody_registered(fixture: &impl Fixture<dyn Users>) {
     let users = fixture.open().await;
     assert_eq!(users.by_name(&name("ann")).await, Ok(None));
     assert_eq!(users.by_id("1").await, Ok(None));
 }
 
-pub(super) async fn a_user_comes_back_as_registered(fixture: &impl Fixture) {
+pub(super) async fn a_user_comes_back_as_registered(fixture: &impl Fixture<dyn Users>) {
     let ann = user("1", "Ann");
     fixture.open().await.create(&ann).await.unwrap();
     let elsewhere = fixture.open().await;
@@ -75,7 +52,7 @@ pub(super) async fn a_user_comes_back_as_registered(fixture: &impl Fixture) {
     assert_eq!(elsewhere.by_id("Ann").await, Ok(None));
 }
 
-pub(super) async fn a_name_is_given_once_in_whatever_case(fixture: &impl Fixture) {
+pub(super) async fn a_name_is_given_once_in_whatever_case(fixture: &impl Fixture<dyn Users>) {
     let users = fixture.open().await;
     users.create(&user("1", "ann")).await.unwrap();
     assert_eq!(
@@ -86,7 +63,7 @@ pub(super) async fn a_name_is_given_once_in_whatever_case(fixture: &impl Fixture
     assert_eq!(users.by_id("2").await, Ok(None));
 }
 
-pub(super) async fn instances_race_for_a_name(fixture: &impl Fixture) {
+pub(super) async fn instances_race_for_a_name(fixture: &impl Fixture<dyn Users>) {
     let mut racing = tokio::task::JoinSet::new();
     for number in 0..4 {
         let users = fixture.open().await;
@@ -101,7 +78,7 @@ pub(super) async fn instances_race_for_a_name(fixture: &impl Fixture) {
     assert_eq!((won, lost), (1, 3), "{outcomes:?}");
 }
 
-pub(super) async fn an_id_is_given_once(fixture: &impl Fixture) {
+pub(super) async fn an_id_is_given_once(fixture: &impl Fixture<dyn Users>) {
     let users = fixture.open().await;
     users.create(&user("1", "ann")).await.unwrap();
     assert_eq!(
@@ -114,7 +91,7 @@ pub(super) async fn an_id_is_given_once(fixture: &impl Fixture) {
     );
 }
 
-pub(super) async fn whoever_is_shut_out_is_known_to_all(fixture: &impl Fixture) {
+pub(super) async fn whoever_is_shut_out_is_known_to_all(fixture: &impl Fixture<dyn Users>) {
     let users = fixture.open().await;
     assert_eq!(users.banned().await, Ok(vec![]));
     users.create(&user("1", "ann")).await.unwrap();

@@ -81,22 +81,15 @@ mod tests {
     use async_trait::async_trait;
 
     use super::{MemoryUsers, Users};
-    use crate::users::contract::{Fixture, users_contract};
-
-    struct Shared(Arc<MemoryUsers>);
+    use crate::contract::Fixture;
+    use crate::users::contract::users_contract;
 
     #[async_trait]
-    impl Fixture for Shared {
-        async fn fresh() -> Self {
-            Self(Arc::default())
-        }
-
+    impl Fixture<dyn Users> for Arc<MemoryUsers> {
         async fn open(&self) -> Arc<dyn Users> {
-            self.0.clone()
+            self.clone()
         }
-
-        async fn clear(self) {}
     }
 
-    users_contract!(Shared);
+    users_contract!(Arc<MemoryUsers>);
 }

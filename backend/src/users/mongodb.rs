@@ -1,33 +1,19 @@
 //! Users in MongoDB's collection `users`, beside the messages. The unique index on `usernameLower` gives a name once.
 
-use std::fmt;
-use std::time::Duration;
-
 use async_trait::async_trait;
 use futures_util::TryStreamExt as _;
 use mongodb::bson::{Document, doc};
 use mongodb::error::{Error, ErrorKind, WriteFailure};
-use mongodb::options::{
-    Acknowledgment, CollectionOptions, ConnectionString, IndexOptions, ReadConcern, WriteConcern,
-};
+use mongodb::options::IndexOptions;
 use mongodb::{Collection, IndexModel};
-use tokio::sync::OnceCell;
-use tokio::time::timeout;
 
 use super::{User, Username, Users, UsersError};
-use crate::store::mongodb::{bad_uri, database};
-
-/// The longest a caller waits.
-const ANSWER_TIME_MAX: Duration = Duration::from_secs(5);
-
-/// MongoDB's code for a value that a unique index has already.
-const DUPLICATE_KEY: i32 = 11_000;
+use crate::store::StoreError;
+use crate::store::mongodb::keeper::{DUPLICATE_KEY, Durable, Keeper, within};
 
 /// Users in MongoDB, which may be away at start; each call tries again.
-pub struct MongoUsers {
-    uri: String,
-    opened: OnceCell<Opened>,
-}
+#[derive(Debug)]
+pub struct MongoUsers(Keeper<Opened>);
 
 struct Opened {
     users: Collection<Document>,
@@ -41,51 +27,30 @@ impl MongoUsers {
     /// # Errors
     /// [`UsersError::Broken`] when the text is not a connection string.
     pub fn connect(uri: &str) -> Result<Self, UsersError> {
-        ConnectionString::parse(uri)
-            .map_err(|why| UsersError::Broken(bad_uri(uri, &why).to_string()))?;
-        Ok(Self {
-            uri: uri.to_owned(),
-            opened: OnceCell::new(),
-        })
+        Ok(Self(Keeper::at(uri)?))
     }
 
     async fn opened(&self) -> Result<&Opened, UsersError> {
-        self.opened.get_or_try_init(|| open(&self.uri)).await
+        self.0.opened(open).await
     }
 
     async fn find(&self, filter: Document) -> Result<Option<User>, UsersError> {
-        let read = async { Ok(self.opened().await?.users.find_one(filter).await?) };
-        within(read).await?.map(|found| user(&found)).transpose()
+        within(async {
+            let found = self.opened().await?.users.find_one(filter).await?;
+            found.as_ref().map(user).transpose()
+        })
+        .await
     }
 }
 
-async fn open(uri: &str) -> Result<Opened, UsersError> {
-    let unavailable = |why: crate::store::StoreError| UsersError::Unavailable(why.to_string());
-    let database = database(uri).await.map_err(unavailable)?;
-    // Who has heard that a name is theirs keeps it, also through a failover.
-    let write = WriteConcern::builder()
-        .w(Acknowledgment::Majority)
-        .journal(true)
-        .build();
-    let options = CollectionOptions::builder()
-        .read_concern(ReadConcern::majority())
-        .write_concern(write)
-        .build();
-    let users = database.collection_with_options("users", options.clone());
-    let banned = database.collection_with_options("banned", options);
+async fn open(database: Durable) -> Result<Opened, UsersError> {
+    let (users, banned) = (database.collection("users"), database.collection("banned"));
     let by_name = IndexModel::builder()
         .keys(doc! { "usernameLower": 1 })
         .options(IndexOptions::builder().unique(true).build())
         .build();
     users.create_index(by_name).await?;
     Ok(Opened { users, banned })
-}
-
-async fn within<T>(work: impl Future<Output = Result<T, UsersError>>) -> Result<T, UsersError> {
-    timeout(ANSWER_TIME_MAX, work).await.unwrap_or_else(|_| {
-        let why = format!("MongoDB did not answer within {ANSWER_TIME_MAX:?}");
-        Err(UsersError::Unavailable(why))
-    })
 }
 
 fn document(user: &User) -> Document {
@@ -137,10 +102,12 @@ impl From<Error> for UsersError {
     }
 }
 
-impl fmt::Debug for MongoUsers {
-    /// Without the URI, which may hold a password.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MongoUsers").finish_non_exhaustive()
+impl From<StoreError> for UsersError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(why) => Self::Unavailable(why),
+            StoreError::Broken(why) => Self::Broken(why),
+        }
     }
 }
 
@@ -203,31 +170,21 @@ mod tests {
     use async_trait::async_trait;
 
     use super::{MongoUsers, Users, UsersError};
+    use crate::contract::Fixture;
     use crate::store::mongodb::tests::OwnDatabase;
-    use crate::users::contract::Fixture;
-
-    struct Own(OwnDatabase);
 
     #[async_trait]
-    impl Fixture for Own {
-        async fn fresh() -> Self {
-            Self(OwnDatabase::named())
-        }
-
+    impl Fixture<dyn Users> for OwnDatabase {
         async fn open(&self) -> Arc<dyn Users> {
-            Arc::new(MongoUsers::connect(&self.0.uri().await).unwrap())
-        }
-
-        async fn clear(self) {
-            self.0.database().await.drop().await.unwrap();
+            Arc::new(MongoUsers::connect(&self.uri().await).unwrap())
         }
     }
 
     mod needs_mongo_contract {
-        use super::Own;
+        use super::OwnDatabase;
         use crate::users::contract::users_contract;
 
-        users_contract!(Own);
+        users_contract!(OwnDatabase);
     }
 
     #[test]

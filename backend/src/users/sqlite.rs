@@ -166,25 +166,15 @@ mod tests {
     use std::sync::Arc;
 
     use async_trait::async_trait;
-    use tempfile::TempDir;
 
     use super::{SqliteUsers, Users};
-    use crate::users::contract::{Fixture, users_contract};
-
-    struct OwnFile(TempDir);
+    use crate::contract::{Fixture, OwnFile};
+    use crate::users::contract::users_contract;
 
     #[async_trait]
-    impl Fixture for OwnFile {
-        async fn fresh() -> Self {
-            Self(tempfile::tempdir().unwrap())
-        }
-
+    impl Fixture<dyn Users> for OwnFile {
         async fn open(&self) -> Arc<dyn Users> {
-            Arc::new(SqliteUsers::open(&self.0.path().join("users.db")).unwrap())
-        }
-
-        async fn clear(self) {
-            self.0.close().unwrap();
+            Arc::new(SqliteUsers::open(&self.path()).unwrap())
         }
     }
 

@@ -1,28 +1,17 @@
 //! What every keeper of webhooks must do: one suite, run for memory, SQLite and MongoDB.
 
-use std::sync::Arc;
 use std::time::Duration;
-
-use async_trait::async_trait;
 
 use super::{
     Cursor, Receiver, Record, SigningSecret, Standing, State, Wants, Webhook, WebhookId, Webhooks,
 };
 use crate::chat::room::RoomId;
-
-/// Webhooks of its own, and ways to them.
-#[async_trait]
-pub(super) trait Fixture: Sized + Send + Sync {
-    async fn fresh() -> Self;
-    /// A further handle on these webhooks, as another instance has one.
-    async fn open(&self) -> Arc<dyn Webhooks>;
-    async fn clear(self);
-}
+use crate::contract::Fixture;
 
 /// Makes one test per behaviour for a fixture.
 macro_rules! webhooks_contract {
     ($fixture:ty) => {
-        webhooks_contract! { $fixture:
+        $crate::contract::behaviours! { webhooks, $fixture:
             a_webhook_comes_back_as_created_until_it_is_removed
             cursors_are_of_one_webhook_in_one_room
             a_cursor_only_moves_forward_within_an_epoch
@@ -33,17 +22,6 @@ macro_rules! webhooks_contract {
             a_standing_is_seen_by_everybody
             removing_takes_everything_along
         }
-    };
-    ($fixture:ty: $($behaviour:ident)+) => {
-        $(
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $behaviour() {
-                use $crate::webhooks::contract::{self, Fixture as _};
-                let fixture = <$fixture>::fresh().await;
-                contract::$behaviour(&fixture).await;
-                fixture.clear().await;
-            }
-        )+
     };
 }
 pub(super) use webhooks_contract;
@@ -91,7 +69,9 @@ async fn record(webhooks: &dyn Webhooks, name: &str) -> Record {
         .unwrap()
 }
 
-pub(super) async fn a_webhook_comes_back_as_created_until_it_is_removed(fixture: &impl Fixture) {
+pub(super) async fn a_webhook_comes_back_as_created_until_it_is_removed(
+    fixture: &impl Fixture<dyn Webhooks>,
+) {
     let (here, there) = (fixture.open().await, fixture.open().await);
     assert_eq!(there.list().await, Ok(vec![]));
     let all = Webhook {
@@ -106,7 +86,7 @@ pub(super) async fn a_webhook_comes_back_as_created_until_it_is_removed(fixture:
     assert_eq!(here.list().await, Ok(vec![all]));
 }
 
-pub(super) async fn cursors_are_of_one_webhook_in_one_room(fixture: &impl Fixture) {
+pub(super) async fn cursors_are_of_one_webhook_in_one_room(fixture: &impl Fixture<dyn Webhooks>) {
     let (here, there) = (fixture.open().await, fixture.open().await);
     let rooms = [room("lobby"), room("nobody"), room("garden")];
     here.move_cursor(&id("a"), &rooms[0], &at(7, "e"))
@@ -124,7 +104,9 @@ pub(super) async fn cursors_are_of_one_webhook_in_one_room(fixture: &impl Fixtur
     assert_eq!(there.cursors(&id("a"), &[]).await.unwrap(), []);
 }
 
-pub(super) async fn a_cursor_only_moves_forward_within_an_epoch(fixture: &impl Fixture) {
+pub(super) async fn a_cursor_only_moves_forward_within_an_epoch(
+    fixture: &impl Fixture<dyn Webhooks>,
+) {
     let webhooks = fixture.open().await;
     for (moved, stands) in [
         (at(5, "e"), at(5, "e")),
@@ -141,7 +123,7 @@ pub(super) async fn a_cursor_only_moves_forward_within_an_epoch(fixture: &impl F
     }
 }
 
-pub(super) async fn beginning_moves_no_cursor(fixture: &impl Fixture) {
+pub(super) async fn beginning_moves_no_cursor(fixture: &impl Fixture<dyn Webhooks>) {
     let webhooks = fixture.open().await;
     webhooks
         .move_cursor(&id("a"), &room("lobby"), &at(5, "e"))
@@ -161,7 +143,7 @@ pub(super) async fn beginning_moves_no_cursor(fixture: &impl Fixture) {
     assert!(record(&*webhooks, "a").await.is_begun);
 }
 
-pub(super) async fn one_holder_has_a_webhook_at_a_time(fixture: &impl Fixture) {
+pub(super) async fn one_holder_has_a_webhook_at_a_time(fixture: &impl Fixture<dyn Webhooks>) {
     let (here, there) = (fixture.open().await, fixture.open().await);
     let both = [id("a"), id("b")];
     assert_eq!(
@@ -179,7 +161,7 @@ pub(super) async fn one_holder_has_a_webhook_at_a_time(fixture: &impl Fixture) {
     assert_eq!(there.claim(&both, "there", LONG).await.unwrap(), both);
 }
 
-pub(super) async fn instances_race_for_a_lease(fixture: &impl Fixture) {
+pub(super) async fn instances_race_for_a_lease(fixture: &impl Fixture<dyn Webhooks>) {
     let mut racing = tokio::task::JoinSet::new();
     for number in 0..4 {
         let webhooks = fixture.open().await;
@@ -193,7 +175,7 @@ pub(super) async fn instances_race_for_a_lease(fixture: &impl Fixture) {
     assert_eq!(won.count(), 1, "{outcomes:?}");
 }
 
-pub(super) async fn a_lease_ends_by_itself(fixture: &impl Fixture) {
+pub(super) async fn a_lease_ends_by_itself(fixture: &impl Fixture<dyn Webhooks>) {
     let (here, there) = (fixture.open().await, fixture.open().await);
     let short = Duration::from_millis(300);
     assert_eq!(
@@ -215,7 +197,7 @@ pub(super) async fn a_lease_ends_by_itself(fixture: &impl Fixture) {
     assert_eq!(here.claim(&[id("a")], "here", LONG).await.unwrap(), []);
 }
 
-pub(super) async fn a_standing_is_seen_by_everybody(fixture: &impl Fixture) {
+pub(super) async fn a_standing_is_seen_by_everybody(fixture: &impl Fixture<dyn Webhooks>) {
     let (here, there) = (fixture.open().await, fixture.open().await);
     let failing = Standing {
         state: State::Paused,
@@ -242,7 +224,7 @@ pub(super) async fn a_standing_is_seen_by_everybody(fixture: &impl Fixture) {
     assert_eq!((after.standing, after.resumed_ms), (Standing::default(), 5));
 }
 
-pub(super) async fn removing_takes_everything_along(fixture: &impl Fixture) {
+pub(super) async fn removing_takes_everything_along(fixture: &impl Fixture<dyn Webhooks>) {
     let webhooks = fixture.open().await;
     for name in ["a", "b"] {
         webhooks.create(&webhook(name)).await.unwrap();

@@ -172,22 +172,15 @@ mod tests {
     use async_trait::async_trait;
 
     use super::{MemoryWebhooks, Webhooks};
-    use crate::webhooks::contract::{Fixture, webhooks_contract};
-
-    struct Shared(Arc<MemoryWebhooks>);
+    use crate::contract::Fixture;
+    use crate::webhooks::contract::webhooks_contract;
 
     #[async_trait]
-    impl Fixture for Shared {
-        async fn fresh() -> Self {
-            Self(Arc::default())
-        }
-
+    impl Fixture<dyn Webhooks> for Arc<MemoryWebhooks> {
         async fn open(&self) -> Arc<dyn Webhooks> {
-            self.0.clone()
+            self.clone()
         }
-
-        async fn clear(self) {}
     }
 
-    webhooks_contract!(Shared);
+    webhooks_contract!(Arc<MemoryWebhooks>);
 }

@@ -2,38 +2,24 @@
 //!
 //! Leases are judged by MongoDB's clock, so the clocks of the hosts do not matter.
 
-use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt as _;
+use mongodb::Collection;
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::error::{Error, ErrorKind};
-use mongodb::options::{
-    Acknowledgment, CollectionOptions, ConnectionString, ReadConcern, ReadPreference,
-    SelectionCriteria, WriteConcern,
-};
-use mongodb::{Collection, Database};
-use tokio::sync::OnceCell;
-use tokio::time::timeout;
 
 use super::{Cursor, Record, Standing, Webhook, WebhookId, Webhooks, WebhooksError};
 use crate::chat::room::RoomId;
-use crate::store::mongodb::{bad_uri, database};
+use crate::store::StoreError;
+use crate::store::mongodb::keeper::{DUPLICATE_KEY, Durable, Keeper, within};
 
 mod document;
 
-/// MongoDB's code for an `_id` that is there already.
-const DUPLICATE_KEY: i32 = 11_000;
-
-/// The longest a caller waits.
-const ANSWER_TIME_MAX: Duration = Duration::from_secs(5);
-
 /// Webhooks in MongoDB, which may be away at start; each call tries again.
-pub struct MongoWebhooks {
-    uri: String,
-    opened: OnceCell<Opened>,
-}
+#[derive(Debug)]
+pub struct MongoWebhooks(Keeper<Opened>);
 
 struct Opened {
     webhooks: Collection<Document>,
@@ -47,19 +33,11 @@ impl MongoWebhooks {
     /// # Errors
     /// [`WebhooksError::Broken`] when the text is not a connection string.
     pub fn connect(uri: &str) -> Result<Self, WebhooksError> {
-        ConnectionString::parse(uri)
-            .map_err(|why| WebhooksError::Broken(bad_uri(uri, &why).to_string()))?;
-        Ok(Self {
-            uri: uri.to_owned(),
-            opened: OnceCell::new(),
-        })
+        Ok(Self(Keeper::at(uri)?))
     }
 
     async fn opened(&self) -> Result<&Opened, WebhooksError> {
-        let unavailable =
-            |why: crate::store::StoreError| WebhooksError::Unavailable(why.to_string());
-        let open = async || database(&self.uri).await.map(open).map_err(unavailable);
-        self.opened.get_or_try_init(open).await
+        self.0.opened(open).await
     }
 
     /// Changes what is on record of a webhook, and makes the record when there is none.
@@ -74,30 +52,11 @@ impl MongoWebhooks {
     }
 }
 
-fn open(database: Database) -> Opened {
-    let write = WriteConcern::builder()
-        .w(Acknowledgment::Majority)
-        .journal(true)
-        .build();
-    let options = CollectionOptions::builder()
-        .read_concern(ReadConcern::majority())
-        .write_concern(write)
-        .selection_criteria(SelectionCriteria::ReadPreference(ReadPreference::Primary))
-        .build();
-    let collection = |name: &str| database.collection_with_options(name, options.clone());
-    Opened {
-        webhooks: collection("webhooks"),
-        records: collection("webhookRecords"),
-        cursors: collection("webhookCursors"),
-    }
-}
-
-async fn within<T>(
-    work: impl Future<Output = Result<T, WebhooksError>>,
-) -> Result<T, WebhooksError> {
-    timeout(ANSWER_TIME_MAX, work).await.unwrap_or_else(|_| {
-        let why = format!("MongoDB did not answer within {ANSWER_TIME_MAX:?}");
-        Err(WebhooksError::Unavailable(why))
+async fn open(database: Durable) -> Result<Opened, WebhooksError> {
+    Ok(Opened {
+        webhooks: database.collection("webhooks"),
+        records: database.collection("webhookRecords"),
+        cursors: database.collection("webhookCursors"),
     })
 }
 
@@ -114,10 +73,12 @@ impl From<Error> for WebhooksError {
     }
 }
 
-impl fmt::Debug for MongoWebhooks {
-    /// Without the URI, which may hold a password.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MongoWebhooks").finish_non_exhaustive()
+impl From<StoreError> for WebhooksError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(why) => Self::Unavailable(why),
+            StoreError::Broken(why) => Self::Broken(why),
+        }
     }
 }
 
@@ -308,31 +269,21 @@ mod tests {
     use async_trait::async_trait;
 
     use super::{MongoWebhooks, Webhooks, WebhooksError};
+    use crate::contract::Fixture;
     use crate::store::mongodb::tests::OwnDatabase;
-    use crate::webhooks::contract::Fixture;
-
-    struct Own(OwnDatabase);
 
     #[async_trait]
-    impl Fixture for Own {
-        async fn fresh() -> Self {
-            Self(OwnDatabase::named())
-        }
-
+    impl Fixture<dyn Webhooks> for OwnDatabase {
         async fn open(&self) -> Arc<dyn Webhooks> {
-            Arc::new(MongoWebhooks::connect(&self.0.uri().await).unwrap())
-        }
-
-        async fn clear(self) {
-            self.0.database().await.drop().await.unwrap();
+            Arc::new(MongoWebhooks::connect(&self.uri().await).unwrap())
         }
     }
 
     mod needs_mongo_contract {
-        use super::Own;
+        use super::OwnDatabase;
         use crate::webhooks::contract::webhooks_contract;
 
-        webhooks_contract!(Own);
+        webhooks_contract!(OwnDatabase);
     }
 
     #[test]

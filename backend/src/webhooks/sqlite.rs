@@ -322,25 +322,15 @@ mod tests {
     use std::sync::Arc;
 
     use async_trait::async_trait;
-    use tempfile::TempDir;
 
     use super::{SqliteWebhooks, Webhooks};
-    use crate::webhooks::contract::{Fixture, webhooks_contract};
-
-    struct OwnFile(TempDir);
+    use crate::contract::{Fixture, OwnFile};
+    use crate::webhooks::contract::webhooks_contract;
 
     #[async_trait]
-    impl Fixture for OwnFile {
-        async fn fresh() -> Self {
-            Self(tempfile::tempdir().unwrap())
-        }
-
+    impl Fixture<dyn Webhooks> for OwnFile {
         async fn open(&self) -> Arc<dyn Webhooks> {
-            Arc::new(SqliteWebhooks::open(&self.0.path().join("webhooks.db")).unwrap())
-        }
-
-        async fn clear(self) {
-            self.0.close().unwrap();
+            Arc::new(SqliteWebhooks::open(&self.path()).unwrap())
         }
     }
 

@@ -1,28 +1,16 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use uuid::Uuid;
 
 use super::MongoDirectory;
+use crate::contract::Fixture;
 use crate::directory::Directory;
-use crate::directory::contract::Fixture;
-use crate::store::mongodb::database;
-use crate::store::mongodb::tests::uri_of;
-
-struct OwnDatabase(String);
+use crate::store::mongodb::tests::OwnDatabase;
 
 #[async_trait]
-impl Fixture for OwnDatabase {
-    async fn fresh() -> Self {
-        Self(uri_of(&format!("test-{}", Uuid::new_v4().simple())).await)
-    }
-
+impl Fixture<dyn Directory> for OwnDatabase {
     async fn open(&self) -> Arc<dyn Directory> {
-        Arc::new(MongoDirectory::connect(&self.0).unwrap())
-    }
-
-    async fn clear(self) {
-        database(&self.0).await.unwrap().drop().await.unwrap();
+        Arc::new(MongoDirectory::connect(&self.uri().await).unwrap())
     }
 }
 

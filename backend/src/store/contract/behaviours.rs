@@ -10,7 +10,9 @@ use super::{Fixture, append, at, draft, drafts, model, room, seqs, walk_back, wa
 use crate::chat::message::{Entry, Message};
 use crate::store::{Appended, Page, Store};
 
-pub(in crate::store) async fn appends_keep_the_order_of_the_batch(fixture: &impl Fixture) {
+pub(in crate::store) async fn appends_keep_the_order_of_the_batch(
+    fixture: &impl Fixture<dyn Store>,
+) {
     let store = fixture.open().await;
     let lobby = room("lobby");
     let sent = [drafts("ann", 20), drafts("bob", 30)].concat();
@@ -38,7 +40,7 @@ pub(in crate::store) async fn appends_keep_the_order_of_the_batch(fixture: &impl
     assert_eq!(page.messages, messages);
 }
 
-pub(in crate::store) async fn an_empty_batch_is_nothing(fixture: &impl Fixture) {
+pub(in crate::store) async fn an_empty_batch_is_nothing(fixture: &impl Fixture<dyn Store>) {
     let store = fixture.open().await;
     assert_eq!(store.append(&room("lobby"), vec![]).await, vec![]);
     assert_eq!(
@@ -51,7 +53,7 @@ pub(in crate::store) async fn an_empty_batch_is_nothing(fixture: &impl Fixture) 
     );
 }
 
-pub(in crate::store) async fn many_appenders_leave_no_gap(fixture: &impl Fixture) {
+pub(in crate::store) async fn many_appenders_leave_no_gap(fixture: &impl Fixture<dyn Store>) {
     const HANDLES: usize = 3;
     const TASKS: usize = 4;
     const BATCHES: usize = 8;
@@ -86,7 +88,7 @@ pub(in crate::store) async fn many_appenders_leave_no_gap(fixture: &impl Fixture
     assert_eq!(seqs(&walk_forth(&*handles[0], &lobby, 50).await), whole);
 }
 
-pub(in crate::store) async fn a_sender_says_a_thing_once(fixture: &impl Fixture) {
+pub(in crate::store) async fn a_sender_says_a_thing_once(fixture: &impl Fixture<dyn Store>) {
     let store = fixture.open().await;
     let lobby = room("lobby");
     let first = append(&*store, &lobby, vec![draft("ann", "a", "first")]).await;
@@ -106,7 +108,9 @@ pub(in crate::store) async fn a_sender_says_a_thing_once(fixture: &impl Fixture)
     assert_eq!(seqs(&walk_forth(&*store, &lobby, 10).await), [1, 2]);
 }
 
-pub(in crate::store) async fn a_client_id_belongs_to_its_sender_and_room(fixture: &impl Fixture) {
+pub(in crate::store) async fn a_client_id_belongs_to_its_sender_and_room(
+    fixture: &impl Fixture<dyn Store>,
+) {
     let store = fixture.open().await;
     let ours = append(
         &*store,
@@ -123,7 +127,7 @@ pub(in crate::store) async fn a_client_id_belongs_to_its_sender_and_room(fixture
     assert_eq!((ours[1].message.seq, theirs[0].message.seq), (2, 1));
 }
 
-pub(in crate::store) async fn handles_race_to_say_a_thing_once(fixture: &impl Fixture) {
+pub(in crate::store) async fn handles_race_to_say_a_thing_once(fixture: &impl Fixture<dyn Store>) {
     let lobby = room("lobby");
     let handles = join_all((0..4).map(|_| fixture.open())).await;
     for n in 0..10 {
@@ -146,7 +150,9 @@ pub(in crate::store) async fn handles_race_to_say_a_thing_once(fixture: &impl Fi
     );
 }
 
-pub(in crate::store) async fn a_duplicate_does_not_hold_up_the_rest(fixture: &impl Fixture) {
+pub(in crate::store) async fn a_duplicate_does_not_hold_up_the_rest(
+    fixture: &impl Fixture<dyn Store>,
+) {
     let store = fixture.open().await;
     let lobby = room("lobby");
     append(&*store, &lobby, vec![draft("ann", "old", "from before")]).await;
@@ -171,7 +177,9 @@ pub(in crate::store) async fn a_duplicate_does_not_hold_up_the_rest(fixture: &im
     assert_eq!(seqs(&walk_forth(&*store, &lobby, 10).await), [1, 2, 3, 4]);
 }
 
-pub(in crate::store) async fn an_append_that_was_dropped_can_be_sent_again(fixture: &impl Fixture) {
+pub(in crate::store) async fn an_append_that_was_dropped_can_be_sent_again(
+    fixture: &impl Fixture<dyn Store>,
+) {
     const ROUNDS: usize = 20;
     let store = fixture.open().await;
     let lobby = room("lobby");
@@ -201,7 +209,7 @@ async fn yield_times(turns: usize) {
     }
 }
 
-pub(in crate::store) async fn texts_come_back_as_they_went(fixture: &impl Fixture) {
+pub(in crate::store) async fn texts_come_back_as_they_went(fixture: &impl Fixture<dyn Store>) {
     let store = fixture.open().await;
     let here = room("Küche 🍳 $where.{\"$gt\":1} index: roomId_1_seq_1 dup key");
     let texts = [
@@ -237,7 +245,7 @@ pub(in crate::store) async fn texts_come_back_as_they_went(fixture: &impl Fixtur
     }
 }
 
-pub(in crate::store) async fn rooms_do_not_mix(fixture: &impl Fixture) {
+pub(in crate::store) async fn rooms_do_not_mix(fixture: &impl Fixture<dyn Store>) {
     let store = fixture.open().await;
     let names = ["a", "A", "a ", "a.b", "aa", "ä", "a\u{308}"];
     for (n, name) in names.iter().enumerate() {
@@ -254,7 +262,9 @@ pub(in crate::store) async fn rooms_do_not_mix(fixture: &impl Fixture) {
     }
 }
 
-pub(in crate::store) async fn another_handle_reads_what_was_acked(fixture: &impl Fixture) {
+pub(in crate::store) async fn another_handle_reads_what_was_acked(
+    fixture: &impl Fixture<dyn Store>,
+) {
     let (writer, reader) = (fixture.open().await, fixture.open().await);
     let lobby = room("lobby");
     for n in 1..=20 {
@@ -273,7 +283,7 @@ pub(in crate::store) async fn another_handle_reads_what_was_acked(fixture: &impl
     }
 }
 
-pub(in crate::store) async fn the_epoch_names_the_log<F: Fixture>(fixture: &F) {
+pub(in crate::store) async fn the_epoch_names_the_log<F: Fixture<dyn Store>>(fixture: &F) {
     let epoch = async |store: Arc<dyn Store>| {
         store
             .page(&room("lobby"), Page::Latest { limit: 1 })
@@ -288,10 +298,10 @@ pub(in crate::store) async fn the_epoch_names_the_log<F: Fixture>(fixture: &F) {
     other.clear().await;
 }
 
-pub(in crate::store) async fn a_ping_is_answered(fixture: &impl Fixture) {
+pub(in crate::store) async fn a_ping_is_answered(fixture: &impl Fixture<dyn Store>) {
     assert_eq!(fixture.open().await.ping().await, Ok(()));
 }
 
-pub(in crate::store) async fn answers_as_the_model_does(fixture: &impl Fixture) {
+pub(in crate::store) async fn answers_as_the_model_does(fixture: &impl Fixture<dyn Store>) {
     model::compare(fixture).await;
 }

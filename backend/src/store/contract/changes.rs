@@ -38,7 +38,9 @@ async fn first(store: &dyn Store) -> Message {
     history.messages.into_iter().next().unwrap()
 }
 
-pub(in crate::store) async fn every_kind_of_entry_comes_back_as_it_went(fixture: &impl Fixture) {
+pub(in crate::store) async fn every_kind_of_entry_comes_back_as_it_went(
+    fixture: &impl Fixture<dyn Store>,
+) {
     let store = fixture.open().await;
     let lobby = room("lobby");
     let system = |subject: Option<&str>| Entry::System {
@@ -77,7 +79,9 @@ pub(in crate::store) async fn every_kind_of_entry_comes_back_as_it_went(fixture:
     );
 }
 
-pub(in crate::store) async fn pages_show_messages_as_changes_left_them(fixture: &impl Fixture) {
+pub(in crate::store) async fn pages_show_messages_as_changes_left_them(
+    fixture: &impl Fixture<dyn Store>,
+) {
     let store = fixture.open().await;
     let lobby = room("lobby");
     append(&*store, &lobby, drafts("ann", 2)).await;
@@ -119,7 +123,9 @@ pub(in crate::store) async fn pages_show_messages_as_changes_left_them(fixture: 
     assert_eq!(first(&*other).await.marks.reactions, []);
 }
 
-pub(in crate::store) async fn a_deleted_message_leaves_no_content(fixture: &impl Fixture) {
+pub(in crate::store) async fn a_deleted_message_leaves_no_content(
+    fixture: &impl Fixture<dyn Store>,
+) {
     let store = fixture.open().await;
     let lobby = room("lobby");
     let secret = "a secret that was said by mistake";
@@ -149,7 +155,7 @@ pub(in crate::store) async fn a_deleted_message_leaves_no_content(fixture: &impl
     assert_eq!(texts, "👍");
 }
 
-pub(in crate::store) async fn a_change_is_made_once(fixture: &impl Fixture) {
+pub(in crate::store) async fn a_change_is_made_once(fixture: &impl Fixture<dyn Store>) {
     let store = fixture.open().await;
     let lobby = room("lobby");
     append(&*store, &lobby, drafts("ann", 1)).await;
@@ -170,7 +176,7 @@ pub(in crate::store) async fn a_change_is_made_once(fixture: &impl Fixture) {
     assert_eq!(target.entry, said("edited"));
 }
 
-pub(in crate::store) async fn n_counts_the_messages(fixture: &impl Fixture) {
+pub(in crate::store) async fn n_counts_the_messages(fixture: &impl Fixture<dyn Store>) {
     let store = fixture.open().await;
     let lobby = room("lobby");
     append(
@@ -209,7 +215,9 @@ pub(in crate::store) async fn n_counts_the_messages(fixture: &impl Fixture) {
     }
 }
 
-pub(in crate::store) async fn handles_that_change_one_message_all_count(fixture: &impl Fixture) {
+pub(in crate::store) async fn handles_that_change_one_message_all_count(
+    fixture: &impl Fixture<dyn Store>,
+) {
     const HANDLES: usize = 3;
     const EACH: usize = 8;
     let lobby = room("lobby");

@@ -16,7 +16,7 @@ fn named(rooms: &[(RoomId, u64)]) -> Vec<(&str, u64)> {
     named
 }
 
-pub(in crate::store) async fn ends_name_every_room_in_order(fixture: &impl Fixture) {
+pub(in crate::store) async fn ends_name_every_room_in_order(fixture: &impl Fixture<dyn Store>) {
     let (writer, reader) = (fixture.open().await, fixture.open().await);
     assert_eq!(reader.ends(None, 10).await.unwrap().rooms, []);
     for (number, name) in ["d", "a", "한", "c", "B"].iter().enumerate() {
@@ -61,7 +61,9 @@ async fn grown_since(store: &dyn Store, mark: Mark) -> (Vec<(String, u64)>, Mark
     (rooms.collect(), grown.mark)
 }
 
-pub(in crate::store) async fn what_has_grown_is_told_once_a_mark_is_given(fixture: &impl Fixture) {
+pub(in crate::store) async fn what_has_grown_is_told_once_a_mark_is_given(
+    fixture: &impl Fixture<dyn Store>,
+) {
     let (writer, reader) = (fixture.open().await, fixture.open().await);
     append(&*writer, &room("old"), drafts("ann", 3)).await;
     let begun = reader.grown(None).await.unwrap();

@@ -10,7 +10,7 @@ use super::{Fixture, append, draft, room, said};
 use crate::chat::fold;
 use crate::chat::message::{Draft, Entry, Message, Place};
 use crate::chat::room::RoomId;
-use crate::store::{Appended, Page};
+use crate::store::{Appended, Page, Store};
 
 /// Sequences tried per store. Each is some dozen disk commits on the durable ones.
 const CASES: usize = 40;
@@ -154,7 +154,7 @@ fn place(appended: &Appended) -> (Uuid, Place, bool) {
 }
 
 /// Always the same cases, so that a failure is found again; a room per case, so that one store serves them all.
-pub(in crate::store) async fn compare(fixture: &impl Fixture) {
+pub(in crate::store) async fn compare(fixture: &impl Fixture<dyn Store>) {
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
     let store = fixture.open().await;

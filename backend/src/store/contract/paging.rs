@@ -2,9 +2,9 @@
 
 use super::{Fixture, append, drafts, room, seqs, walk_back, walk_forth};
 use crate::chat::message::Message;
-use crate::store::{History, Page};
+use crate::store::{History, Page, Store};
 
-pub(in crate::store) async fn an_empty_room_is_an_empty_page(fixture: &impl Fixture) {
+pub(in crate::store) async fn an_empty_room_is_an_empty_page(fixture: &impl Fixture<dyn Store>) {
     let store = fixture.open().await;
     let pages = [
         Page::Latest { limit: 5 },
@@ -31,7 +31,7 @@ pub(in crate::store) async fn an_empty_room_is_an_empty_page(fixture: &impl Fixt
     }
 }
 
-pub(in crate::store) async fn pages_concatenate_to_the_whole(fixture: &impl Fixture) {
+pub(in crate::store) async fn pages_concatenate_to_the_whole(fixture: &impl Fixture<dyn Store>) {
     let store = fixture.open().await;
     let lobby = room("lobby");
     let whole: Vec<Message> = append(&*store, &lobby, drafts("ann", 23))
@@ -80,7 +80,9 @@ pub(in crate::store) async fn pages_concatenate_to_the_whole(fixture: &impl Fixt
     assert_eq!((page.first_seq, page.last_seq), (1, 23));
 }
 
-pub(in crate::store) async fn cursors_beyond_the_ends_are_empty_pages(fixture: &impl Fixture) {
+pub(in crate::store) async fn cursors_beyond_the_ends_are_empty_pages(
+    fixture: &impl Fixture<dyn Store>,
+) {
     let store = fixture.open().await;
     let lobby = room("lobby");
     append(&*store, &lobby, drafts("ann", 3)).await;
@@ -125,7 +127,7 @@ pub(in crate::store) async fn cursors_beyond_the_ends_are_empty_pages(fixture: &
     }
 }
 
-pub(in crate::store) async fn a_limit_of_zero_counts_as_one(fixture: &impl Fixture) {
+pub(in crate::store) async fn a_limit_of_zero_counts_as_one(fixture: &impl Fixture<dyn Store>) {
     let store = fixture.open().await;
     let lobby = room("lobby");
     append(&*store, &lobby, drafts("ann", 2)).await;
@@ -133,7 +135,7 @@ pub(in crate::store) async fn a_limit_of_zero_counts_as_one(fixture: &impl Fixtu
     assert_eq!((seqs(&page.messages), page.has_more), (vec![2], true));
 }
 
-pub(in crate::store) async fn tails_are_where_the_logs_end(fixture: &impl Fixture) {
+pub(in crate::store) async fn tails_are_where_the_logs_end(fixture: &impl Fixture<dyn Store>) {
     let (writer, reader) = (fixture.open().await, fixture.open().await);
     let rooms = [room("long"), room("nobody"), room("short"), room("long")];
     append(&*writer, &rooms[0], drafts("ann", 300)).await;

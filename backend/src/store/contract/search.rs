@@ -44,7 +44,7 @@ async fn found(store: &dyn Store, question: &str, of: Option<&RoomId>) -> Vec<St
 }
 
 pub(in crate::store) async fn messages_are_found_by_their_words_newest_first(
-    fixture: &impl Fixture,
+    fixture: &impl Fixture<dyn Store>,
 ) {
     let (writer, reader) = (fixture.open().await, fixture.open().await);
     let (lobby, garden) = (room("lobby"), room("garden 정원"));
@@ -92,7 +92,9 @@ pub(in crate::store) async fn messages_are_found_by_their_words_newest_first(
     }
 }
 
-pub(in crate::store) async fn what_is_found_is_as_changes_left_it(fixture: &impl Fixture) {
+pub(in crate::store) async fn what_is_found_is_as_changes_left_it(
+    fixture: &impl Fixture<dyn Store>,
+) {
     let (writer, reader) = (fixture.open().await, fixture.open().await);
     let lobby = room("lobby");
     let edit = |ref_seq, content: &str| Entry::Edit {
@@ -163,7 +165,9 @@ async fn walk(store: &dyn Store, mut search: Search, limit: u32) -> Vec<Message>
     }
 }
 
-pub(in crate::store) async fn pages_of_a_search_concatenate_to_the_whole(fixture: &impl Fixture) {
+pub(in crate::store) async fn pages_of_a_search_concatenate_to_the_whole(
+    fixture: &impl Fixture<dyn Store>,
+) {
     let store = fixture.open().await;
     let (lobby, other) = (room("lobby"), room("other"));
     for number in 0..30 {
@@ -195,7 +199,9 @@ pub(in crate::store) async fn pages_of_a_search_concatenate_to_the_whole(fixture
     }
 }
 
-pub(in crate::store) async fn a_search_finds_what_the_model_finds(fixture: &impl Fixture) {
+pub(in crate::store) async fn a_search_finds_what_the_model_finds(
+    fixture: &impl Fixture<dyn Store>,
+) {
     let store = fixture.open().await;
     let mut runner = TestRunner::deterministic();
     let contents = prop::collection::vec(

@@ -8,22 +8,14 @@ use super::{MemoryStore, cut};
 use crate::store::contract::{Fixture, draft, room, seqs, store_contract, walk_forth};
 use crate::store::{Page, Store, StoreError};
 
-struct Shared(Arc<MemoryStore>);
-
 #[async_trait]
-impl Fixture for Shared {
-    async fn fresh() -> Self {
-        Self(Arc::new(MemoryStore::new()))
-    }
-
+impl Fixture<dyn Store> for Arc<MemoryStore> {
     async fn open(&self) -> Arc<dyn Store> {
-        self.0.clone()
+        self.clone()
     }
-
-    async fn clear(self) {}
 }
 
-store_contract!(Shared);
+store_contract!(Arc<MemoryStore>);
 
 #[tokio::test]
 async fn a_full_store_refuses_and_keeps_what_it_has() {

@@ -10,7 +10,8 @@ use uuid::Uuid;
 
 use super::MongoStore;
 use crate::chat::message::{Draft, Entry};
-use crate::store::contract::{Fixture, append, draft, drafts, room, seqs, walk_forth};
+use crate::contract::{Data, Fixture};
+use crate::store::contract::{append, draft, drafts, room, seqs, walk_forth};
 use crate::store::{Page, Store, StoreError};
 use relay::{Relay, Trouble};
 
@@ -28,7 +29,7 @@ fn uri() -> String {
 }
 
 /// The tests' server with another database.
-pub(crate) async fn uri_of(database: &str) -> String {
+async fn uri_of(database: &str) -> String {
     let options = ClientOptions::parse(uri()).await.unwrap();
     match options.repl_set_name {
         Some(name) => format!("mongodb://{}/{database}?replicaSet={name}", server().await),
@@ -52,7 +53,7 @@ async fn server() -> String {
 pub(crate) struct OwnDatabase(String);
 
 impl OwnDatabase {
-    pub(crate) fn named() -> Self {
+    fn named() -> Self {
         Self(format!("test-{}", Uuid::new_v4().simple()))
     }
 
@@ -74,17 +75,20 @@ impl OwnDatabase {
 }
 
 #[async_trait]
-impl Fixture for OwnDatabase {
+impl Data for OwnDatabase {
     async fn fresh() -> Self {
         Self::named()
     }
 
-    async fn open(&self) -> Arc<dyn Store> {
-        Arc::new(self.store().await)
-    }
-
     async fn clear(self) {
         self.database().await.drop().await.unwrap();
+    }
+}
+
+#[async_trait]
+impl Fixture<dyn Store> for OwnDatabase {
+    async fn open(&self) -> Arc<dyn Store> {
+        Arc::new(self.store().await)
     }
 }
 

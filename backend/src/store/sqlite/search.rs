@@ -26,7 +26,7 @@ CREATE VIRTUAL TABLE IF NOT EXISTS search_words USING fts5 (
 );
 ";
 
-/// Messages of an older file that are taken up in one transaction: some tens of milliseconds, in which nobody else can write.
+/// Messages of an older file that are taken up in one transaction: some milliseconds, in which nobody else can write.
 const TAKEN_UP_AT_ONCE: i64 = 500;
 
 /// How far that has come, in `meta`: what lies in rows below is still to be taken up, and 0 says that nothing is.

@@ -13,32 +13,17 @@ use tempfile::TempDir;
 use super::{SqliteStore, schema, search, writer};
 use crate::chat::message::{Draft, Entry};
 use crate::chat::search::Query;
+use crate::contract::{Data as _, Fixture, OwnFile};
 use crate::sqlite::{self, OpenFile, Options};
 use crate::store::contract::{
-    Fixture, append, draft, drafts, room, said, seqs, store_contract, walk_back, walk_forth,
+    append, draft, drafts, room, said, seqs, store_contract, walk_back, walk_forth,
 };
 use crate::store::{Page, Search, Store, StoreError};
 
-struct OwnFile(TempDir);
-
-impl OwnFile {
-    fn path(&self) -> PathBuf {
-        self.0.path().join("chat.db")
-    }
-}
-
 #[async_trait]
-impl Fixture for OwnFile {
-    async fn fresh() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
+impl Fixture<dyn Store> for OwnFile {
     async fn open(&self) -> Arc<dyn Store> {
         Arc::new(SqliteStore::open(&self.path()).unwrap())
-    }
-
-    async fn clear(self) {
-        self.0.close().unwrap();
     }
 }
 
