@@ -1,5 +1,6 @@
 //! Berth beside nginx, HAProxy and Envoy: the same backend, the same clients, equal settings, in interleaved rounds. `chat` does the same for chat servers.
 
+mod call;
 mod chart;
 mod chat;
 mod judge;
@@ -15,10 +16,11 @@ mod table;
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
+pub use call::{Call, beside, command};
 pub use chat::{ChatWish, chat, chat_names, profile_chat};
 use judge::{Field, Row};
 use measure::Bench;
@@ -109,18 +111,6 @@ pub fn profile(wish: &Wish) -> anyhow::Result<Profiles> {
     })
 }
 
-/// The table, for people.
-#[must_use]
-pub fn table(results: &Results) -> String {
-    table::table(results)
-}
-
-/// The chart, for the README.
-#[must_use]
-pub fn chart(results: &Results) -> String {
-    chart::chart(results)
-}
-
 /// The names that `only` takes.
 #[must_use]
 pub fn names() -> String {
@@ -146,8 +136,6 @@ fn say(text: &str) {
     writeln!(std::io::stderr(), "{text}").unwrap_or_default();
 }
 
-/// # Errors
-/// When the file cannot be written.
-pub fn write(path: &std::path::Path, text: &str) -> anyhow::Result<()> {
+fn write(path: &Path, text: &str) -> anyhow::Result<()> {
     std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
