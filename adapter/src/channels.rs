@@ -98,6 +98,10 @@ pub(crate) fn escape_glob(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::hint::black_box;
+
+    use proptest::prelude::{any, prop_assert_eq, proptest};
+
     use super::*;
 
     #[test]
@@ -166,5 +170,27 @@ mod tests {
     #[test]
     fn glob_characters_lose_their_meaning() {
         assert_eq!(escape_glob("socket.io#/a*[b]?#"), r"socket.io#/a\*\[b]\?#");
+    }
+
+    proptest! {
+        #[test]
+        fn any_channel_is_ours_or_not(channel in any::<String>(), ours in "socket.io(-request|-response)?#?[/a#]{0,6}") {
+            black_box((Address::parse(&channel), Address::parse(&ours)));
+        }
+
+        /// Rooms may hold the sign between the parts; namespaces that do are not clustered.
+        #[test]
+        fn a_name_is_read_as_it_was_built(namespace in "/[a-z]{0,5}", room in "[a#*é]{1,6}") {
+            let channels = Channels::new(&namespace);
+            let namespace = namespace.as_str();
+            let one = channels.for_rooms(std::slice::from_ref(&room));
+            let room = Some(room.as_str());
+            prop_assert_eq!(Address::parse(&one), Some(Address::Broadcast { namespace, room }));
+            let all = Address::Broadcast { namespace, room: None };
+            prop_assert_eq!(Address::parse(&channels.broadcast), Some(all));
+            prop_assert_eq!(Address::parse(&channels.request), Some(Address::Request { namespace }));
+            let to_one = channels.response_to("uid");
+            prop_assert_eq!(Address::parse(&to_one), Some(Address::Response { namespace }));
+        }
     }
 }

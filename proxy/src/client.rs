@@ -204,6 +204,9 @@ fn parse_hop(hop: &[u8]) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
+
     use super::*;
 
     #[track_caller]
@@ -369,6 +372,26 @@ mod tests {
             ] {
                 assert_eq!(dotted(ip), ip.to_string());
             }
+        }
+    }
+
+    proptest! {
+        /// What a trusted peer passes on may be anything. Of a peer that is not trusted, nothing is believed.
+        #[test]
+        fn any_header_names_a_client_or_nobody(
+            values in vec(vec(any::<u8>(), 0..60), 0..4),
+            hops in vec("[0-9a-f.:,\\[\\] ]{0,30}", 0..4),
+            proto in vec(any::<u8>(), 0..10),
+        ) {
+            let mut values: Vec<&[u8]> = values.iter().map(Vec::as_slice).collect();
+            values.extend(hops.iter().map(String::as_bytes));
+            let peer = Some(IpAddr::from([10, 0, 0, 1]));
+            let everybody: Vec<IpNet> = vec!["0.0.0.0/0".parse().unwrap(), "::/0".parse().unwrap()];
+            let seen = Client::behind(peer, &everybody, values.iter().copied(), Some(&proto));
+            prop_assert!(!seen.address_text().is_empty());
+            let untrusted = Client::behind(peer, &[], values.into_iter(), Some(&proto));
+            prop_assert_eq!(untrusted.ip, peer);
+            prop_assert_eq!(untrusted.scheme, Scheme::Http);
         }
     }
 }

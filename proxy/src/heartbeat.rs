@@ -98,6 +98,11 @@ impl Longest {
 
 #[cfg(test)]
 mod tests {
+    use std::hint::black_box;
+
+    use proptest::collection::vec;
+    use proptest::prelude::{any, prop_assert_eq, proptest};
+
     use super::*;
 
     const OPEN: &str = r#"{"sid":"lv_VI97HAXpY6yYWAAAC","upgrades":["websocket"],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}"#;
@@ -186,6 +191,30 @@ mod tests {
         for (heard, kept) in [(45, 45), (30, 45), (85, 85)] {
             longest.heard(Duration::from_secs(heard));
             assert_eq!(longest.get(), Some(Duration::from_secs(kept)));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_of_a_server_are_read_or_passed_over(bytes in vec(any::<u8>(), 0..200)) {
+            black_box((in_payload(&bytes), in_frame(&bytes)));
+        }
+
+        /// Cut anywhere, an opening is awaited; whole, it is read, in both revisions and with others behind it.
+        #[test]
+        fn an_opening_is_read_however_it_comes(interval in 1..40_000_u64, timeout in 0..40_000_u64, behind in "[ -~]{0,20}") {
+            let packet = format!(r#"0{{"sid":"x","pingInterval":{interval},"pingTimeout":{timeout}}}"#);
+            let silence = Duration::from_millis(interval + timeout);
+            prop_assert_eq!(in_payload(packet.as_bytes()), Some(silence));
+            let older = format!("{}:{packet}{behind}", packet.len());
+            prop_assert_eq!(in_payload(older.as_bytes()), Some(silence));
+            let mut frame = vec![TEXT, u8::try_from(packet.len()).unwrap()];
+            frame.extend_from_slice(packet.as_bytes());
+            for end in 0..frame.len() {
+                prop_assert_eq!(in_frame(&frame[..end]), First::Partial);
+            }
+            frame.extend_from_slice(behind.as_bytes());
+            prop_assert_eq!(in_frame(&frame), First::Silence(silence));
         }
     }
 }

@@ -52,6 +52,10 @@ pub(super) fn read(event: &str, room: &str) -> Option<Frame> {
 
 #[cfg(test)]
 mod tests {
+    use std::hint::black_box;
+
+    use proptest::prelude::{any, prop_assert_eq, proptest};
+
     use super::*;
 
     #[test]
@@ -105,6 +109,29 @@ mod tests {
         ];
         for text in texts {
             assert_eq!(read(text, "r"), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_event_of_the_bus_has_a_place_or_none(
+            text in any::<String>(),
+            fields in r#"\["e",\{("roomId":"r"|"seq":-?[0-9]{1,22}|"epoch":[0-9"]{1,3}|,|[{}\]]){0,6}\}\]"#,
+        ) {
+            black_box((read(&text, "r"), read(&fields, "r")));
+        }
+
+        #[test]
+        fn an_end_of_any_room_is_read_as_it_was_said(
+            name in "[\\PC]{1,20}",
+            seq in 1..u64::MAX,
+            epoch in proptest::option::of("[\\PC]{0,9}"),
+        ) {
+            if let Ok(room) = RoomId::parse(&name) {
+                let frame = read(&end(&room, seq, epoch.as_deref()), room.as_str());
+                let made_ms = None;
+                prop_assert_eq!(frame, Some(Frame { room, seq, made_ms, epoch }));
+            }
         }
     }
 }

@@ -202,6 +202,9 @@ fn id_of(value: &Value) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::hint::black_box;
+
+    use proptest::prelude::{any, prop_assert_eq, proptest};
     use serde_json::json;
 
     use super::super::cookie::CookieSettings;
@@ -350,5 +353,25 @@ mod tests {
             session(r#"{"cookie":{}}"#).lifetime(NOW_MS, ttl),
             Lifetime::Seconds(77)
         );
+    }
+
+    proptest! {
+        /// Another program's records are in the same place.
+        #[test]
+        fn any_record_is_a_session_or_malformed(
+            text in any::<String>(),
+            fields in r#"("user":[{"a0}\[\]:]{0,6},|"passport":\{"user":[0-9"]{1,3}\},|"cart":[0-9]{1,3},){0,3}"#,
+            cookie in r#"("originalMaxAge":-?[0-9]{1,20}|"expires":"[0-9TZ:.-]{0,24}"|"httpOnly":true)"#,
+        ) {
+            for text in [text, format!(r#"{{{fields}"cookie":{{{cookie}}}}}"#)] {
+                let Ok(session) = Session::parse(&text) else {
+                    continue;
+                };
+                prop_assert_eq!(Session::parse(&session.to_json()), Ok(session.clone()));
+                black_box(session.user(&USER_PATHS));
+                black_box(session.lifetime(NOW_MS, SessionTtl::default()));
+                black_box(session.renewed(NOW_MS));
+            }
+        }
     }
 }

@@ -1,3 +1,5 @@
+use proptest::prelude::{any, prop_assert, proptest};
+
 use super::*;
 
 /// The reference that ships.
@@ -302,4 +304,34 @@ fn every_mistake_in_a_webhook_is_named() {
     };
     let problem = assemble("", "", &alone).unwrap_err().to_string();
     assert!(problem.contains("go together"), "{problem}");
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_judged_without_panic(
+        text in any::<String>(),
+        marks in "[\\[\\]{}=.,#\"'a-c0-9 \n-]{0,80}",
+    ) {
+        for text in [text, marks] {
+            if let Err(problems) = file(&text) {
+                prop_assert!(!problems.0.is_empty());
+            }
+        }
+    }
+
+    /// Every key of the reference with a value of another kind.
+    #[test]
+    fn any_value_is_judged_without_panic(
+        line in 0..REFERENCE.lines().count(),
+        value in r#"(-?[0-9]{1,20}|"[ -~&&[^"\\]]{0,20}"|\[\]|true|\{\}|[0-9.]{1,5})"#,
+    ) {
+        let lines = REFERENCE.lines().enumerate().map(|(number, text)| match text.split_once(" = ") {
+            Some((key, _)) if number == line => format!("{} = {value}\n", key.trim_start_matches(['#', ' '])),
+            _ => format!("{text}\n"),
+        });
+        let text: String = lines.collect();
+        if let Err(problems) = file(&text) {
+            prop_assert!(!problems.0.is_empty());
+        }
+    }
 }

@@ -3,6 +3,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::Algorithm;
+use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -282,5 +283,23 @@ async fn an_issuer_that_does_not_answer_is_not_a_bad_token() {
             matches!(result, Err(BadToken::KeysUnavailable(_))),
             "{result:?}"
         );
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_no_token_of_ours(text in any::<String>(), parts in "[A-Za-z0-9_-]{0,40}(\\.[A-Za-z0-9_-]{0,40}){2}") {
+        let tokens = tokens(rules());
+        for text in [text, parts] {
+            let verdict = futures_util::future::FutureExt::now_or_never(tokens.verify(&text, NOW_MS));
+            prop_assert!(verdict.is_some_and(|verdict| verdict.is_err()), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_digest_is_read_as_it_is_written(sid in any::<String>(), text in any::<String>()) {
+        let digest = SessionDigest::of(&sid);
+        prop_assert_eq!(SessionDigest::from_hex(&digest.to_hex()), Some(digest));
+        std::hint::black_box(SessionDigest::from_hex(&text));
     }
 }

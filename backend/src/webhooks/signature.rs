@@ -70,6 +70,8 @@ pub fn sign(secrets: &[SigningSecret], id: &str, timestamp_s: i64, body: &[u8]) 
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::{any, prop_assert_eq, proptest};
+
     use super::*;
 
     fn secret(text: &str) -> SigningSecret {
@@ -111,6 +113,15 @@ mod tests {
         ] {
             let refusal = SigningSecret::parse(text).unwrap_err();
             assert!(!refusal.contains("hunter2"), "{refusal}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_secret_or_none_and_a_secret_stays_one(text in any::<String>(), bytes in any::<[u8; 32]>()) {
+            drop(SigningSecret::parse(&text));
+            let secret = SigningSecret::new(bytes);
+            prop_assert_eq!(SigningSecret::parse(&secret.reveal()), Ok(secret));
         }
     }
 }

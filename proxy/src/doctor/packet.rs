@@ -198,7 +198,11 @@ pub fn refused(body: &str) -> Option<Refused> {
 
 #[cfg(test)]
 mod tests {
+    use std::hint::black_box;
     use std::time::Duration;
+
+    use proptest::collection::vec;
+    use proptest::prelude::{any, prop_assert_eq, proptest};
 
     use super::{
         Refused, Revision, is_answer, large_question, open, packets, payload, question, refused,
@@ -269,5 +273,27 @@ mod tests {
         assert_eq!(check("Bad Request"), Some(Refused::BadRequest));
         assert_eq!(check("<html><h1>400 Bad Request</h1></html>"), None);
         assert_eq!(check(""), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_answer_of_a_server_is_read_or_makes_no_sense(
+            text in any::<String>(),
+            lengths in "[0-9]{0,25}:[\\PC]{0,20}[0-9:\u{1e}{}\"]{0,20}",
+        ) {
+            for body in [&text, &lengths] {
+                black_box((open(body), refused(body), is_answer(body)));
+                for revision in [Revision::Three, Revision::Four] {
+                    black_box(packets(revision, body));
+                }
+            }
+        }
+
+        #[test]
+        fn what_is_sent_is_read_as_it_was(packets_sent in vec("[ -~]{0,20}", 1..5)) {
+            let sent = packets_sent.iter();
+            let body: String = sent.map(|packet| payload(Revision::Three, packet)).collect();
+            prop_assert_eq!(packets(Revision::Three, &body), packets_sent);
+        }
     }
 }
