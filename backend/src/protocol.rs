@@ -33,7 +33,7 @@ pub use presence::{
 pub use read::{
     ChangeRequest, Cursor, HistoryRequest, JoinRequest, LeaveRequest, SendRequest, arguments,
 };
-pub(crate) use read::{boolean, number};
+pub(crate) use read::{boolean, number, text};
 pub use room::{
     CreateRequest, DirectRequest, KICKED, Kicked, MarkRequest, Marked, MemberAnswer, MemberBody,
     MemberRequest, READ_RECEIPT, ROOM_UPDATED, ReadReceipt, RoomAnswer, RoomBody, Until,

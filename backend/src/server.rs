@@ -190,15 +190,17 @@ fn ingredients(
 }
 
 /// What an instance does by itself, until it drains.
-fn watch(app: &Arc<App>, cluster: &Cluster) -> [JoinHandle<()>; 4] {
+fn watch(app: &Arc<App>, cluster: &Cluster) -> [JoinHandle<()>; 5] {
     let (metrics, draining) = (app.metrics.clone(), app.draining.clone());
     let delivery = (*app.delivery).clone();
     let news = socket::news::listen(Arc::clone(app), cluster.clone(), draining.clone());
+    let orders = socket::leaving::listen(Arc::clone(app), cluster.clone(), draining.clone());
     [
         metrics::watch_lag(metrics.clone(), draining.clone()),
         lifecycle::watch_cluster(cluster, metrics, draining.clone()),
         delivery::watch::watch(delivery, cluster.clone(), draining),
         tokio::spawn(news),
+        tokio::spawn(orders),
     ]
 }
 

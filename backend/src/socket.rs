@@ -32,6 +32,7 @@ mod send;
 mod sync;
 mod typing;
 mod update_room;
+mod upgrades;
 mod watch;
 mod worker;
 
@@ -111,6 +112,7 @@ pub struct App {
     /// How often a session behind a socket is looked at.
     recheck_interval: Duration,
     watch: watch::Watch,
+    upgrades: upgrades::Upgrades,
     pub(crate) shares: Shares,
     pub(crate) purses: Purses,
     attendance: Arc<attendance::Attendance>,
@@ -167,7 +169,6 @@ impl App {
             feed: from.feed,
         };
         let me = InstanceId::new(&from.instance, std::process::id(), Uuid::new_v4());
-        let typing_members_max = from.presence_settings.typing_members_max;
         let attendance = attendance::Attendance::new(me, from.presence, from.presence_settings);
         let pressure_bytes = from.append.queue_bytes_max / 2;
         let rooms = Rooms::new(
@@ -208,11 +209,12 @@ impl App {
             draining: from.draining,
             recheck_interval: from.recheck_interval,
             watch: watch::Watch::default(),
+            upgrades: upgrades::Upgrades::default(),
             shares: Shares::default(),
             purses: Purses::default(),
             attendance: Arc::new(attendance),
             typists: typing::Typists::default(),
-            typing_members_max,
+            typing_members_max: from.presence_settings.typing_members_max,
             pressure_bytes,
             revocations: broadcast::Sender::new(REVOCATIONS_MAX),
             ended: Mutex::default(),

@@ -1,6 +1,7 @@
 //! Active checks of real backends: who says that it is not ready gets no clients, unless nobody is.
 
-use berth_tests::{Proxy, Town, eventually, http, secs};
+use berth_tests::{Proxy, Script, Town, eventually, http, secs};
+use serde_json::json;
 
 /// How the proxy asks in these tests: often.
 const CHECKS: &str =
@@ -68,4 +69,26 @@ async fn a_dead_backend_is_known_before_any_client_meets_it() {
         .proxy()
         .metric("berth_upstream_retries_total", &[("upstream", "town")]);
     assert_eq!(retries.await, None, "somebody met the dead one");
+}
+
+#[tokio::test]
+async fn clients_of_a_backend_that_drains_land_on_another_one_and_stay_there() {
+    let town = Town::with_backends(2)
+        .redis()
+        .setting("ADMIN_TOKEN", "a token for this test")
+        .proxy(Proxy::ip_hash().upstream_line(CHECKS))
+        .start()
+        .await;
+    becomes(&town, 1, true).await;
+    becomes(&town, 2, true).await;
+    let servers = town.backends().iter();
+    let servers: serde_json::Map<_, _> = servers
+        .map(|backend| (backend.name().to_owned(), json!(backend.url(""))))
+        .collect();
+    let options = json!({
+        "url": town.proxy().url(""),
+        "servers": servers,
+        "token": "a token for this test",
+    });
+    Script::run("drain.mjs", &options, secs(60)).await;
 }

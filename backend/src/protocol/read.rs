@@ -215,7 +215,7 @@ pub(super) fn needed(fields: &Map<String, Value>, key: &str) -> Result<String, R
     text(fields, key)?.ok_or_else(|| Refusal::bad_request(format!("{key} is missing")))
 }
 
-pub(super) fn text(fields: &Map<String, Value>, key: &str) -> Result<Option<String>, Refusal> {
+pub(crate) fn text(fields: &Map<String, Value>, key: &str) -> Result<Option<String>, Refusal> {
     match fields.get(key) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.clone())),

@@ -18,7 +18,7 @@ pub(super) struct Drain {
     pub(super) cluster: Cluster,
     pub(super) connections: TaskTracker,
     pub(super) closing: CancellationToken,
-    pub(super) background: [JoinHandle<()>; 4],
+    pub(super) background: [JoinHandle<()>; 5],
 }
 
 impl Drain {

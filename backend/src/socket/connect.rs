@@ -44,7 +44,7 @@ pub(super) struct Client {
     /// Set when its disconnect begins, before its rooms are cleared.
     gone: AtomicBool,
     evicted: AtomicBool,
-    /// The connection that it is on.
+    /// The WebSocket that it is on, or is about to be on. None while it polls.
     connection: Mutex<Option<Arc<Lane>>>,
     /// The same, where what it is sent may pass Engine.IO by.
     lane: Option<Arc<Lane>>,
@@ -68,9 +68,12 @@ impl Client {
         !self.evicted.swap(true, Ordering::SeqCst)
     }
 
-    /// It has moved to another connection.
+    /// It moves from polling to this one. Whoever was to be cut meanwhile is cut on it.
     pub(super) fn is_on(&self, connection: Arc<Lane>) {
         *self.connection() = Some(connection);
+        if self.is_evicted() {
+            self.cut();
+        }
     }
 
     pub(super) fn cut(&self) {
@@ -202,7 +205,7 @@ pub(super) async fn admitted(
     app.metrics.chat.connects_total.inc();
     let counted = Counted::new(app.metrics.chat.connections.with_label_values(&[transport]));
     let now = clock::monotonic();
-    let connection = socket.req_parts().extensions.get::<Arc<Lane>>();
+    let lane = app.members.lane(&socket);
     let purse = Purse::new(&app.shares, &sender.id, &app.limits, now);
     let client = Arc::new(Client {
         sender,
@@ -213,8 +216,8 @@ pub(super) async fn admitted(
         attendance: Arc::clone(&app.attendance),
         gone: AtomicBool::new(false),
         evicted: AtomicBool::new(false),
-        connection: Mutex::new(connection.cloned()),
-        lane: app.members.lane(&socket),
+        connection: Mutex::new(lane.clone()),
+        lane,
         _counted: counted,
     });
     let leaving = Arc::clone(&client);
@@ -241,6 +244,10 @@ pub(super) async fn connected(app: Arc<App>, socket: SocketRef<Adapter>) {
     let Some(client) = socket.extensions.get::<Arc<Client>>() else {
         return;
     };
+    // It may have asked for a WebSocket before it was here to be found.
+    if let Some(connection) = app.upgrades.take(socket.id) {
+        client.is_on(connection);
+    }
     let sender = &client.sender;
     tracing::debug!(user = sender.id, "connected");
     let welcome = Welcome {

@@ -7,7 +7,6 @@ use axum::extract::Request;
 use axum::http::{Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use socketioxide::TransportType;
 use socketioxide::socket::Socket;
 use socketioxide_core::Sid;
 
@@ -41,24 +40,27 @@ pub(super) fn close(socket: &Socket<Adapter>, client: &Client) -> bool {
     client.note_rooms(socket);
     socket.leave_all();
     // A polling session is ended when its client asks next: see `end_if_evicted`.
-    if socket.transport_type() == TransportType::Websocket {
-        client.cut();
-    }
+    client.cut();
     true
 }
 
 /// Looks at every request of an Engine.IO session before Engine.IO does: notes the connection of one that becomes a WebSocket, and ends
 /// the polling session of an evicted client. `None`: Engine.IO may answer.
 pub(crate) async fn end_if_evicted(app: &App, request: Request, next: Next) -> Response {
-    let Some(client) = session(request.uri()).and_then(|id| {
-        let socket = app.members.socket(id)?;
-        socket.extensions.get::<Arc<Client>>()
-    }) else {
+    let Some(id) = session(request.uri()) else {
         return next.run(request).await;
     };
-    if request.headers().contains_key(header::UPGRADE) {
-        if let Some(lane) = request.extensions().get::<Arc<Lane>>() {
-            client.is_on(Arc::clone(lane));
+    let is_upgrade = request.headers().contains_key(header::UPGRADE);
+    if is_upgrade && let Some(lane) = request.extensions().get::<Arc<Lane>>() {
+        app.upgrades.note(id, lane);
+    }
+    let socket = app.members.socket(id);
+    let Some(client) = socket.and_then(|socket| socket.extensions.get::<Arc<Client>>()) else {
+        return next.run(request).await;
+    };
+    if is_upgrade {
+        if let Some(connection) = app.upgrades.take(id) {
+            client.is_on(connection);
         }
     } else if client.is_evicted() {
         // As if it had said goodbye itself. What Engine.IO answers is not for a client that should come back.

@@ -10,6 +10,8 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
+use crate::http::{ask, get};
+
 /// Nothing here takes that long unless it hangs.
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -52,6 +54,27 @@ impl Client {
         let open = client.frame().await.unwrap();
         assert!(open.starts_with("0{"), "{open}");
         client.raw(&format!("40{auth}")).await;
+        client
+    }
+
+    /// One that has moved from polling to a WebSocket, and has asked to be let in before that.
+    pub(crate) async fn upgraded(address: SocketAddr, cookie: &str) -> Self {
+        let url = format!("http://{address}/socket.io/?EIO=4&transport=polling");
+        let open = get(&url, Some(cookie)).await.body;
+        let open: Value = serde_json::from_str(open.strip_prefix('0').unwrap()).unwrap();
+        let sid = open["sid"].as_str().unwrap();
+        let session = format!("{url}&sid={sid}");
+        assert_eq!(ask(&session, "POST", None, "", "40").await.body, "ok");
+        let url = format!("ws://{address}/socket.io/?EIO=4&transport=websocket&sid={sid}");
+        let (stream, _response) = connect_async(url).await.unwrap();
+        let mut client = Self {
+            stream,
+            acks: 0,
+            early: Vec::new(),
+        };
+        client.raw("2probe").await;
+        assert_eq!(client.frame().await.as_deref(), Some("3probe"));
+        client.raw("5").await;
         client
     }
 

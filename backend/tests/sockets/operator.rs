@@ -1,13 +1,15 @@
 //! What an operator tells a server, and by it all of them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use berth_backend::session::Sessions;
 use berth_backend::settings::Secret;
 use serde_json::{Value, json};
 
-use crate::client::Client;
+use crate::client::{Client, Packet};
 use crate::http::{Answer, ask, get, post};
-use crate::place::{Backend, Place};
+use crate::place::{Backend, LateSessions, Place};
 use crate::rest::Caller;
 
 const TOKEN: &str = "0123456789abcdef";
@@ -152,6 +154,73 @@ async fn a_server_that_drains_tells_its_clients_and_lets_nobody_in() {
     assert_eq!(back.json()["state"], "up");
     assert_eq!(get(&ready, None).await.status, 200);
     Client::guest(backend.address).await;
+}
+
+#[tokio::test]
+async fn whoever_became_a_websocket_before_they_were_let_in_is_moved_like_others() {
+    let mut place = place();
+    let sessions = Arc::new(LateSessions::over(Arc::clone(&place.sessions)));
+    place.sessions = Arc::clone(&sessions) as Arc<dyn Sessions>;
+    let backend = place.backend().await;
+    let ann = Caller::guest(&backend, "Ann").await;
+    // Her session is read so late that her WebSocket is there first.
+    let mut ann = Client::upgraded(backend.address, &ann.cookie).await;
+    sessions.gate.add_permits(1);
+    ann.welcome().await;
+    assert_eq!(ann.call(&json!(["joinRoom", "r"])).await["ok"], true);
+    let answer = order(&backend, "drain", &json!({"spreadMs": 0})).await;
+    assert_eq!(answer.json()["connections"], 1);
+    ann.event("serverDraining").await;
+    ann.until(|packet| *packet == Packet::Closed).await;
+}
+
+#[tokio::test]
+async fn any_server_passes_on_who_is_to_drain_and_to_stop() {
+    let mut place = place();
+    let (one, two) = (place.backend().await, place.backend().await);
+    let mut ann = Client::guest(two.address).await;
+    let wanted = json!({"instanceId": "backend-2", "spreadMs": 60_000});
+    let answer = order(&one, "drain", &wanted).await;
+    assert_eq!(
+        (answer.status, answer.json()),
+        (202, json!({"ok": true, "state": "told"}))
+    );
+    assert_eq!(ann.event("serverDraining").await["reconnectInMs"], 60_000);
+    let state = async |backend: &Backend| get(&backend.url("/health/readiness"), None).await.status;
+    assert_eq!((state(&one).await, state(&two).await), (200, 503));
+    // It hears its own name, too, and that it is over from another one.
+    let again = order(&two, "drain", &wanted).await;
+    assert_eq!(
+        (again.status, &again.json()["state"]),
+        (200, &json!("draining"))
+    );
+    let over = json!({"instanceId": "backend-2", "draining": false});
+    assert_eq!(order(&one, "drain", &over).await.status, 202);
+    let is_back = async {
+        while state(&two).await != 200 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let is_back = tokio::time::timeout(Duration::from_secs(5), is_back);
+    is_back.await.expect("it drains on");
+}
+
+#[tokio::test]
+async fn a_server_alone_takes_no_order_for_another_one() {
+    let mut place = place();
+    let backend = place.backend_alone().await;
+    let other = json!({"instanceId": "backend-2"});
+    let answer = order(&backend, "drain", &other).await;
+    assert_eq!(
+        (answer.status, &answer.json()["error"]["code"]),
+        (409, &json!("CONFLICT"))
+    );
+    assert_eq!(
+        order(&backend, "drain", &json!({"instanceId": "backend-1"}))
+            .await
+            .status,
+        200
+    );
 }
 
 #[tokio::test]

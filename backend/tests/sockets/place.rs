@@ -25,6 +25,7 @@ use berth_backend::users::{User, Username, Users, UsersError};
 use berth_backend::webhooks::Webhooks;
 use berth_backend::webhooks::memory::MemoryWebhooks;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -134,6 +135,39 @@ impl Users for SilentAboutBans {
 
     async fn banned(&self) -> Result<Vec<String>, UsersError> {
         std::future::pending().await
+    }
+}
+
+/// Sessions that are read when the gate lets them be.
+pub(crate) struct LateSessions {
+    sessions: Arc<dyn Sessions>,
+    pub(crate) gate: Semaphore,
+}
+
+impl LateSessions {
+    pub(crate) fn over(sessions: Arc<dyn Sessions>) -> Self {
+        let gate = Semaphore::new(0);
+        Self { sessions, gate }
+    }
+}
+
+#[async_trait]
+impl Sessions for LateSessions {
+    async fn load(&self, sid: &str) -> Result<Option<Session>, SessionError> {
+        self.gate.acquire().await.unwrap().forget();
+        self.sessions.load(sid).await
+    }
+
+    async fn save(&self, sid: &str, session: &Session) -> Result<(), SessionError> {
+        self.sessions.save(sid, session).await
+    }
+
+    async fn touch(&self, sid: &str, session: &Session) -> Result<(), SessionError> {
+        self.sessions.touch(sid, session).await
+    }
+
+    async fn destroy(&self, sid: &str) -> Result<(), SessionError> {
+        self.sessions.destroy(sid).await
     }
 }
 

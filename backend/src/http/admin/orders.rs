@@ -1,19 +1,18 @@
 //! `POST /api/admin/{broadcast,kick,ban,drain}`: what an operator tells this server, and by it all of them.
 
-use std::time::Duration;
-
+use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Json, Response};
 use serde_json::{Map, Value, json};
 
 use super::admit;
 use crate::chat::refusal::Refusal;
 use crate::http::call::Call;
-use crate::protocol::{self, DirectRequest, ServerNotice, boolean, number};
-use crate::socket::{Ended, Revocation, leaving};
+use crate::protocol::{self, DirectRequest, ServerNotice, boolean, number, text};
+use crate::socket::leaving::{self, SPREAD_MS_MAX};
+use crate::socket::{Ended, Revocation};
 
-/// Within which time clients are moved, when nothing is said, and at most.
+/// Within which time clients are moved when nothing is said.
 const SPREAD_MS_DEFAULT: u64 = 20_000;
-const SPREAD_MS_MAX: u64 = 600_000;
 
 type Answer = Result<Response, Refusal>;
 
@@ -61,22 +60,25 @@ pub(in crate::http) async fn ban(call: Call) -> Answer {
     Ok(yes(&json!({"ok": true, "banned": is_banned})))
 }
 
-/// Of this instance alone.
+/// Of this instance, or of the one that is named: a proxy gives an order to whichever it likes.
 pub(in crate::http) async fn drain(call: Call) -> Answer {
     let fields = order(&call)?;
     let app = &call.site.app;
-    let is_wanted = boolean(&fields, "draining")?.unwrap_or(true);
-    let spread_ms = number(&fields, "spreadMs")?.unwrap_or(SPREAD_MS_DEFAULT);
-    if spread_ms > SPREAD_MS_MAX {
+    let wanted = leaving::Order {
+        instance_id: text(&fields, "instanceId")?.unwrap_or_else(|| app.instance.clone()),
+        draining: boolean(&fields, "draining")?.unwrap_or(true),
+        spread_ms: number(&fields, "spreadMs")?.unwrap_or(SPREAD_MS_DEFAULT),
+    };
+    if wanted.spread_ms > SPREAD_MS_MAX {
         let message = format!("spreadMs is more than {SPREAD_MS_MAX}");
         return Err(Refusal::bad_request(message));
     }
-    let connections = if is_wanted {
-        leaving::begin(app, Duration::from_millis(spread_ms))
-    } else {
-        app.leaving.end();
-        0
-    };
+    if wanted.instance_id != app.instance {
+        leaving::pass_on(app, &wanted)?;
+        let told = Json(json!({"ok": true, "state": "told"}));
+        return Ok((StatusCode::ACCEPTED, told).into_response());
+    }
+    let connections = leaving::carry_out(app, &wanted);
     let state = if app.is_leaving() { "draining" } else { "up" };
     Ok(yes(
         &json!({"ok": true, "state": state, "connections": connections}),
