@@ -5,6 +5,8 @@
 
 // An instance that nobody heard of for so long is no longer counted.
 const GONE_MS = 15_000;
+// One that drains is asked nothing by a proxy that checks readiness; it is shown on, so that it can be taken back.
+const DRAINING_GONE_MS = 10 * 60_000;
 const EVENTS_MAX = 100;
 const ROOMS_MAX = 12;
 // The graph of connects: so many bars of so long.
@@ -41,10 +43,28 @@ export class Fleet {
     this.#instances.set(id, { latest: { overview, at: now }, before });
   }
 
+  // An instance was told to drain, or to stop that. It may not be heard of for a while.
+  tell(id, draining, now) {
+    const known = this.#instances.get(id);
+    if (!known) return;
+    const { overview, at } = known.latest;
+    const state = draining ? "draining" : "up";
+    if (state === overview.instance.state) return;
+    this.#event(now, `${id} is ${state}`);
+    const instance = { ...overview.instance, state };
+    this.#instances.set(id, { ...known, latest: { overview: { ...overview, instance }, at } });
+  }
+
+  // What an operator did.
+  note(now, text) {
+    this.#event(now, text);
+  }
+
   // Time passed: who was not heard of is gone.
   forget(now) {
     for (const [id, { latest }] of this.#instances) {
-      if (now - latest.at < GONE_MS) continue;
+      const isDraining = latest.overview.instance.state === "draining";
+      if (now - latest.at < (isDraining ? DRAINING_GONE_MS : GONE_MS)) continue;
       this.#instances.delete(id);
       this.#event(now, `${id} is no longer heard of`);
     }
@@ -91,6 +111,16 @@ export class Fleet {
       const counts = [...this.#instances.values()].map(({ latest }) => read(latest.overview.figures)).filter((count) => count !== null);
       return { name, count: counts.length === 0 ? null : counts.reduce((sum, count) => sum + count, 0) };
     });
+  }
+
+  // As whoever could say it last says, and of how many rooms they have not been told all. `webhooks` is null where nobody could.
+  webhooks() {
+    const latest = [...this.#instances.values()].map(({ latest }) => latest).sort((a, b) => b.at - a.at);
+    const waiting = latest.map(({ overview }) => total(overview.figures.chat_webhook_rooms_waiting) ?? 0);
+    return {
+      webhooks: latest.map(({ overview }) => overview.webhooks ?? null).find((list) => list !== null) ?? null,
+      roomsWaiting: waiting.reduce((sum, rooms) => sum + rooms, 0),
+    };
   }
 
   // Every dependency once, with who says that it is down.

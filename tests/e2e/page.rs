@@ -157,12 +157,23 @@ async fn the_helper_keeps_its_promise_on_the_official_client() {
 
 #[tokio::test]
 async fn the_operators_page_shows_every_instance_to_who_has_the_token() {
-    let plan = Town::with_backends(3).setting("ADMIN_TOKEN", "a token for this test");
-    let mut town = plan.proxy(Proxy::round_robin()).start().await;
+    let nobody = Port::reserve();
+    let mut town = Town::with_backends(3)
+        .redis()
+        .setting("ADMIN_TOKEN", "a token for this test")
+        .setting(
+            "WEBHOOK_URL",
+            &format!("http://{}/hook?secret", nobody.address()),
+        )
+        .setting("WEBHOOK_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+        .proxy(Proxy::round_robin())
+        .start()
+        .await;
     let mut options = browsing(&town.proxy().url("/admin"));
+    options["backend"] = json!(town.backend(1).url(""));
     options["token"] = json!("a token for this test");
     let mut script = Script::start("page_admin.mjs", &options);
-    script.says("kill", 1, secs(90)).await;
+    script.says("kill", 1, secs(150)).await;
     town.kill(2);
     script.finish(secs(90)).await;
 }

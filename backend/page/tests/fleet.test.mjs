@@ -35,9 +35,9 @@ describe("the fleet", () => {
     fleet.hear(overview("a", { redis: false, mode: "degraded-redis" }), 1_000);
     fleet.hear(overview("a", { uptimeSeconds: 1 }), 2_000);
     fleet.hear(overview("a", { uptimeSeconds: 2, state: "draining" }), 3_000);
-    fleet.forget(17_999);
+    fleet.forget(602_999);
     assert.equal(fleet.rows(0).length, 1);
-    fleet.forget(18_000);
+    fleet.forget(603_000);
     assert.equal(fleet.rows(0).length, 0);
     assert.deepEqual(texts(fleet), [
       "a is there",
@@ -102,6 +102,29 @@ describe("the fleet", () => {
     assert.equal(counts.Refused, 6);
     assert.equal(counts["Gaps repaired"], null);
     assert.deepEqual(fleet.dependencies(), [{ name: "redis", kind: "redis", downFor: [] }]);
+  });
+
+  test("shows one that drains on, though a proxy asks it nothing any more, so that it can be taken back", () => {
+    const fleet = new Fleet();
+    fleet.hear(overview("a"), 0);
+    fleet.tell("a", true, 1_000);
+    fleet.tell("nobody", true, 1_000);
+    fleet.forget(500_000);
+    assert.deepEqual(fleet.rows(500_000).map(({ id, state, ageMs }) => [id, state, ageMs]), [["a", "draining", 500_000]]);
+    fleet.tell("a", false, 500_000);
+    assert.equal(fleet.rows(500_000)[0].state, "up");
+    fleet.forget(500_000);
+    assert.deepEqual(texts(fleet), ["a is there", "a is draining", "a is up", "a is no longer heard of"]);
+  });
+
+  test("knows the webhooks as whoever could say it last", () => {
+    const fleet = new Fleet();
+    assert.deepEqual(fleet.webhooks(), { webhooks: null, roomsWaiting: 0 });
+    const hooks = (...ids) => ids.map((id) => ({ id }));
+    fleet.hear({ ...overview("a", { figures: { chat_webhook_rooms_waiting: 2 } }), webhooks: hooks("old") }, 0);
+    fleet.hear({ ...overview("b", { figures: { chat_webhook_rooms_waiting: 1 } }), webhooks: hooks("one", "two") }, 1_000);
+    fleet.hear({ ...overview("c"), webhooks: null }, 2_000);
+    assert.deepEqual(fleet.webhooks(), { webhooks: hooks("one", "two"), roomsWaiting: 3 });
   });
 
   test("keeps a bounded memory of events", () => {
