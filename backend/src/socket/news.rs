@@ -9,6 +9,7 @@ use std::time::Duration;
 use berth_adapter::{Cluster, Kind};
 use serde::{Deserialize, Serialize};
 use socketioxide::extract::SocketRef;
+use tokio::sync::Notify;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
@@ -77,12 +78,34 @@ pub(crate) async fn tell(app: &App, word: Word) {
     hear(app, &word).await;
 }
 
-/// Hears the other instances, keeps read marks, and looks at every seat when words may have been lost; until `stop`.
+/// Hears the other instances, keeps read marks, and looks at every seat when words may have been lost; until `stop`. Beside each other: a
+/// directory that hangs holds up no word of a kick.
 pub async fn listen(app: Arc<App>, cluster: Cluster, stop: CancellationToken) {
+    let doubt = Notify::new();
+    let looks = stop.run_until_cancelled(async {
+        loop {
+            doubt.notified().await;
+            look_at_all(&app).await;
+        }
+    });
+    let words = hear_all(&app, &cluster, &doubt, &stop);
+    let (_, (), ()) = tokio::join!(looks, words, keep_marks(&app, &stop));
+}
+
+/// Not cancelled while it keeps some: they would be lost.
+async fn keep_marks(app: &App, stop: &CancellationToken) {
+    let mut ticks = tokio::time::interval(MARKS_INTERVAL);
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        app.rooms.keep_marks().await;
+    }
+    app.rooms.keep_marks().await;
+}
+
+/// Notes a doubt when words may have been lost.
+async fn hear_all(app: &App, cluster: &Cluster, doubt: &Notify, stop: &CancellationToken) {
     let mut events = cluster.server_events();
     let mut link = cluster.link();
     let mut look = tokio::time::interval(LOOK_INTERVAL);
-    let mut marks = tokio::time::interval(MARKS_INTERVAL);
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
@@ -90,12 +113,12 @@ pub async fn listen(app: Arc<App>, cluster: Cluster, stop: CancellationToken) {
                 Ok(event) if event.name == ROOM => {
                     let word = event.arguments.into_iter().next().unwrap_or_default();
                     match serde_json::from_value::<Word>(word) {
-                        Ok(word) => hear(&app, &word).await,
+                        Ok(word) => hear(app, &word).await,
                         Err(error) => tracing::debug!(%error, "a word about a room makes no sense"),
                     }
                 }
                 Ok(_) => {}
-                Err(RecvError::Lagged(_)) => look_at_all(&app).await,
+                Err(RecvError::Lagged(_)) => doubt.notify_one(),
                 Err(RecvError::Closed) => break,
             },
             changed = link.changed() => {
@@ -103,19 +126,17 @@ pub async fn listen(app: Arc<App>, cluster: Cluster, stop: CancellationToken) {
                     break;
                 }
                 if link.borrow_and_update().is_clustered() {
-                    look_at_all(&app).await;
+                    doubt.notify_one();
                 }
             }
             _ = look.tick() => {
                 let is_doubtful = cluster.kind() != Kind::Alone && !link.borrow().is_clustered();
                 if is_doubtful {
-                    look_at_all(&app).await;
+                    doubt.notify_one();
                 }
             }
-            _ = marks.tick() => app.rooms.keep_marks().await,
         }
     }
-    app.rooms.keep_marks().await;
 }
 
 async fn hear(app: &App, word: &Word) {

@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use berth_adapter::{Cluster, Hub};
+use berth_backend::chat::membership::{Member, MemberChange, Room};
 use berth_backend::chat::message::Draft;
 use berth_backend::chat::room::RoomId;
-use berth_backend::directory::Directory;
 use berth_backend::directory::memory::MemoryDirectory;
+use berth_backend::directory::{Directory, ReadMark};
 use berth_backend::presence::Presence;
 use berth_backend::presence::memory::MemoryPresence;
 use berth_backend::server::{Parts, serve};
@@ -25,7 +26,7 @@ use berth_backend::users::{User, Username, Users, UsersError};
 use berth_backend::webhooks::Webhooks;
 use berth_backend::webhooks::memory::MemoryWebhooks;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -171,6 +172,81 @@ impl Sessions for LateSessions {
     }
 }
 
+/// Rooms and members that take read marks and never answer.
+#[derive(Default)]
+pub(crate) struct SilentAboutMarks {
+    directory: MemoryDirectory,
+    pub(crate) was_asked: Notify,
+}
+
+#[async_trait]
+impl Directory for SilentAboutMarks {
+    async fn room_or_new(&self, room: &Room) -> Result<(Room, bool), StoreError> {
+        self.directory.room_or_new(room).await
+    }
+
+    async fn room(&self, id: &RoomId) -> Result<Option<Room>, StoreError> {
+        self.directory.room(id).await
+    }
+
+    async fn update_room(&self, room: &Room) -> Result<Option<Room>, StoreError> {
+        self.directory.update_room(room).await
+    }
+
+    async fn archive_room(&self, id: &RoomId) -> Result<bool, StoreError> {
+        self.directory.archive_room(id).await
+    }
+
+    async fn member(&self, room: &RoomId, user_id: &str) -> Result<Option<Member>, StoreError> {
+        self.directory.member(room, user_id).await
+    }
+
+    async fn change_member(
+        &self,
+        room: &RoomId,
+        user_id: &str,
+        change: &MemberChange,
+    ) -> Result<Member, StoreError> {
+        self.directory.change_member(room, user_id, change).await
+    }
+
+    async fn mark_read(&self, _: Vec<ReadMark>) -> Result<(), StoreError> {
+        self.was_asked.notify_one();
+        std::future::pending().await
+    }
+
+    async fn members(
+        &self,
+        room: &RoomId,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Member>, StoreError> {
+        self.directory.members(room, after, limit).await
+    }
+
+    async fn member_count(&self, room: &RoomId) -> Result<u64, StoreError> {
+        self.directory.member_count(room).await
+    }
+
+    async fn rooms_of(
+        &self,
+        user_id: &str,
+        after: Option<&RoomId>,
+        limit: u32,
+    ) -> Result<Vec<(Room, Member)>, StoreError> {
+        self.directory.rooms_of(user_id, after, limit).await
+    }
+
+    async fn public_rooms(
+        &self,
+        named: Option<&str>,
+        after: Option<&RoomId>,
+        limit: u32,
+    ) -> Result<Vec<Room>, StoreError> {
+        self.directory.public_rooms(named, after, limit).await
+    }
+}
+
 /// One running backend.
 pub(crate) struct Backend {
     pub(crate) address: SocketAddr,
@@ -197,7 +273,7 @@ impl Backend {
 /// Makes backends that share what servers of one cluster share.
 pub(crate) struct Place {
     pub(crate) store: Arc<Switched>,
-    pub(crate) directory: Arc<MemoryDirectory>,
+    pub(crate) directory: Arc<dyn Directory>,
     pub(crate) sessions: Arc<dyn Sessions>,
     pub(crate) users: Arc<dyn Users>,
     pub(crate) presence: Arc<dyn Presence>,
@@ -216,7 +292,7 @@ impl Place {
                 store: MemoryStore::new(),
                 is_down: AtomicBool::new(false),
             }),
-            directory: Arc::default(),
+            directory: Arc::new(MemoryDirectory::new()),
             sessions: Arc::new(MemorySessions::new()),
             users: Arc::new(MemoryUsers::new()),
             presence: Arc::new(MemoryPresence::new()),
@@ -246,7 +322,7 @@ impl Place {
             settings: self.settings.clone(),
             instance: format!("backend-{}", self.count),
             store: Arc::clone(&self.store) as Arc<dyn Store>,
-            directory: Arc::clone(&self.directory) as Arc<dyn Directory>,
+            directory: Arc::clone(&self.directory),
             sessions: Arc::clone(&self.sessions),
             users: Arc::clone(&self.users),
             presence: Arc::clone(&self.presence),

@@ -1,9 +1,12 @@
 //! Rooms with members, roles and rules: kept on every server, in effect at once.
 
+use std::sync::Arc;
+
+use berth_backend::directory::Directory;
 use serde_json::{Value, json};
 
 use crate::client::{Client, Packet};
-use crate::place::{Backend, Place};
+use crate::place::{Backend, Place, SilentAboutMarks};
 
 /// Somebody who stays the same from server to server.
 async fn person(backend: &Backend, name: &str) -> (Client, String) {
@@ -126,6 +129,21 @@ async fn who_is_kicked_leaves_on_every_server_at_once() {
     refused_with(&mut bob, json!(["joinRoom", "team"]), "NOT_MEMBER").await;
     let heard = |packet: &Packet| matches!(packet, Packet::Event(name, _) if name == "message");
     assert!(!bob.rest().iter().any(heard));
+}
+
+#[tokio::test]
+async fn a_kick_does_not_wait_for_a_directory_that_hangs() {
+    let mut place = Place::new();
+    let directory = Arc::new(SilentAboutMarks::default());
+    place.directory = Arc::clone(&directory) as Arc<dyn Directory>;
+    let (one, two) = (place.backend().await, place.backend().await);
+    let ((mut ann, _), (mut bob, bob_id)) = private_room(&one, &two).await;
+    done(&mut ann, json!(["sendMessage", "team", "read me"])).await;
+    done(&mut bob, json!(["markRead", {"roomId": "team", "seq": 1}])).await;
+    directory.was_asked.notified().await;
+    let kick = json!(["kickUser", {"roomId": "team", "userId": bob_id}]);
+    done(&mut ann, kick).await;
+    bob.event("kicked").await;
 }
 
 #[tokio::test]
