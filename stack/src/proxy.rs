@@ -63,13 +63,16 @@ impl Proxy {
 /// Sticky by session id and nothing else: clients that poll stay on their backend, while two windows of one browser,
 /// which connect by WebSocket and share all cookies, land on different ones: where one is, there is a connection more.
 /// In turn would not do: it depends on how many files a page has.
+///
+/// Backends are asked how they are: one that drains refuses everybody, and soon has the fewest connections.
 fn config(listen: SocketAddr, backends: &[SocketAddr]) -> String {
     let servers: Vec<String> = backends
         .iter()
         .map(|address| format!("\"{address}\""))
         .collect();
     format!(
-        "[server]\nlisten = [\"{listen}\"]\n[upstream.berth]\nbalance = \"least_conn\"\nsticky = [\"sid\"]\nservers = [{}]\n",
+        "[server]\nlisten = [\"{listen}\"]\n[upstream.berth]\nbalance = \"least_conn\"\nsticky = [\"sid\"]\nservers = [{}]\n\
+         [upstream.berth.health_check]\npath = \"/health/readiness\"\ninterval = \"1s\"\nrise = 1\nfall = 1\n",
         servers.join(", ")
     )
 }

@@ -1,6 +1,6 @@
 //! Active checks of real backends: who says that it is not ready gets no clients, unless nobody is.
 
-use berth_tests::{Proxy, Script, Town, eventually, http, secs};
+use berth_tests::{Proxy, Script, Stack, Town, eventually, http, secs};
 use serde_json::json;
 
 /// How the proxy asks in these tests: often.
@@ -91,4 +91,28 @@ async fn clients_of_a_backend_that_drains_land_on_another_one_and_stay_there() {
         "token": "a token for this test",
     });
     Script::run("drain.mjs", &options, secs(60)).await;
+}
+
+#[tokio::test]
+async fn nobody_is_sent_to_a_drained_backend_of_the_stack_though_it_has_the_fewest_connections() {
+    let token = "a token for this test";
+    let stack = Stack::with_operator(2, token).await;
+    let order = reqwest::Client::new()
+        .post(stack.url("/api/admin/drain"))
+        .bearer_auth(token)
+        .json(&json!({"instanceId": "berth-1", "spreadMs": 0}));
+    let answer = order.send().await.expect("an answer");
+    assert!(answer.status().is_success(), "{answer:?}");
+    let handshake = stack.url("/socket.io/?EIO=4&transport=polling");
+    eventually("every new client is let in", secs(20), async || {
+        for _ in 0..8 {
+            let answer = http::get(&handshake).await;
+            let by = answer.headers().get("x-berth-instance").cloned()?;
+            if answer.status() != 200 || by != "berth-2" {
+                return None;
+            }
+        }
+        Some(())
+    })
+    .await;
 }

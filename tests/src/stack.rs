@@ -18,6 +18,7 @@ pub struct Stack {
     listen: Port,
     data: TempDir,
     instances: usize,
+    admin_token: Option<String>,
     program: Option<Program>,
 }
 
@@ -25,10 +26,23 @@ impl Stack {
     /// # Panics
     /// When it does not come up.
     pub async fn start(instances: usize) -> Self {
+        Self::start_for(instances, None).await
+    }
+
+    /// One whose operator has this token.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub async fn with_operator(instances: usize, token: &str) -> Self {
+        Self::start_for(instances, Some(token.to_owned())).await
+    }
+
+    async fn start_for(instances: usize, admin_token: Option<String>) -> Self {
         let mut stack = Self {
             listen: Port::reserve(),
             data: TempDir::new().expect("a temporary folder"),
             instances,
+            admin_token,
             program: None,
         };
         stack.start_again().await;
@@ -47,7 +61,8 @@ impl Stack {
             .args(["--instances", &self.instances.to_string()])
             .arg("--data")
             .arg(self.data.path())
-            .env_clear();
+            .env_clear()
+            .envs(self.admin_token.iter().map(|token| ("ADMIN_TOKEN", token)));
         self.program = Some(Program::start("berth", command));
         http::answers(&self.url("/health/readiness"), 200, secs(30)).await;
     }
