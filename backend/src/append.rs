@@ -10,7 +10,6 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
@@ -26,10 +25,10 @@ use unsettled::{Unsettled, key};
 /// What a waiting draft weighs beyond its texts: ids, names, queue slots. A rough, safe figure in bytes.
 const DRAFT_OVERHEAD_BYTES: usize = 512;
 
-/// Makes a stored message visible to the members of its room, on every instance.
-#[async_trait]
+/// Makes stored messages visible to the members of their room, on every instance.
 pub trait FanOut: Send + Sync + 'static {
-    async fn fan_out(&self, message: &Message);
+    /// Messages of one room that were stored together, in the order in which they were sent. Must not block.
+    fn fan_out(&self, room: &RoomId, messages: &[&Message]);
 
     /// What became of an append is not known: its entries may be stored, and nobody has been shown them.
     fn doubt(&self, room: &RoomId);
@@ -210,26 +209,38 @@ impl Shared {
         if outcomes.iter().any(Result::is_err) {
             self.fan_out.doubt(room);
         }
-        for ((key, outcome), answer) in keys.into_iter().zip(outcomes).zip(answers) {
-            let outcome = match outcome {
-                Ok(appended) => {
-                    let is_news = self.unsettled().settle(&key) || !appended.duplicate;
-                    if is_news {
-                        self.fan_out.fan_out(&appended.message).await;
-                    }
-                    Ok(appended)
-                }
-                Err(error) => {
-                    tracing::warn!(%room, %error, "message not stored");
-                    self.unsettled().add(key);
-                    Err(Refusal::from(&error))
-                }
-            };
+        let news = self.news(keys, &outcomes);
+        if !news.is_empty() {
+            self.fan_out.fan_out(room, &news);
+        }
+        for (outcome, answer) in outcomes.into_iter().zip(answers) {
+            let outcome = outcome.map_err(|error| {
+                tracing::warn!(%room, %error, "message not stored");
+                Refusal::from(&error)
+            });
             if answer.send(outcome).is_err() {
                 // The client left between sending and storing. The message is kept; only the ack has no reader.
                 self.metrics.append.acks_without_reader_total.inc();
             }
         }
+    }
+
+    /// What of a batch nobody has been shown yet.
+    fn news<'a>(
+        &self,
+        keys: Vec<unsettled::Key>,
+        outcomes: &'a [Result<Appended, StoreError>],
+    ) -> Vec<&'a Message> {
+        let mut unsettled = self.unsettled();
+        let news = keys.into_iter().zip(outcomes).filter_map(|(key, outcome)| {
+            let Ok(appended) = outcome else {
+                unsettled.add(key);
+                return None;
+            };
+            let is_news = unsettled.settle(&key) || !appended.duplicate;
+            is_news.then_some(&appended.message)
+        });
+        news.collect()
     }
 
     async fn store_batch(

@@ -31,7 +31,6 @@ use crate::store::{History, Page, StoreError};
 
 use beacon::Beacons;
 use frame::Frame;
-use line::Offered;
 use recent::Recent;
 use room::{Room, Told};
 
@@ -54,8 +53,8 @@ pub const NAMESPACE: &str = "/";
 /// This server's sockets, as delivery sees them.
 pub trait Outlet: Send + Sync + 'static {
     fn has_members(&self, room: &RoomId) -> bool;
-    /// Gives an event to every member on this server. Must not block.
-    fn show(&self, room: &RoomId, event: &Str);
+    /// Gives events, in this order, to every member on this server. Must not block.
+    fn show(&self, room: &RoomId, events: &[Str]);
 }
 
 /// By which way an entry came; also the metric label.
@@ -116,22 +115,28 @@ impl Delivery {
         }))
     }
 
-    /// Takes an entry that was appended here, and its event.
-    pub fn appended(&self, message: &Message, event: &Str) {
+    /// Takes entries of a room that were appended here, and their events.
+    pub fn appended(&self, name: &RoomId, entries: &[(&Message, Str)]) {
         let inner = &self.0;
-        inner
-            .beacons()
-            .note(&message.room, message.seq, clock::monotonic());
-        let Some(room) = inner.room(&message.room) else {
+        let Some(end) = entries.iter().map(|(message, _)| message.seq).max() else {
             return;
         };
-        let told = Told {
-            event: event.clone(),
-            way: Way::Local,
-            made_ms: Some(message.timestamp_ms),
+        inner.beacons().note(name, end, clock::monotonic());
+        let Some(room) = inner.room(name) else {
+            return;
         };
-        self.offer(&message.room, &room, message.seq, told);
-        room.remember(message, &inner.recent_bytes);
+        let told = entries.iter().map(|(message, event)| {
+            let told = Told {
+                event: event.clone(),
+                way: Way::Local,
+                made_ms: Some(message.timestamp_ms),
+            };
+            (message.seq, told)
+        });
+        self.offer(name, &room, told);
+        for (message, _) in entries {
+            room.remember(message, &inner.recent_bytes);
+        }
     }
 
     /// An append of this room had no certain outcome: its log is looked at.
@@ -212,9 +217,14 @@ impl Delivery {
         ends.collect()
     }
 
-    fn offer(&self, name: &RoomId, room: &Arc<Room>, seq: u64, told: Told) {
-        let offered = room.offer(seq, told, |told| self.0.show(name, told));
-        if offered == Offered::Waits {
+    fn offer(
+        &self,
+        name: &RoomId,
+        room: &Arc<Room>,
+        entries: impl IntoIterator<Item = (u64, Told)>,
+    ) {
+        let some_wait = room.offer(entries, |told| self.0.show(name, told));
+        if some_wait {
             self.mend(name, room);
         }
     }
@@ -243,7 +253,7 @@ impl Delivery {
             way: Way::Bus,
             made_ms: frame.made_ms,
         };
-        self.offer(&frame.room, &room, frame.seq, told);
+        self.offer(&frame.room, &room, [(frame.seq, told)]);
     }
 }
 
@@ -311,9 +321,13 @@ impl Inner {
         rooms.keys().cloned().collect()
     }
 
-    fn show(&self, room: &RoomId, told: &Told) {
-        self.outlet.show(room, &told.event);
-        if let Some(made_ms) = told.made_ms {
+    fn show(&self, room: &RoomId, told: &[Told]) {
+        let events: Vec<Str> = told.iter().map(|told| told.event.clone()).collect();
+        self.outlet.show(room, &events);
+        for told in told {
+            let Some(made_ms) = told.made_ms else {
+                continue;
+            };
             let delay_ms = u32::try_from(clock::unix_ms() - made_ms).unwrap_or(0);
             self.metrics
                 .delivery

@@ -1,9 +1,9 @@
 //! A connection's stream, and a lane on it for whole WebSocket messages, past Engine.IO's queue and writer.
 //!
 //! A message to a room is one frame for all of its members, and goes to each in one write, by the task that delivers it: no copy, no queue and
-//! no other task between. Engine.IO goes on to write its own frames (the handshake, pings, answers to namespaces that are not ours) to
-//! the same stream, in between whole ones of ours. What the kernel does not take waits here, bounded, and is written by whoever reads
-//! the connection.
+//! no other task between. Messages that come together go together, as a run of frames. Engine.IO goes on to write its own frames (the handshake, pings, answers to namespaces that are not ours) to
+//! the same stream, in between whole ones of ours. What the kernel does not take waits here, bounded in bytes, and is written by whoever
+//! reads the connection.
 //!
 //! Only for connections that begin as WebSockets: on one that was polled before, earlier messages may still be in Engine.IO's queue.
 
@@ -26,10 +26,10 @@ use frame::{Message, Messages, attachments};
 /// The server's half of Socket.IO's handshake in the main namespace: no client may hear anything of it before this.
 const CONNECTED: &[u8] = b"40";
 
-/// Frames that one write takes along.
+/// Runs that one write takes along.
 const SLICES: usize = 32;
 
-/// What became of a frame.
+/// What became of a run of frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
     /// The kernel has it, or it waits in line.
@@ -55,8 +55,10 @@ struct State {
     /// Attachments that its writer owes to a packet: nothing may come between these either.
     attachments: usize,
     gate: Gate,
-    /// Frames in line. Of the first one a part may have been written, when no other writer is in the middle of one.
+    /// Runs of frames in line. Of the first one a part may have been written, when no other writer is in the middle of one.
     waiting: VecDeque<Bytes>,
+    /// What `waiting` weighs.
+    waiting_bytes: usize,
 }
 
 /// When frames may begin to pass.
@@ -67,10 +69,10 @@ enum Gate {
     /// Behind the handshake, which has been seen if so.
     Handshake {
         is_seen: bool,
-        waiting_max: usize,
+        bytes_max: usize,
     },
     Open {
-        waiting_max: usize,
+        bytes_max: usize,
     },
 }
 
@@ -85,39 +87,41 @@ impl Lane {
                 attachments: 0,
                 gate: Gate::Closed,
                 waiting: VecDeque::new(),
+                waiting_bytes: 0,
             }),
         }
     }
 
-    /// From now on frames are taken, and pass behind the handshake, which is still to come. At most `waiting_max` wait.
-    pub fn open_after_handshake(&self, waiting_max: usize) {
+    /// From now on frames are taken, and pass behind the handshake, which is still to come. At most `bytes_max` wait, or
+    /// one run of them.
+    pub fn open_after_handshake(&self, bytes_max: usize) {
         self.state().gate = Gate::Handshake {
             is_seen: false,
-            waiting_max,
+            bytes_max,
         };
     }
 
-    /// Sends a frame behind those that were sent before. Never blocks.
-    pub fn send(&self, frame: &Bytes) -> Sent {
+    /// Sends a run of whole frames behind those that were sent before, all of it or, when too much waits, nothing. Never blocks.
+    pub fn send(&self, run: &Bytes) -> Sent {
         let mut state = self.state();
-        let waiting_max = match state.gate {
+        let bytes_max = match state.gate {
             Gate::Closed => return Sent::Gone,
-            Gate::Handshake { waiting_max, .. } | Gate::Open { waiting_max } => waiting_max,
+            Gate::Handshake { bytes_max, .. } | Gate::Open { bytes_max } => bytes_max,
         };
         let Some(stream) = state.stream.as_ref().filter(|_| !self.cut.is_cut()) else {
             return Sent::Gone;
         };
         let is_free = state.is_between() && state.waiting.is_empty();
-        let written = match is_free.then(|| stream.try_write(frame)) {
-            Some(Ok(written)) if written == frame.len() => return Sent::Yes,
+        let written = match is_free.then(|| stream.try_write(run)) {
+            Some(Ok(written)) if written == run.len() => return Sent::Yes,
             Some(Ok(written)) => written,
             Some(Err(error)) if error.kind() != io::ErrorKind::WouldBlock => return Sent::Gone,
             None | Some(Err(_)) => 0,
         };
-        if written == 0 && state.waiting.len() >= waiting_max {
+        if !state.waiting.is_empty() && state.waiting_bytes + weight(run) > bytes_max {
             return Sent::Full;
         }
-        state.waiting.push_back(frame.slice(written..));
+        state.wait(run.slice(written..));
         drop(state);
         self.cut.wake_reader();
         Sent::Yes
@@ -181,7 +185,7 @@ impl Lane {
     /// it until the client has gone.
     pub(crate) fn close(&self) {
         let mut state = self.state();
-        state.waiting = VecDeque::new();
+        state.forget_waiting();
         if let Some(stream) = state.stream.take()
             && self.cut.is_cut()
             && let Err(error) = SockRef::from(&stream).set_linger(Some(std::time::Duration::ZERO))
@@ -217,8 +221,8 @@ impl State {
     fn write_waiting(&mut self, mut cx: Option<&mut Context<'_>>) -> io::Result<bool> {
         while !self.waiting.is_empty() {
             let mut slices = [IoSlice::new(&[]); SLICES];
-            for (slice, frame) in slices.iter_mut().zip(&self.waiting) {
-                *slice = IoSlice::new(frame);
+            for (slice, run) in slices.iter_mut().zip(&self.waiting) {
+                *slice = IoSlice::new(run);
             }
             let Some(stream) = &self.stream else {
                 return Err(io::ErrorKind::NotConnected.into());
@@ -236,17 +240,28 @@ impl State {
                 Err(error) => return Err(error),
             }
         }
-        self.waiting = VecDeque::new();
+        self.forget_waiting();
         Ok(true)
+    }
+
+    fn wait(&mut self, run: Bytes) {
+        self.waiting_bytes += weight(&run);
+        self.waiting.push_back(run);
+    }
+
+    fn forget_waiting(&mut self) {
+        (self.waiting, self.waiting_bytes) = (VecDeque::new(), 0);
     }
 
     fn advance(&mut self, mut written: usize) {
         while let Some(first) = self.waiting.front_mut() {
             if written < first.len() {
                 first.advance(written);
+                self.waiting_bytes -= written;
                 return;
             }
             written -= first.len();
+            self.waiting_bytes -= weight(first);
             self.waiting.pop_front();
         }
     }
@@ -265,11 +280,11 @@ impl State {
         }
         if let Gate::Handshake {
             is_seen: true,
-            waiting_max,
+            bytes_max,
         } = self.gate
             && self.unsent == 0
         {
-            self.gate = Gate::Open { waiting_max };
+            self.gate = Gate::Open { bytes_max };
         }
     }
 
@@ -286,6 +301,11 @@ impl State {
             }
         }
     }
+}
+
+/// A run that waits, with its place in the line. What all of a room's members wait for is the same memory, and counts for each of them.
+fn weight(run: &Bytes) -> usize {
+    size_of::<Bytes>() + run.len()
 }
 
 #[cfg(test)]

@@ -185,7 +185,7 @@ fn ingredients(
         metrics,
         cluster: parts.cluster,
         draining,
-        lane_frames_max: settings.engine.buffer_packets_max,
+        lane_bytes_max: settings.engine.buffer_bytes_max,
     })
 }
 

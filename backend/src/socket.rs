@@ -149,8 +149,8 @@ pub struct Ingredients {
     pub metrics: Metrics,
     pub cluster: Cluster,
     pub draining: CancellationToken,
-    /// Frames that may wait for one client.
-    pub lane_frames_max: usize,
+    /// What may wait for one client, in bytes.
+    pub lane_bytes_max: usize,
 }
 
 /// Revocations on their way to the task that carries them out. Beyond, sessions are found out at their next look.

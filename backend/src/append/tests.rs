@@ -1,5 +1,6 @@
 use std::sync::Mutex as StdMutex;
 
+use async_trait::async_trait;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
@@ -85,16 +86,20 @@ impl Store for Fake {
     }
 }
 
+/// What was shown, and how many at a time.
 #[derive(Default)]
-struct Seen(StdMutex<Vec<(String, u64)>>);
+struct Seen {
+    shown: StdMutex<Vec<(String, u64)>>,
+    fan_outs: StdMutex<Vec<usize>>,
+}
 
-#[async_trait]
 impl FanOut for Seen {
-    async fn fan_out(&self, message: &Message) {
-        self.0
-            .lock()
-            .unwrap()
-            .push((message.entry.text().to_owned(), message.seq));
+    fn fan_out(&self, _: &RoomId, messages: &[&Message]) {
+        let shown = messages
+            .iter()
+            .map(|message| (message.entry.text().to_owned(), message.seq));
+        self.shown.lock().unwrap().extend(shown);
+        self.fan_outs.lock().unwrap().push(messages.len());
     }
 
     fn doubt(&self, _: &RoomId) {}
@@ -139,7 +144,7 @@ impl Bench {
     }
 
     fn seen(&self) -> Vec<(String, u64)> {
-        self.seen.0.lock().unwrap().clone()
+        self.seen.shown.lock().unwrap().clone()
     }
 }
 
@@ -161,7 +166,7 @@ fn draft(content: &str, client_msg_id: &str) -> Draft {
 }
 
 #[tokio::test]
-async fn what_queued_during_a_commit_shares_the_next() {
+async fn what_queued_during_a_commit_shares_the_next_and_is_shown_together() {
     let bench = bench(Fake::new(0, &[]));
     let first = bench.submit("0").unwrap();
     tokio::task::yield_now().await;
@@ -176,6 +181,7 @@ async fn what_queued_during_a_commit_shares_the_next() {
     assert_eq!(*bench.store.batches.lock().unwrap(), [1, 4, 1]);
     let seen: Vec<_> = bench.seen().into_iter().map(|(_, seq)| seq).collect();
     assert_eq!(seen, [1, 2, 3, 4, 5, 6]);
+    assert_eq!(*bench.seen.fan_outs.lock().unwrap(), [1, 4, 1]);
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use crate::chat::room::RoomId;
 const KEYS_MAX: usize = 8_192;
 
 /// What the store calls the same message.
-type Key = (RoomId, String, String);
+pub(super) type Key = (RoomId, String, String);
 
 /// A set that forgets its oldest.
 #[derive(Debug, Default)]

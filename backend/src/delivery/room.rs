@@ -68,12 +68,13 @@ impl Room {
     }
 
     /// Begins where the log ended, or with the next entry when it did not say.
-    pub(super) fn begin(&self, latest: Option<&History>, show: impl Fn(&Told)) {
+    pub(super) fn begin(&self, latest: Option<&History>, show: impl FnOnce(&[Told])) {
         let mut state = self.state();
         if state.is_retired {
             return;
         }
-        let mut pass = |told| show(&told);
+        let mut passed = Vec::new();
+        let mut pass = |told| passed.push(told);
         match latest {
             Some(latest) => {
                 state.line.begin(latest.last_seq, &mut pass);
@@ -81,14 +82,26 @@ impl Room {
             }
             None => state.line.drift(&mut pass),
         }
+        show_some(&passed, show);
     }
 
-    pub(super) fn offer(&self, seq: u64, told: Told, show: impl Fn(&Told)) -> Offered {
+    /// Whether some of the entries wait behind a gap.
+    pub(super) fn offer(
+        &self,
+        entries: impl IntoIterator<Item = (u64, Told)>,
+        show: impl FnOnce(&[Told]),
+    ) -> bool {
         let mut state = self.state();
         if state.is_retired {
-            return Offered::Old;
+            return false;
         }
-        state.line.offer(seq, told, &mut |told| show(&told))
+        let (mut passed, mut some_wait) = (Vec::new(), false);
+        for (seq, told) in entries {
+            let offered = state.line.offer(seq, told, &mut |told| passed.push(told));
+            some_wait |= offered == Offered::Waits;
+        }
+        show_some(&passed, show);
+        some_wait
     }
 
     /// Does something while no entry is being shown. Must not block.
@@ -154,19 +167,19 @@ impl Room {
         &self,
         entries: Vec<(u64, Told)>,
         end: Option<(Missing, u64)>,
-        show: impl Fn(&Told),
+        show: impl FnOnce(&[Told]),
     ) -> usize {
         let mut state = self.state();
         if state.is_retired {
             return 0;
         }
-        let filled = state.line.fill(entries, &mut |told| show(&told));
+        let mut passed = Vec::new();
+        let filled = state.line.fill(entries, &mut |told| passed.push(told));
         if let Some((read, tail)) = end {
             // Entries of a log that is not ours are shown as any other server's events are.
-            for foreign in state.line.settle(read, tail) {
-                show(&foreign);
-            }
+            passed.extend(state.line.settle(read, tail));
         }
+        show_some(&passed, show);
         filled
     }
 
@@ -226,6 +239,13 @@ impl Room {
     fn state(&self) -> MutexGuard<'_, State> {
         // Nothing panics while it is held, and the line is sound between any two of its steps.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What passed together is shown together.
+fn show_some(passed: &[Told], show: impl FnOnce(&[Told])) {
+    if !passed.is_empty() {
+        show(passed);
     }
 }
 

@@ -80,8 +80,9 @@ impl Outlet for Sockets {
         self.rooms.lock().unwrap().contains(room)
     }
 
-    fn show(&self, _: &RoomId, event: &Str) {
-        self.shown.lock().unwrap().push(event.to_string());
+    fn show(&self, _: &RoomId, events: &[Str]) {
+        let events = events.iter().map(Str::to_string);
+        self.shown.lock().unwrap().extend(events);
     }
 }
 
@@ -135,7 +136,7 @@ impl Instance {
     async fn say(&self, text: &str) -> Message {
         let message = self.store(text).await;
         let event = protocol::told(&message).unwrap();
-        self.delivery.appended(&message, &event);
+        self.delivery.appended(&room(), &[(&message, event)]);
         message
     }
 
@@ -516,7 +517,7 @@ impl Outlet for Slow {
         true
     }
 
-    fn show(&self, _: &RoomId, _: &Str) {
+    fn show(&self, _: &RoomId, _: &[Str]) {
         self.begins.send(()).unwrap();
         let patience = Duration::from_millis(200);
         let _nobody_left = self.left.lock().unwrap().recv_timeout(patience);
@@ -548,7 +549,7 @@ async fn nobody_leaves_while_an_entry_is_on_its_way() {
     let event = protocol::told(&message).unwrap();
     let showing = {
         let delivery = delivery.clone();
-        std::thread::spawn(move || delivery.appended(&message, &event))
+        std::thread::spawn(move || delivery.appended(&room(), &[(&message, event)]))
     };
     begun.recv().unwrap();
     delivery.exit(&room(), || {

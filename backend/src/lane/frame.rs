@@ -12,8 +12,19 @@ const HEAD_BYTES_MAX: usize = 10;
 
 /// One text message, of parts that are put one behind the other.
 pub(crate) fn text(parts: &[&str]) -> Bytes {
+    let mut frame = BytesMut::with_capacity(text_bytes(parts));
+    put_text(&mut frame, parts);
+    frame.freeze()
+}
+
+/// Room enough for a text message of these parts.
+pub(crate) fn text_bytes(parts: &[&str]) -> usize {
+    HEAD_BYTES_MAX + parts.iter().map(|part| part.len()).sum::<usize>()
+}
+
+/// Puts one text message behind what is there.
+pub(crate) fn put_text(frame: &mut BytesMut, parts: &[&str]) {
     let length: usize = parts.iter().map(|part| part.len()).sum();
-    let mut frame = BytesMut::with_capacity(HEAD_BYTES_MAX + length);
     frame.put_u8(TEXT);
     match (u8::try_from(length), u16::try_from(length)) {
         (Ok(short), _) if short < LENGTH_16 => frame.put_u8(short),
@@ -29,7 +40,6 @@ pub(crate) fn text(parts: &[&str]) -> Bytes {
     for part in parts {
         frame.put_slice(part.as_bytes());
     }
-    frame.freeze()
 }
 
 /// A message as a frame of its own carries it.

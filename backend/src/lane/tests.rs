@@ -5,7 +5,7 @@ use tokio::net::TcpListener;
 
 use super::*;
 
-const WAITING_MAX: usize = 16;
+const BYTES_MAX: usize = 1_000_000;
 
 /// A lane, its writer's and reader's tasks as Engine.IO has them, and the client.
 async fn pair() -> (Arc<Lane>, TcpStream) {
@@ -58,7 +58,7 @@ async fn nothing_passes_before_the_handshake_and_everything_after_it_in_order() 
     let (lane, mut client) = pair().await;
     let reader = read(&lane);
     assert_eq!(lane.send(&frame::text(&["early"])), Sent::Gone);
-    lane.open_after_handshake(WAITING_MAX);
+    lane.open_after_handshake(BYTES_MAX);
     for text in ["first", "second"] {
         assert_eq!(lane.send(&frame::text(&[text])), Sent::Yes);
     }
@@ -79,7 +79,7 @@ async fn nothing_passes_before_the_handshake_and_everything_after_it_in_order() 
 async fn a_packet_is_not_parted_from_its_attachments() {
     let (lane, mut client) = pair().await;
     let reader = read(&lane);
-    lane.open_after_handshake(WAITING_MAX);
+    lane.open_after_handshake(BYTES_MAX);
     write(&lane, &frame::text(&["40"])).await.unwrap();
     let binary = |letter: u8| [0x82, 1, letter];
     write(&lane, &frame::text(&[r#"452-["x"]"#])).await.unwrap();
@@ -117,6 +117,7 @@ async fn a_client_that_reads_late_gets_everything_whole_and_in_order() {
     }
     assert_eq!(next(&mut client).await, "2");
     writing.await.unwrap().unwrap();
+    assert_eq!(lane.state().waiting_bytes, 0);
     assert_eq!(lane.send(&frame::text(&["after"])), Sent::Yes);
     assert_eq!(next(&mut client).await, "after");
 }
@@ -125,7 +126,7 @@ async fn a_client_that_reads_late_gets_everything_whole_and_in_order() {
 async fn nothing_comes_between_the_parts_of_the_writers_own_frame() {
     let (lane, mut client) = pair().await;
     let _reader = read(&lane);
-    lane.open_after_handshake(WAITING_MAX);
+    lane.open_after_handshake(BYTES_MAX);
     write(&lane, &frame::text(&["40"])).await.unwrap();
     let large = "x".repeat(20_000_000);
     let writing = (Arc::clone(&lane), frame::text(&["4", &large]));
@@ -143,7 +144,7 @@ async fn nothing_comes_between_the_parts_of_the_writers_own_frame() {
 #[tokio::test]
 async fn a_client_that_does_not_read_is_full_at_its_bound() {
     let (lane, client) = pair().await;
-    lane.open_after_handshake(WAITING_MAX);
+    lane.open_after_handshake(BYTES_MAX);
     write(&lane, &frame::text(&["40"])).await.unwrap();
     let frame = frame::text(&[&"x".repeat(100_000)]);
     let mut last = Sent::Yes;
@@ -154,7 +155,8 @@ async fn a_client_that_does_not_read_is_full_at_its_bound() {
         }
     }
     assert_eq!(last, Sent::Full);
-    assert_eq!(lane.state().waiting.len(), WAITING_MAX);
+    let held = lane.state().waiting_bytes;
+    assert!(held <= BYTES_MAX && held + weight(&frame) > BYTES_MAX);
     drop(client);
 }
 
@@ -162,7 +164,7 @@ async fn a_client_that_does_not_read_is_full_at_its_bound() {
 async fn after_a_cut_or_the_end_nothing_is_taken() {
     for end in [Lane::cut, Lane::close] {
         let (lane, _client) = pair().await;
-        lane.open_after_handshake(WAITING_MAX);
+        lane.open_after_handshake(BYTES_MAX);
         write(&lane, &frame::text(&["40"])).await.unwrap();
         end(&lane);
         assert_eq!(lane.send(&frame::text(&["late"])), Sent::Gone);

@@ -193,6 +193,11 @@ impl Judge<'_> {
                 file.buffer_packets_max,
                 default.buffer_packets_max,
             ),
+            buffer_bytes_max: self.size(
+                "engine.buffer_bytes_max",
+                file.buffer_bytes_max,
+                default.buffer_bytes_max,
+            ),
             connect_timeout: self.time(
                 "engine.connect_timeout",
                 file.connect_timeout,

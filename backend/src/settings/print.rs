@@ -90,6 +90,11 @@ impl Settings {
             "payload_bytes_max = \"{}\"",
             show_size(engine.payload_bytes_max)
         )?;
+        writeln!(
+            f,
+            "buffer_bytes_max = \"{}\"",
+            show_size(engine.buffer_bytes_max)
+        )?;
         writeln!(f, "buffer_packets_max = {}", engine.buffer_packets_max)?;
         writeln!(
             f,

@@ -350,7 +350,7 @@ fn tell(app: &App, room: &RoomId, diff: Diff, (count, approximate): (usize, bool
         approximate,
     };
     match serde_json::to_string(&(protocol::PRESENCE, body)) {
-        Ok(event) => app.members.tell_here(room, &event.into()),
+        Ok(event) => app.members.tell_here(room, &[event.into()]),
         Err(error) => tracing::error!(%room, %error, "who is there cannot be written"),
     }
 }

@@ -4,7 +4,6 @@
 
 use std::sync::{Arc, OnceLock};
 
-use async_trait::async_trait;
 use berth_adapter::Cluster;
 use serde::Serialize;
 use socketioxide::extract::SocketRef;
@@ -24,13 +23,16 @@ use crate::metrics::Metrics;
 use crate::protocol;
 use crate::webhooks::Feed;
 
+/// What is written at once. More than the kernel takes of a client that reads would only wait in one piece.
+const RUN_BYTES: usize = 64 * 1024;
+
 /// The sockets of this server by their rooms. Exists before they do.
 pub struct Members {
     io: OnceLock<SocketIo<Adapter>>,
     cluster: Cluster,
     metrics: Metrics,
-    /// Frames that may wait in a lane.
-    frames_max: usize,
+    /// What may wait in a lane, in bytes.
+    lane_bytes_max: usize,
     rosters: Rosters,
 }
 
@@ -40,7 +42,7 @@ impl Members {
             io: OnceLock::new(),
             cluster: from.cluster.clone(),
             metrics: from.metrics.clone(),
-            frames_max: from.lane_frames_max,
+            lane_bytes_max: from.lane_bytes_max,
             rosters: Rosters::default(),
         }
     }
@@ -65,7 +67,7 @@ impl Members {
         let transport = pairs.find_map(|pair| pair.strip_prefix("transport="))?;
         let lane = head.extensions.get::<Arc<Lane>>()?;
         (transport == "websocket").then(|| {
-            lane.open_after_handshake(self.frames_max);
+            lane.open_after_handshake(self.lane_bytes_max);
             Arc::clone(lane)
         })
     }
@@ -124,22 +126,31 @@ impl Members {
         }
     }
 
-    /// Gives an event, `["name",…]` as JSON, to every member on this server. It is written once for those who have a lane.
-    pub(super) fn tell_here(&self, room: &RoomId, event: &Str) {
+    /// Gives events, each `["name",…]` as JSON, to every member on this server. They are put into frames once for those who have a lane.
+    pub(super) fn tell_here(&self, room: &RoomId, events: &[Str]) {
         let ids = self.cluster.members(NAMESPACE, room.as_str());
         if ids.is_empty() {
             return self.rosters.forget(room);
         }
-        let frame = packet::event(event);
-        for (id, lane) in self.roster(room, ids).members() {
-            let sent = match lane {
-                Some(lane) => taken(lane.send(&frame)),
-                None => self.cluster.deliver_to(NAMESPACE, id, event),
-            };
-            if let Err(error) = sent {
-                self.missed(id, &error);
+        let roster = self.roster(room, ids);
+        for run in runs(events) {
+            let frames = packet::events(run);
+            for (id, lane) in roster.members() {
+                let sent = match lane {
+                    Some(lane) => taken(lane.send(&frames)),
+                    None => self.deliver_to(id, run),
+                };
+                if let Err(error) = sent {
+                    self.missed(id, &error);
+                }
             }
         }
+    }
+
+    /// By Engine.IO, one by one.
+    fn deliver_to(&self, id: Sid, events: &[Str]) -> Result<(), SocketError> {
+        let mut events = events.iter();
+        events.try_for_each(|event| self.cluster.deliver_to(NAMESPACE, id, event))
     }
 
     fn roster(&self, room: &RoomId, ids: Vec<Sid>) -> Arc<Roster> {
@@ -172,9 +183,20 @@ impl Outlet for Members {
         has_members
     }
 
-    fn show(&self, room: &RoomId, event: &Str) {
-        self.tell_here(room, event);
+    fn show(&self, room: &RoomId, events: &[Str]) {
+        self.tell_here(room, events);
     }
+}
+
+/// Events that go in one write together: as many as fit in [`RUN_BYTES`], or one.
+fn runs(events: &[Str]) -> impl Iterator<Item = &[Str]> {
+    let mut bytes = 0;
+    events.chunk_by(move |before, after| {
+        bytes += before.len();
+        let fits = bytes + after.len() <= RUN_BYTES;
+        bytes = if fits { bytes } else { 0 };
+        fits
+    })
 }
 
 /// What a lane says, in Socket.IO's words.
@@ -200,20 +222,55 @@ pub(super) struct Everywhere {
     pub(super) feed: Feed,
 }
 
-#[async_trait]
 impl FanOut for Everywhere {
     /// Written once for everybody.
-    async fn fan_out(&self, message: &Message) {
-        if let Some(event) = protocol::told(message) {
-            self.delivery.appended(message, &event);
-            self.cluster
-                .announce(NAMESPACE, message.room.as_str(), &event);
+    fn fan_out(&self, room: &RoomId, messages: &[&Message]) {
+        let told = messages.iter();
+        let told = told.filter_map(|message| Some((*message, protocol::told(message)?)));
+        let told: Vec<_> = told.collect();
+        self.delivery.appended(room, &told);
+        for (_, event) in &told {
+            self.cluster.announce(NAMESPACE, room.as_str(), event);
         }
-        self.feed.note(&message.room, message.seq);
+        if let Some(end) = messages.iter().map(|message| message.seq).max() {
+            self.feed.note(room, end);
+        }
     }
 
     fn doubt(&self, room: &RoomId) {
         self.delivery.doubt(room);
         self.feed.note(room, u64::MAX);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_as_long_as_one_write_and_no_event_is_left_out() {
+        let lengths = [
+            1,
+            RUN_BYTES - 1,
+            1,
+            70_000,
+            30_000,
+            30_000,
+            30_000,
+            RUN_BYTES,
+        ];
+        let events = lengths.map(|length| Str::from("x".repeat(length)));
+        let runs: Vec<Vec<usize>> = runs(&events)
+            .map(|run| run.iter().map(|event| event.len()).collect())
+            .collect();
+        let wanted: [&[usize]; 6] = [
+            &[1, RUN_BYTES - 1],
+            &[1],
+            &[70_000],
+            &[30_000, 30_000],
+            &[30_000],
+            &[RUN_BYTES],
+        ];
+        assert_eq!(runs, wanted);
     }
 }

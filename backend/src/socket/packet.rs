@@ -1,6 +1,8 @@
 //! Socket.IO's packets in the main namespace, as WebSocket messages: what the client's lane carries. Pure.
 
-use bytes::Bytes;
+use std::ops::Deref;
+
+use bytes::{Bytes, BytesMut};
 use serde::Serialize;
 
 use crate::lane::frame;
@@ -11,7 +13,19 @@ const ACK: &str = "43";
 
 /// An event, `["name",…]`.
 pub(super) fn event(event: &str) -> Bytes {
-    frame::text(&[EVENT, event])
+    events(&[event])
+}
+
+/// Events, each a message of its own, one behind the other.
+pub(super) fn events(events: &[impl Deref<Target = str>]) -> Bytes {
+    let bytes = events
+        .iter()
+        .map(|event| frame::text_bytes(&[EVENT, event]));
+    let mut run = BytesMut::with_capacity(bytes.sum());
+    for event in events {
+        frame::put_text(&mut run, &[EVENT, event]);
+    }
+    run.freeze()
 }
 
 /// The answer to a client's event.
@@ -35,6 +49,11 @@ mod tests {
             texts.collect()
         };
         assert_eq!(texts(&event(r#"["hi",1]"#)), [r#"42["hi",1]"#]);
+        let both = [r#"["hi",1]"#, r#"["hi",2]"#];
+        assert_eq!(
+            texts(&events(&both)),
+            both.map(|event| format!("42{event}"))
+        );
         let body = serde_json::json!({"ok": true});
         assert_eq!(texts(&ack(17, &body).unwrap()), [r#"4317[{"ok":true}]"#]);
     }

@@ -270,7 +270,7 @@ async fn packets_that_make_no_sense_hurt_only_their_sender() {
 async fn no_answer_is_lost_in_a_small_buffer() {
     const COUNT: u64 = 500;
     let mut place = Place::new();
-    place.settings.engine.buffer_packets_max = 8;
+    place.settings.engine.buffer_bytes_max = 512;
     let backend = place.backend().await;
     let mut client = Client::guest(backend.address).await;
     // Not a member, so that only answers fill the buffer; a member that reads too slowly is sent away.

@@ -106,7 +106,7 @@ async fn a_member_without_acks_hears_itself_right_after_joining() {
 async fn a_client_that_stops_reading_is_sent_away_comes_back_and_misses_nothing() {
     const COUNT: u64 = 1_500;
     let mut place = Place::new();
-    place.settings.engine.buffer_packets_max = 64;
+    place.settings.engine.buffer_bytes_max = 1024 * 1024;
     let backend = place.backend().await;
     let (mut sender, mut slow, mut quick) = (
         member(backend.address).await,
@@ -344,6 +344,7 @@ async fn history_around_a_message_has_both_sides_of_it() {
 async fn a_client_that_vanished_with_full_buffers_leaves_its_rooms() {
     let mut place = Place::new();
     place.settings.server.unacknowledged_timeout = std::time::Duration::from_secs(2);
+    place.settings.engine.buffer_bytes_max = 1 << 30;
     let backend = place.backend().await;
     let (mut sender, _stalled) = (member(backend.address).await, member(backend.address).await);
     let text = "x".repeat(16_000);

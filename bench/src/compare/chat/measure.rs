@@ -211,7 +211,7 @@ impl<'a> Bench<'a> {
                 mongo_uri: self.mongo.as_ref().map(|(uri, _)| uri.as_str()),
             };
             let log = folder.join(format!("{}.log", listen.port()));
-            let command = case.peer.command(self.wish, &wiring);
+            let command = case.peer.command(self.wish, &wiring)?;
             let mut server = Program::start(case.peer.name(), command, &log)?;
             server.ready(listen, Ready::Answers)?;
             servers.push(server);

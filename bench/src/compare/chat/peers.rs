@@ -23,6 +23,11 @@ const FOREIGN: [&str; 6] = [
     "BERTH_STORE",
     "BERTH_DATA",
 ];
+/// Node's server limits no rates.
+const UNLIMITED: &str = "[chat]
+messages_per_second_max = 1000000
+user_messages_per_second_max = 1000000
+";
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Peer {
@@ -81,13 +86,19 @@ impl Peer {
     }
 
     /// How to run it in the foreground.
-    pub(super) fn command(self, wish: &ChatWish, wiring: &Wiring<'_>) -> Command {
+    ///
+    /// # Errors
+    /// When its settings cannot be written.
+    pub(super) fn command(self, wish: &ChatWish, wiring: &Wiring<'_>) -> anyhow::Result<Command> {
         let redis = wiring.redis.map(|address| format!("redis://{address}"));
         let (host, port) = (wiring.listen.ip(), wiring.listen.port().to_string());
         let mut command = match self {
             Self::Berth => {
                 let mut command = Command::new(&wish.backend);
                 command.args(["run", "--log-level", "warn", "--port", &port]);
+                let settings = wiring.folder.join("backend.toml");
+                std::fs::write(&settings, UNLIMITED).context("no settings could be written")?;
+                command.arg("--config").arg(settings);
                 command.arg("--data").arg(wiring.folder);
                 command.args(["--store", wiring.store.word()]);
                 if let Some(redis) = &redis {
@@ -121,7 +132,7 @@ impl Peer {
             command.env("NODE_ENV", "production").env("PORT", port);
             command.envs(redis.map(|redis| ("REDIS_URL", redis)));
         }
-        command
+        Ok(command)
     }
 }
 
