@@ -11,13 +11,11 @@ pub mod cli;
 pub mod clock;
 #[cfg(test)]
 mod contract;
-pub mod cut;
 pub mod date;
 mod deeds;
 pub mod delivery;
 pub mod directory;
 pub mod http;
-pub mod lane;
 pub mod lifecycle;
 pub mod logging;
 pub mod metrics;

@@ -185,7 +185,6 @@ fn ingredients(
         metrics,
         cluster: parts.cluster,
         draining,
-        lane_bytes_max: settings.engine.buffer_bytes_max,
     })
 }
 

@@ -115,9 +115,7 @@ pub struct Engine {
     pub transports: Transports,
     /// One Engine.IO payload, WebSocket frame or message, each way.
     pub payload_bytes_max: usize,
-    /// Packets waiting for one slow client that began by polling, before its connection is closed.
-    pub buffer_packets_max: usize,
-    /// Bytes waiting for one slow client on a WebSocket, before its connection is closed.
+    /// Bytes waiting for one slow client before its connection is closed.
     pub buffer_bytes_max: usize,
     pub connect_timeout: Duration,
     pub upgrade_timeout: Duration,
@@ -262,7 +260,6 @@ impl Default for Engine {
             ping_timeout: Duration::from_secs(60),
             transports: Transports::Both,
             payload_bytes_max: 1_000_000,
-            buffer_packets_max: 8_192,
             buffer_bytes_max: 4 * 1024 * 1024,
             connect_timeout: Duration::from_secs(45),
             upgrade_timeout: Duration::from_secs(10),

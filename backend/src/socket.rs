@@ -32,7 +32,6 @@ mod send;
 mod sync;
 mod typing;
 mod update_room;
-mod upgrades;
 mod watch;
 mod worker;
 
@@ -72,7 +71,6 @@ use crate::users::Users;
 use crate::users::password::Passwords;
 use crate::webhooks::{Feed, Registry};
 
-pub(crate) use evict::end_if_evicted;
 pub(crate) use history::{page, readable, wanted};
 pub use members::Members;
 pub use revoke::{Ended, Revocation};
@@ -112,7 +110,6 @@ pub struct App {
     /// How often a session behind a socket is looked at.
     recheck_interval: Duration,
     watch: watch::Watch,
-    upgrades: upgrades::Upgrades,
     pub(crate) shares: Shares,
     pub(crate) purses: Purses,
     attendance: Arc<attendance::Attendance>,
@@ -149,8 +146,6 @@ pub struct Ingredients {
     pub metrics: Metrics,
     pub cluster: Cluster,
     pub draining: CancellationToken,
-    /// What may wait for one client, in bytes.
-    pub lane_bytes_max: usize,
 }
 
 /// Revocations on their way to the task that carries them out. Beyond, sessions are found out at their next look.
@@ -209,7 +204,6 @@ impl App {
             draining: from.draining,
             recheck_interval: from.recheck_interval,
             watch: watch::Watch::default(),
-            upgrades: upgrades::Upgrades::default(),
             shares: Shares::default(),
             purses: Purses::default(),
             attendance: Arc::new(attendance),
@@ -286,10 +280,9 @@ pub fn layer(
         .ping_interval(engine.ping_interval)
         .ping_timeout(engine.ping_timeout)
         .max_payload(u64::try_from(engine.payload_bytes_max).unwrap_or(u64::MAX))
-        .ws_read_buffer_size(READ_BUFFER_BYTES)
         .ws_max_message_size(engine.payload_bytes_max)
         .ws_max_frame_size(engine.payload_bytes_max)
-        .max_buffer_size(engine.buffer_packets_max)
+        .max_buffer_size(engine.buffer_bytes_max)
         .connect_timeout(engine.connect_timeout)
         .upgrade_timeout(engine.upgrade_timeout)
         .with_parser(
@@ -340,10 +333,6 @@ pub fn layer(
     ));
     (layer, io)
 }
-
-/// Each socket keeps one. A larger event is read in parts. With less than 1024 the buffer library would forget the size, and read the
-/// next event's head by itself.
-const READ_BUFFER_BYTES: usize = 1_024;
 
 /// No event of ours takes binary data; a client that sends some still gets its refusal. Attachments per event.
 const ATTACHMENTS_MAX: usize = 16;

@@ -30,7 +30,6 @@ impl Server {
     /// Serves one namespace; clients join rooms by asking.
     pub(crate) async fn start(cluster: Cluster, namespace: &str) -> Self {
         let (service, io) = SocketIo::builder()
-            .max_buffer_size(16_384)
             .with_adapter::<Adapter>(cluster.clone())
             .build_svc();
         io.ns(namespace.to_owned(), (async || {}).with(on_connect));

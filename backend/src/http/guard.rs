@@ -12,7 +12,6 @@ use super::{Site, refused};
 use crate::chat::refusal::{Code, Refusal};
 use crate::session::cookie;
 use crate::settings::Origins;
-use crate::socket::end_if_evicted;
 
 /// Refuses handshakes that cannot or must not succeed, before Engine.IO makes a session of them.
 pub(super) async fn guard_handshake(
@@ -39,9 +38,6 @@ pub(super) async fn guard_handshake(
     if !has_session && site.app.is_leaving() {
         // A plain 503 makes the client try again; a Socket.IO refusal would make it give up.
         return refused(StatusCode::SERVICE_UNAVAILABLE, &Refusal::draining());
-    }
-    if has_session {
-        return end_if_evicted(&site.app, request, next).await;
     }
     next.run(request).await
 }

@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
+use engineioxide::Stream;
 use hyper::upgrade::OnUpgrade;
-
-use crate::lane::Lane;
 
 /// Who the client is, and what Engine.IO reads.
 const KEPT: [HeaderName; 4] = [
@@ -36,8 +35,8 @@ pub(super) fn lean(request: Request) -> Request {
     }
     head.headers = headers;
     let mut extensions = axum::http::Extensions::new();
-    if let Some(lane) = head.extensions.remove::<Arc<Lane>>() {
-        extensions.insert(lane);
+    if let Some(stream) = head.extensions.remove::<Arc<Stream>>() {
+        extensions.insert(stream);
     }
     if let Some(upgrade) = head.extensions.remove::<OnUpgrade>() {
         extensions.insert(upgrade);

@@ -1,18 +1,17 @@
 //! Accepts connections within bounds and serves HTTP/1.1 on them, upgrades included.
 
-use std::io::{self, IoSlice};
-use std::pin::{Pin, pin};
+use std::io;
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
+use engineioxide::{Shared, Stream};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -20,7 +19,6 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use crate::http::peer::Peer;
-use crate::lane::Lane;
 use crate::metrics::{Counted, Metrics};
 use crate::settings::Server;
 
@@ -66,24 +64,20 @@ impl Door {
         if let Err(error) = tune(&stream, self.server.unacknowledged_timeout) {
             tracing::debug!(%error, "socket options not set");
         }
+        // It counts as open, and holds its slot, until its last owner lets go: HTTP, or the WebSocket it became.
         let open = Counted::new(self.metrics.http.active_connections.clone());
-        let connection = Connection {
-            lane: Arc::new(Lane::new(stream)),
-            _open: open,
-            _slot: slot,
-        };
-        self.connections
-            .spawn(Arc::clone(self).serve(connection, peer));
+        let stream = Stream::new(stream, (open, slot));
+        self.connections.spawn(Arc::clone(self).serve(stream, peer));
     }
 
-    async fn serve(self: Arc<Self>, connection: Connection, peer: Peer) {
+    async fn serve(self: Arc<Self>, stream: Arc<Stream>, peer: Peer) {
         let begun = Arc::new(Notify::new());
         let router = self.router.clone();
         let first = Arc::clone(&begun);
-        let lane = Arc::clone(&connection.lane);
+        let connection = Shared(Arc::clone(&stream));
         let service = service_fn(move |mut request: http::Request<Incoming>| {
             first.notify_one();
-            request.extensions_mut().insert(Arc::clone(&lane));
+            request.extensions_mut().insert(Arc::clone(&stream));
             request.extensions_mut().insert(peer);
             router.clone().oneshot(request)
         });
@@ -121,61 +115,6 @@ fn tune(stream: &TcpStream, unacknowledged_timeout: Duration) -> io::Result<()> 
     #[cfg(any(target_os = "linux", target_os = "android"))]
     socket.set_tcp_user_timeout(Some(unacknowledged_timeout))?;
     socket.set_keepalive(true)
-}
-
-/// A connection that counts as open, and holds its slot, until its last owner lets go: HTTP, or the WebSocket it became.
-struct Connection {
-    /// Every request on it carries a clone.
-    lane: Arc<Lane>,
-    _open: Counted,
-    _slot: OwnedSemaphorePermit,
-}
-
-/// Others may still have the lane; the stream ends with its owner.
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.lane.close();
-    }
-}
-
-impl AsyncRead for Connection {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        into: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.lane.poll_read(cx, into)
-    }
-}
-
-impl AsyncWrite for Connection {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        from: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.lane.poll_write(cx, &[IoSlice::new(from)])
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.lane.poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.lane.poll_shutdown(cx)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        from: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.lane.poll_write(cx, from)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
 }
 
 #[cfg(test)]

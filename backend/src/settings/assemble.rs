@@ -188,11 +188,6 @@ impl Judge<'_> {
                 file.payload_bytes_max,
                 default.payload_bytes_max,
             ),
-            buffer_packets_max: self.count(
-                "engine.buffer_packets_max",
-                file.buffer_packets_max,
-                default.buffer_packets_max,
-            ),
             buffer_bytes_max: self.size(
                 "engine.buffer_bytes_max",
                 file.buffer_bytes_max,

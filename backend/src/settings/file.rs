@@ -52,7 +52,6 @@ pub(super) struct Engine {
     pub(super) transports: Key<Vec<String>>,
     pub(super) payload_bytes_max: Key<String>,
     pub(super) buffer_bytes_max: Key<String>,
-    pub(super) buffer_packets_max: Key<u32>,
     pub(super) connect_timeout: Key<String>,
     pub(super) upgrade_timeout: Key<String>,
 }

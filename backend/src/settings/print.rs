@@ -95,7 +95,6 @@ impl Settings {
             "buffer_bytes_max = \"{}\"",
             show_size(engine.buffer_bytes_max)
         )?;
-        writeln!(f, "buffer_packets_max = {}", engine.buffer_packets_max)?;
         writeln!(
             f,
             "connect_timeout = \"{}\"",

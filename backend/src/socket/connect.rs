@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use engineioxide::Outbox;
 use serde::Serialize;
 use serde_json::Value;
 use socketioxide::extract::{SocketRef, TryData};
 use socketioxide::socket::Socket;
-use socketioxide::{ParserError, SendError, SocketError, TransportType};
+use socketioxide::{ParserError, SendError, TransportType};
 use uuid::Uuid;
 
 use super::attendance::Attendance;
@@ -28,7 +29,6 @@ use crate::clock;
 use crate::date::to_iso;
 use crate::deeds::{Person, Purse, Seat};
 use crate::http::auth::{Visitor, bearer, bot, visitor};
-use crate::lane::Lane;
 use crate::metrics::Counted;
 use crate::protocol::{self, Event, Welcome, WelcomeLimits};
 use crate::token::SessionDigest;
@@ -44,10 +44,7 @@ pub(super) struct Client {
     /// Set when its disconnect begins, before its rooms are cleared.
     gone: AtomicBool,
     evicted: AtomicBool,
-    /// The WebSocket that it is on, or is about to be on. None while it polls.
-    connection: Mutex<Option<Arc<Lane>>>,
-    /// The same, where what it is sent may pass Engine.IO by.
-    lane: Option<Arc<Lane>>,
+    outbox: Arc<Outbox>,
     _counted: Counted,
 }
 
@@ -68,20 +65,6 @@ impl Client {
         !self.evicted.swap(true, Ordering::SeqCst)
     }
 
-    /// It moves from polling to this one. Whoever was to be cut meanwhile is cut on it.
-    pub(super) fn is_on(&self, connection: Arc<Lane>) {
-        *self.connection() = Some(connection);
-        if self.is_evicted() {
-            self.cut();
-        }
-    }
-
-    pub(super) fn cut(&self) {
-        if let Some(connection) = &*self.connection() {
-            connection.cut();
-        }
-    }
-
     pub(super) fn person(&self) -> Person<'_> {
         Person {
             sender: &self.sender,
@@ -97,48 +80,23 @@ impl Client {
         self.seats.of(room).map_or(Seat::ByHand, Seat::As)
     }
 
-    fn connection(&self) -> MutexGuard<'_, Option<Arc<Lane>>> {
-        self.connection
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn outbox(&self) -> &Arc<Outbox> {
+        &self.outbox
     }
 
-    /// Sends a frame past Engine.IO. `None` where that must carry it.
-    pub(super) fn send(&self, frame: &Bytes) -> Option<Result<(), SocketError>> {
-        Some(taken(self.lane()?.send(frame)))
+    fn send(&self, frame: &Bytes) -> Result<(), SendError> {
+        Ok(taken(self.outbox.send(frame))?)
     }
 
-    pub(super) fn lane(&self) -> Option<&Arc<Lane>> {
-        self.lane.as_ref()
+    /// Answers an event.
+    pub(super) fn answer(&self, ack_id: i64, body: &impl Serialize) -> Result<(), SendError> {
+        self.send(&packet::ack(ack_id, body).map_err(ParserError::new)?)
     }
 
-    /// Answers an event past Engine.IO. `None` where that must carry it.
-    pub(super) fn answer(
-        &self,
-        ack_id: i64,
-        body: &impl Serialize,
-    ) -> Result<Option<Result<(), SocketError>>, ParserError> {
-        if self.lane.is_none() {
-            return Ok(None);
-        }
-        let frame = packet::ack(ack_id, body).map_err(ParserError::new)?;
-        Ok(self.send(&frame))
-    }
-
-    /// Sends an event by whichever way this client has.
-    pub(super) fn tell(
-        &self,
-        socket: &Socket<Adapter>,
-        event: &str,
-        body: &impl Serialize,
-    ) -> Result<(), SendError> {
-        if self.lane.is_some() {
-            let event = serde_json::to_string(&(event, body)).map_err(ParserError::new)?;
-            if let Some(sent) = self.send(&packet::event(&event)) {
-                return Ok(sent?);
-            }
-        }
-        socket.emit(event, body)
+    /// Sends an event.
+    pub(super) fn tell(&self, event: &str, body: &impl Serialize) -> Result<(), SendError> {
+        let event = serde_json::to_string(&(event, body)).map_err(ParserError::new)?;
+        self.send(&packet::event(&event))
     }
 
     /// Its rooms will soon have one socket less.
@@ -205,7 +163,8 @@ pub(super) async fn admitted(
     app.metrics.chat.connects_total.inc();
     let counted = Counted::new(app.metrics.chat.connections.with_label_values(&[transport]));
     let now = clock::monotonic();
-    let lane = app.members.lane(&socket);
+    let outbox = socket.req_parts().extensions.get::<Arc<Outbox>>();
+    let outbox = outbox.ok_or(NotAdmitted(Code::Internal))?;
     let purse = Purse::new(&app.shares, &sender.id, &app.limits, now);
     let client = Arc::new(Client {
         sender,
@@ -216,8 +175,7 @@ pub(super) async fn admitted(
         attendance: Arc::clone(&app.attendance),
         gone: AtomicBool::new(false),
         evicted: AtomicBool::new(false),
-        connection: Mutex::new(lane.clone()),
-        lane,
+        outbox: Arc::clone(outbox),
         _counted: counted,
     });
     let leaving = Arc::clone(&client);
@@ -244,10 +202,6 @@ pub(super) async fn connected(app: Arc<App>, socket: SocketRef<Adapter>) {
     let Some(client) = socket.extensions.get::<Arc<Client>>() else {
         return;
     };
-    // It may have asked for a WebSocket before it was here to be found.
-    if let Some(connection) = app.upgrades.take(socket.id) {
-        client.is_on(connection);
-    }
     let sender = &client.sender;
     tracing::debug!(user = sender.id, "connected");
     let welcome = Welcome {
@@ -261,7 +215,7 @@ pub(super) async fn connected(app: Arc<App>, socket: SocketRef<Adapter>) {
         },
         events: Event::ALL.map(Event::as_str),
     };
-    if let Err(error) = client.tell(&socket, protocol::WELCOME, &welcome) {
+    if let Err(error) = client.tell(protocol::WELCOME, &welcome) {
         tracing::debug!(user = sender.id, %error, "left before it was welcomed");
     }
 }

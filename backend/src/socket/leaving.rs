@@ -168,7 +168,7 @@ async fn move_some(sockets: Vec<SocketRef<Adapter>>, spread: Duration) {
         let reconnect_in_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
         let notice = ServerDraining { reconnect_in_ms };
         if let Some(client) = socket.extensions.get::<Arc<Client>>()
-            && let Err(error) = client.tell(&socket, protocol::SERVER_DRAINING, &notice)
+            && let Err(error) = client.tell(protocol::SERVER_DRAINING, &notice)
         {
             tracing::debug!(%error, "a client was not told that it is sent elsewhere");
         }

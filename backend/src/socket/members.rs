@@ -5,9 +5,9 @@
 use std::sync::{Arc, OnceLock};
 
 use berth_adapter::Cluster;
+use engineioxide::Sent;
 use serde::Serialize;
 use socketioxide::extract::SocketRef;
-use socketioxide::socket::Socket;
 use socketioxide::{SocketError, SocketIo};
 use socketioxide_core::{Sid, Str};
 
@@ -18,7 +18,6 @@ use crate::append::FanOut;
 use crate::chat::message::Message;
 use crate::chat::room::{RoomId, user_room};
 use crate::delivery::{Delivery, NAMESPACE, Outlet};
-use crate::lane::{Lane, Sent};
 use crate::metrics::Metrics;
 use crate::protocol;
 use crate::webhooks::Feed;
@@ -31,8 +30,6 @@ pub struct Members {
     io: OnceLock<SocketIo<Adapter>>,
     cluster: Cluster,
     metrics: Metrics,
-    /// What may wait in a lane, in bytes.
-    lane_bytes_max: usize,
     rosters: Rosters,
 }
 
@@ -42,7 +39,6 @@ impl Members {
             io: OnceLock::new(),
             cluster: from.cluster.clone(),
             metrics: from.metrics.clone(),
-            lane_bytes_max: from.lane_bytes_max,
             rosters: Rosters::default(),
         }
     }
@@ -57,19 +53,6 @@ impl Members {
     /// The socket with this id; the Engine.IO session has the same one.
     pub(super) fn socket(&self, id: Sid) -> Option<SocketRef<Adapter>> {
         self.io.get()?.of(NAMESPACE)?.get_socket(id)
-    }
-
-    /// The lane of a connection that began as a WebSocket, for a socket that is being admitted. On one that was polled before, earlier
-    /// packets may still wait in Engine.IO.
-    pub(super) fn lane(&self, socket: &Socket<Adapter>) -> Option<Arc<Lane>> {
-        let head = socket.req_parts();
-        let mut pairs = head.uri.query()?.split('&');
-        let transport = pairs.find_map(|pair| pair.strip_prefix("transport="))?;
-        let lane = head.extensions.get::<Arc<Lane>>()?;
-        (transport == "websocket").then(|| {
-            lane.open_after_handshake(self.lane_bytes_max);
-            Arc::clone(lane)
-        })
     }
 
     /// This server's sockets in a room.
@@ -126,7 +109,7 @@ impl Members {
         }
     }
 
-    /// Gives events, each `["name",…]` as JSON, to every member on this server. They are put into frames once for those who have a lane.
+    /// Gives events, each `["name",…]` as JSON, to every member on this server. They are put into frames once for all.
     pub(super) fn tell_here(&self, room: &RoomId, events: &[Str]) {
         let ids = self.cluster.members(NAMESPACE, room.as_str());
         if ids.is_empty() {
@@ -135,22 +118,12 @@ impl Members {
         let roster = self.roster(room, ids);
         for run in runs(events) {
             let frames = packet::events(run);
-            for (id, lane) in roster.members() {
-                let sent = match lane {
-                    Some(lane) => taken(lane.send(&frames)),
-                    None => self.deliver_to(id, run),
-                };
-                if let Err(error) = sent {
+            for (id, outbox) in roster.members() {
+                if let Err(error) = taken(outbox.send(&frames)) {
                     self.missed(id, &error);
                 }
             }
         }
-    }
-
-    /// By Engine.IO, one by one.
-    fn deliver_to(&self, id: Sid, events: &[Str]) -> Result<(), SocketError> {
-        let mut events = events.iter();
-        events.try_for_each(|event| self.cluster.deliver_to(NAMESPACE, id, event))
     }
 
     fn roster(&self, room: &RoomId, ids: Vec<Sid>) -> Arc<Roster> {
@@ -158,7 +131,7 @@ impl Members {
         self.rosters.of(room, ids, |id| {
             let socket = sockets.as_ref()?.get_socket(id)?;
             let client = socket.extensions.get::<Arc<Client>>()?;
-            Some(client.lane().cloned())
+            Some(Arc::clone(client.outbox()))
         })
     }
 
@@ -199,7 +172,7 @@ fn runs(events: &[Str]) -> impl Iterator<Item = &[Str]> {
     })
 }
 
-/// What a lane says, in Socket.IO's words.
+/// What an outbox says, in Socket.IO's words.
 pub(super) fn taken(sent: Sent) -> Result<(), SocketError> {
     match sent {
         Sent::Yes => Ok(()),

@@ -222,7 +222,7 @@ fn remove(app: &App, socket: &SocketRef<Adapter>, client: &Client, room: &RoomId
         until: word.until_ms.map(Until::from),
     };
     // By the way of answers: one to an earlier or a later `joinRoom` stays before or behind it.
-    if let Err(error) = client.tell(socket, protocol::KICKED, &kicked) {
+    if let Err(error) = client.tell(protocol::KICKED, &kicked) {
         // It has left the room all the same; the next event to it is refused.
         tracing::debug!(user = client.sender.id, %error, "not told that it was kicked");
     }

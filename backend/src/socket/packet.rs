@@ -1,11 +1,10 @@
-//! Socket.IO's packets in the main namespace, as WebSocket messages: what the client's lane carries. Pure.
+//! Socket.IO's packets in the main namespace, as WebSocket messages: what goes into a client's outbox. Pure.
 
 use std::ops::Deref;
 
 use bytes::{Bytes, BytesMut};
+use engineioxide::frame;
 use serde::Serialize;
-
-use crate::lane::frame;
 
 /// Engine.IO's "message", and Socket.IO's "event" and "ack".
 const EVENT: &str = "42";
@@ -37,14 +36,14 @@ pub(super) fn ack(id: i64, body: &impl Serialize) -> serde_json::Result<Bytes> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lane::frame::{Message, Messages};
+    use engineioxide::frame::{Message, Messages};
 
     #[test]
     fn packets_are_as_socket_io_writes_them() {
         let texts = |frame: &Bytes| -> Vec<String> {
             let texts = Messages::of(frame).map(|message| match message {
                 Message::Text(text) => String::from_utf8_lossy(text).into_owned(),
-                Message::Binary => "binary".to_owned(),
+                Message::Binary(_) => "binary".to_owned(),
             });
             texts.collect()
         };

@@ -4,11 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use socketioxide::extract::AckSender;
-use socketioxide::handler::FromMessageParts as _;
 use socketioxide::socket::Socket;
 use socketioxide::{SendError, SocketError};
-use socketioxide_core::Value;
 
 use super::Adapter;
 use super::connect::Client;
@@ -101,22 +98,14 @@ impl Reply {
             client_msg_id,
         };
         let body = Refused::event(refusal, context);
-        self.client.tell(&self.socket, protocol::ERROR, &body)
+        self.client.tell(protocol::ERROR, &body)
     }
 
     fn ack(&self, body: &impl Serialize) -> Result<(), SendError> {
         let Some(ack_id) = self.ack_id else {
             return Ok(());
         };
-        if let Some(sent) = self.client.answer(ack_id, body)? {
-            return Ok(sent?);
-        }
-        // `()`: the extractor cannot fail, and the value is not looked at.
-        let mut unused = Value::Bytes(bytes::Bytes::new());
-        match AckSender::from_message_parts(&self.socket, &mut unused, &self.ack_id) {
-            Ok(sender) => sender.send(body),
-            Err(never) => match never {},
-        }
+        self.client.answer(ack_id, body)
     }
 
     fn note(&self, result: Result<(), SendError>) {

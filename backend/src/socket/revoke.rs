@@ -131,7 +131,7 @@ pub(super) fn tell(app: &App, socket: &SocketRef<Adapter>, why: Ended) {
         return;
     };
     let body = SessionEnded { reason };
-    if let Err(error) = client.tell(socket, protocol::SESSION_ENDED, &body) {
+    if let Err(error) = client.tell(protocol::SESSION_ENDED, &body) {
         tracing::debug!(%error, reason, "a client was not told why its session ends");
     }
     app.metrics

@@ -1,4 +1,4 @@
-//! The members of rooms with their lanes, as they were when the room was last told something: in one piece of memory, so that telling 200
+//! The members of rooms with their outboxes, as they were when the room was last told something: in one piece of memory, so that telling 200
 //! members touches little else than their connections.
 //!
 //! Who is a member, only the adapter knows: whoever asks brings the list, and another list makes another roster.
@@ -6,23 +6,22 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use engineioxide::Outbox;
 use socketioxide_core::Sid;
 
 use crate::chat::room::RoomId;
-use crate::lane::Lane;
 
 /// One room's members.
 #[derive(Debug)]
 pub(super) struct Roster {
     ids: Vec<Sid>,
-    /// None: Engine.IO carries what the member is sent.
-    lanes: Vec<Option<Arc<Lane>>>,
+    outboxes: Vec<Arc<Outbox>>,
 }
 
 impl Roster {
-    pub(super) fn members(&self) -> impl Iterator<Item = (Sid, Option<&Lane>)> {
-        let lanes = self.lanes.iter().map(Option::as_deref);
-        self.ids.iter().copied().zip(lanes)
+    pub(super) fn members(&self) -> impl Iterator<Item = (Sid, &Outbox)> {
+        let outboxes = self.outboxes.iter().map(Arc::as_ref);
+        self.ids.iter().copied().zip(outboxes)
     }
 }
 
@@ -30,13 +29,12 @@ impl Roster {
 pub(super) struct Rosters(Mutex<HashMap<RoomId, Arc<Roster>>>);
 
 impl Rosters {
-    /// The roster of these members. `lane_of` answers a member's lane if it has one, and nothing for who is not there yet or any more: such
-    /// a one is left out, this time.
+    /// The roster of these members. `outbox_of` answers nothing for who is not there yet or any more: such a one is left out, this time.
     pub(super) fn of(
         &self,
         room: &RoomId,
         ids: Vec<Sid>,
-        lane_of: impl Fn(Sid) -> Option<Option<Arc<Lane>>>,
+        outbox_of: impl Fn(Sid) -> Option<Arc<Outbox>>,
     ) -> Arc<Roster> {
         if let Some(known) = self.rosters().get(room)
             && known.ids == ids
@@ -44,10 +42,10 @@ impl Rosters {
             return Arc::clone(known);
         }
         let count = ids.len();
-        let found = ids.into_iter().filter_map(|id| Some((id, lane_of(id)?)));
-        let (ids, lanes): (Vec<_>, Vec<_>) = found.unzip();
+        let found = ids.into_iter().filter_map(|id| Some((id, outbox_of(id)?)));
+        let (ids, outboxes): (Vec<_>, Vec<_>) = found.unzip();
         let is_complete = ids.len() == count;
-        let roster = Arc::new(Roster { ids, lanes });
+        let roster = Arc::new(Roster { ids, outboxes });
         if is_complete {
             self.rosters().insert(room.clone(), Arc::clone(&roster));
         }
@@ -79,7 +77,7 @@ mod tests {
             asked.set(0);
             let roster = rosters.of(&room, ids.to_vec(), |id| {
                 asked.set(asked.get() + 1);
-                (id == one || is_there.get()).then_some(None)
+                (id == one || is_there.get()).then(|| Outbox::new(None, 1))
             });
             let ids: Vec<Sid> = roster.members().map(|(id, _)| id).collect();
             (ids, asked.get())

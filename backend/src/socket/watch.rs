@@ -99,7 +99,7 @@ async fn look(app: &App, socket: SocketRef<Adapter>) {
         Due::Warn { ends_ms } => {
             let expires_at = to_iso(ends_ms);
             let warning = SessionExpiring { expires_at };
-            if let Err(error) = client.tell(&socket, protocol::SESSION_EXPIRING, &warning) {
+            if let Err(error) = client.tell(protocol::SESSION_EXPIRING, &warning) {
                 tracing::debug!(%error, "a client was not told that its token ends");
             }
         }

@@ -161,7 +161,7 @@ async fn a_client_that_stops_reading_is_sent_away_comes_back_and_misses_nothing(
 #[tokio::test]
 async fn a_polling_client_that_stops_asking_is_told_to_begin_anew() {
     let mut place = Place::new();
-    place.settings.engine.buffer_packets_max = 64;
+    place.settings.engine.buffer_bytes_max = 16 * 1024;
     let backend = place.backend().await;
     let polling = backend.url("/socket.io/?EIO=4&transport=polling");
     let open = get(&polling, None).await.body;

@@ -1,31 +1,62 @@
-//! WebSocket frames as a server sends them: unmasked, a message in each. Pure.
+//! WebSocket frames as a server sends them: unmasked, a message in each (RFC 6455 §5). Pure. How a client's are read: [`reader`].
+
+pub mod reader;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 
-/// FIN, and the opcode of text.
+/// FIN, and the opcodes.
 const TEXT: u8 = 0x81;
-/// FIN, and the opcode of binary.
 const BINARY: u8 = 0x82;
+const CLOSE: u8 = 0x88;
+const PONG: u8 = 0x8a;
 const LENGTH_16: u8 = 126;
 const LENGTH_64: u8 = 127;
 const HEAD_BYTES_MAX: usize = 10;
 
 /// One text message, of parts that are put one behind the other.
-pub(crate) fn text(parts: &[&str]) -> Bytes {
+#[must_use]
+pub fn text(parts: &[&str]) -> Bytes {
     let mut frame = BytesMut::with_capacity(text_bytes(parts));
     put_text(&mut frame, parts);
     frame.freeze()
 }
 
 /// Room enough for a text message of these parts.
-pub(crate) fn text_bytes(parts: &[&str]) -> usize {
+#[must_use]
+pub fn text_bytes(parts: &[&str]) -> usize {
     HEAD_BYTES_MAX + parts.iter().map(|part| part.len()).sum::<usize>()
 }
 
 /// Puts one text message behind what is there.
-pub(crate) fn put_text(frame: &mut BytesMut, parts: &[&str]) {
-    let length: usize = parts.iter().map(|part| part.len()).sum();
-    frame.put_u8(TEXT);
+pub fn put_text(frame: &mut BytesMut, parts: &[&str]) {
+    put_head(frame, TEXT, parts.iter().map(|part| part.len()).sum());
+    for part in parts {
+        frame.put_slice(part.as_bytes());
+    }
+}
+
+pub(crate) fn binary(payload: &[u8]) -> Bytes {
+    whole(BINARY, payload)
+}
+
+pub(crate) fn pong(payload: &[u8]) -> Bytes {
+    whole(PONG, payload)
+}
+
+/// The end of a WebSocket, with why (RFC 6455 §7.4.1).
+pub(crate) fn close(code: u16) -> Bytes {
+    whole(CLOSE, &code.to_be_bytes())
+}
+
+fn whole(first: u8, payload: &[u8]) -> Bytes {
+    let mut frame = BytesMut::with_capacity(HEAD_BYTES_MAX + payload.len());
+    put_head(&mut frame, first, payload.len());
+    frame.put_slice(payload);
+    frame.freeze()
+}
+
+fn put_head(frame: &mut BytesMut, first: u8, length: usize) {
+    frame.put_u8(first);
     match (u8::try_from(length), u16::try_from(length)) {
         (Ok(short), _) if short < LENGTH_16 => frame.put_u8(short),
         (_, Ok(medium)) => {
@@ -37,24 +68,29 @@ pub(crate) fn put_text(frame: &mut BytesMut, parts: &[&str]) {
             frame.put_u64(u64::try_from(length).unwrap_or(u64::MAX));
         }
     }
-    for part in parts {
-        frame.put_slice(part.as_bytes());
-    }
 }
 
 /// A message as a frame of its own carries it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Message<'a> {
+pub enum Message<'a> {
     Text(&'a [u8]),
-    Binary,
+    Binary(&'a [u8]),
 }
 
-/// The messages of whole frames. What is no such frame ends it.
-pub(crate) struct Messages<'a>(&'a [u8]);
+/// The messages of whole frames. What is no such frame ends it; control frames are passed over.
+#[derive(Clone, Debug)]
+pub struct Messages<'a>(&'a [u8]);
 
 impl<'a> Messages<'a> {
-    pub(crate) fn of(frames: &'a [u8]) -> Self {
+    #[must_use]
+    pub fn of(frames: &'a [u8]) -> Self {
         Self(frames)
+    }
+
+    /// What is left of the frames.
+    #[must_use]
+    pub fn rest(&self) -> &'a [u8] {
+        self.0
     }
 }
 
@@ -79,22 +115,11 @@ impl<'a> Iterator for Messages<'a> {
             self.0 = rest;
             match head[0] {
                 TEXT => return Some(Message::Text(payload)),
-                BINARY => return Some(Message::Binary),
+                BINARY => return Some(Message::Binary(payload)),
                 _ => {}
             }
         }
     }
-}
-
-/// How many binary messages a Socket.IO packet has behind it: its attachments, which no other message may part from it.
-/// ([protocol](https://socket.io/docs/v4/socket-io-protocol/#packet-encoding), `<packet type>[<# of binary attachments>-]`)
-pub(crate) fn attachments(text: &[u8]) -> usize {
-    let count = match text {
-        [b'4', b'5' | b'6', rest @ ..] => rest.split(|byte| *byte == b'-').next(),
-        _ => None,
-    };
-    let count = count.and_then(|digits| std::str::from_utf8(digits).ok());
-    count.and_then(|digits| digits.parse().ok()).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -104,26 +129,9 @@ mod tests {
     fn texts(frames: &[u8]) -> Vec<&[u8]> {
         let texts = Messages::of(frames).filter_map(|message| match message {
             Message::Text(text) => Some(text),
-            Message::Binary => None,
+            Message::Binary(_) => None,
         });
         texts.collect()
-    }
-
-    #[test]
-    fn packets_say_how_many_attachments_follow() {
-        for (text, count) in [
-            (&b"452-[\"a\",1]"[..], 2),
-            (b"4617-3[]", 17),
-            (b"451-/ns,[]", 1),
-            (b"45-[]", 0),
-            (b"45x-[]", 0),
-            (b"42[\"5-\"]", 0),
-            (b"40", 0),
-            (b"2", 0),
-            (b"", 0),
-        ] {
-            assert_eq!(attachments(text), count, "{text:?}");
-        }
     }
 
     #[test]
@@ -141,7 +149,7 @@ mod tests {
 
     #[test]
     fn other_frames_are_passed_over_and_half_a_frame_is_none() {
-        let mut stream = vec![0x89, 1, b'p'];
+        let mut stream = pong(b"p").to_vec();
         stream.extend_from_slice(&text(&["40"]));
         let whole = stream.len();
         stream.extend_from_slice(&text(&["42"]));
