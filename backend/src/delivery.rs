@@ -248,12 +248,18 @@ impl Delivery {
 
     fn take(&self, frame: Frame, event: Str) {
         let room = self.0.room_or_new(&frame.room);
-        let told = Told {
-            event,
-            way: Way::Bus,
-            made_ms: frame.made_ms,
-        };
+        let told = Told::by_bus(&frame, event);
         self.offer(&frame.room, &room, [(frame.seq, told)]);
+    }
+
+    /// An entry of another log has no place in the line: it is shown as it comes.
+    fn show_foreign(&self, frame: Frame, event: Str) {
+        let told = Told::by_bus(&frame, event);
+        let show = || self.0.show(&frame.room, std::slice::from_ref(&told));
+        match self.0.room(&frame.room) {
+            Some(room) => room.between(show),
+            None => show(),
+        }
     }
 }
 
@@ -348,7 +354,9 @@ impl Gate for Delivery {
             return false;
         };
         match arrived.except {
-            [] if self.0.is_stranger(arrived.sender) => return false,
+            [] if self.0.is_stranger(arrived.sender) => {
+                self.show_foreign(frame, arrived.event.clone())
+            }
             [] => self.take(frame, arrived.event.clone()),
             // For nobody but us: where the log ends.
             [nobody] if nobody == room => self.hear_of_end(&frame, arrived.sender),

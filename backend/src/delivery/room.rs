@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use socketioxide_core::Str;
 
+use super::frame::Frame;
 use super::line::{Line, Missing, Offered};
 use super::recent::{self, Recent};
 use super::{RECENT_BYTES_MAX, Way};
@@ -23,6 +24,16 @@ pub(super) struct Told {
     pub(super) way: Way,
     /// When it was made, by the clock of the instance that made it.
     pub(super) made_ms: Option<i64>,
+}
+
+impl Told {
+    pub(super) fn by_bus(frame: &Frame, event: Str) -> Self {
+        Self {
+            event,
+            way: Way::Bus,
+            made_ms: frame.made_ms,
+        }
+    }
 }
 
 #[derive(Debug)]
